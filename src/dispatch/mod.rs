@@ -1,0 +1,1 @@
+//! The room `dispatch/`: to be filled.

@@ -1,0 +1,1 @@
+//! The room `provider/`: to be filled.

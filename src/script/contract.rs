@@ -1,0 +1,202 @@
+//! The mapping contract in Rust types: what a mapping describes, gets and gives (`cas.md` section 7).
+//!
+//! Plain data only. `mapping.rs` turns it into script values and back; `provider/` and `dispatch/` see these types alone.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::{Outcome, Timestamp};
+
+/// What `describe()` returns, checked.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Description {
+    pub framing: Framing,
+    pub session: Session,
+    pub transaction: TransactionRange,
+    pub caps: Capabilities,
+}
+
+/// How frames are cut out of the byte stream.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Framing {
+    /// A length prefix of `bytes` (1, 2 or 4) before the payload. `adjust` is added to the number read to get the payload's
+    /// length; `includes_self` says that the number counts the prefix too. A payload has at most `max` bytes.
+    Len {
+        bytes: u8,
+        endian: Endian,
+        #[serde(default)]
+        includes_self: bool,
+        #[serde(default)]
+        adjust: i32,
+        max: u32,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Endian {
+    Big,
+    Little,
+}
+
+/// Session numbers; a provider's own configuration overrides window, time-outs and rate.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Session {
+    pub connect_timeout: Duration,
+    pub reply_timeout: Duration,
+    /// Zero: no keepalive.
+    pub keepalive_every: Duration,
+    pub lanes: u8,
+    /// Commands in flight on one lane; 1 is stop-and-wait.
+    pub window: u32,
+    pub matching: Matching,
+    /// Zero: no limit.
+    pub rate_per_s: u32,
+    pub min_gap: Duration,
+    /// Acknowledged keepalives before commands flow.
+    pub ready_after: u8,
+    pub reconnect_min: Duration,
+    pub reconnect_max: Duration,
+    /// What to do with a command whose answer never came.
+    pub ambiguous: Ambiguous,
+}
+
+/// How an answer finds its attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Matching {
+    /// By the key that `encode` gave and `decode` returns.
+    Key,
+    /// In the order of sending.
+    Fifo,
+}
+
+/// The in-doubt policy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ambiguous {
+    /// Absolute commands: send again.
+    Resend,
+    /// Ask the CAS what it holds.
+    Query,
+    /// Leave it to an operator.
+    Hold,
+}
+
+/// Both ends belong to the range; after `max` comes `min` again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TransactionRange {
+    pub min: u64,
+    pub max: u64,
+}
+
+/// What the CAS behind this mapping can do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Capabilities {
+    pub pair: bool,
+    pub unpair: bool,
+    pub query: bool,
+    pub needs_previous_stb: bool,
+    /// STBs that one card may be paired with, and cards that one STB may hold. Zero: no limit.
+    pub card_to_stb: u32,
+    pub stb_to_card: u32,
+}
+
+/// Which kind of item a CA ID belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ItemKind {
+    Smartcard,
+    Stb,
+}
+
+/// The request as a mapping sees it: CA IDs after `normalize`, never serial numbers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MappingRequest {
+    /// `pair` or `unpair`.
+    pub action: Action,
+    pub number: u64,
+    pub card: String,
+    /// The STB to pair with; none for an unpair.
+    pub stb: Option<String>,
+    /// The STB that the card leaves, as far as is known.
+    pub previous_stb: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    Pair,
+    Unpair,
+}
+
+/// One ordered step of a plan; recorded before the first is sent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Step {
+    pub confirms: Confirms,
+    pub card: String,
+    pub stb: Option<String>,
+    /// The mapping's own data for `encode`.
+    #[serde(default, skip_serializing_if = "serde_json::Value::is_null")]
+    pub data: serde_json::Value,
+}
+
+/// Which change of the pairing the acknowledgement of a step confirms.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Confirms {
+    Pair,
+    Unpair,
+    None,
+}
+
+/// What `encode` and `keepalive` are told beside the step: the script asks no clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EncodeContext {
+    pub transaction: u64,
+    pub now: Timestamp,
+    pub lane: u8,
+}
+
+/// A frame to send. `key` is what the answer will carry; `body` is the payload without framing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Encoded {
+    pub body: Vec<u8>,
+    pub key: String,
+}
+
+/// What `decode` made of a frame.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Decoded {
+    Reply(Reply),
+    /// The CAS spoke first: `data` is recorded, then `reply` (if any) is sent.
+    Push {
+        data: String,
+        reply: Option<Vec<u8>>,
+    },
+    /// The answer to a keepalive.
+    Keepalive,
+    Ignore,
+}
+
+/// The answer to a command.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reply {
+    pub key: String,
+    pub outcome: Outcome,
+    /// The CAS's code, if it gave one.
+    pub code: Option<String>,
+    /// The mapping's explanation.
+    pub text: Option<String>,
+    pub reference: Option<String>,
+}
+
+/// What the session hooks (`on_connect`, `on_frame`) ask for before the lane is ready.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SessionStep {
+    Send(Vec<Vec<u8>>),
+    Ready,
+    Fail(String),
+}

@@ -1,0 +1,1 @@
+//! The room `transport/`: to be filled.

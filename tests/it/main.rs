@@ -1,0 +1,7 @@
+//! The integration tests, one binary: each file is named after the promise that it keeps.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation
+)]

@@ -1,0 +1,7 @@
+//! The property tests, one binary: random histories against a model.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation
+)]
