@@ -1,1 +1,19 @@
-//! The room `commit/`: to be filled.
+//! The one writer: typed command in, committed result out.
+//!
+//! Takes what is queued, judges each command with the writes of its own group visible, appends the group to the ledger,
+//! syncs once, makes it visible, then answers everyone. Runs no script and does no I/O but the ledger's. Its callers are
+//! `actions/` and `dispatch/`, nobody else. A site that outgrows one box replaces what lies behind this door.
+
+mod command;
+mod door;
+mod judge;
+mod notices;
+mod writer;
+
+pub use command::{
+    Answered, Begin, Command, Committed, DispatchCommand, EndUnsent, RegisteredItem, Reply,
+    RowResult, SettleAttempt,
+};
+pub use door::{Door, Queues};
+pub use notices::{Mailbox, Notices};
+pub use writer::{Responses, Writer, WriterOptions};

@@ -1,11 +1,42 @@
 //! Pure types and rules: identifiers, items, requests, phases, judgements. No I/O, no clock, no sled, no rhai.
 //!
-//! Everything here is a function of its arguments; the state with its overlay and the tests' model both implement `View`.
+//! `event` is what is recorded, `apply` what an event changes, `view` what rules may look at; `admission`, `head`, `settle`
+//! and `operate` are the rules. The state with its overlay and the tests' model both implement `View`.
 
+pub mod admission;
+pub mod apply;
+pub mod event;
+pub mod head;
+pub mod item;
+pub mod items;
+pub mod number;
+pub mod operate;
 pub mod outcome;
+pub mod pairing;
+pub mod phase;
+pub mod plan;
 pub mod position;
+pub mod provider;
+pub mod public_id;
+pub mod refusal;
+pub mod request;
+pub mod settle;
 pub mod timestamp;
+pub mod view;
+pub mod wording;
 
+pub use event::Event;
+pub use item::{Item, ItemKind, Product, Subscription};
+pub use number::{ItemNumber, ProductNumber, ProviderNumber, RequestNumber, SubscriptionNumber};
 pub use outcome::Outcome;
+pub use pairing::{Doubt, Pairing};
+pub use phase::{LifeCycleState, Phase};
+pub use plan::{Ambiguous, Confirms, Purpose, Step};
 pub use position::Position;
+pub use provider::{Pause, ProviderRow};
+pub use public_id::{Kind, PublicId, Salt};
+pub use refusal::Refusal;
+pub use request::{Place, Request};
 pub use timestamp::Timestamp;
+pub use view::{Edit, Meta, View};
+pub use wording::{Priority, ProcessName};

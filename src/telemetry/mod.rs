@@ -1,1 +1,4 @@
-//! The room `telemetry/`: to be filled.
+//! tracing set-up and metrics.
+
+mod fatal;
+pub use fatal::fatal;

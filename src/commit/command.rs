@@ -1,0 +1,175 @@
+//! The commands that the writer takes, and what it answers.
+
+use crate::domain::admission::Ask;
+use crate::domain::event::{
+    Ending, Event, Frame, ProviderSettings, Resolution, SubscriptionFields, Then,
+};
+use crate::domain::items::{NewItem, Registered};
+use crate::domain::{
+    Confirms, ItemNumber, Outcome, ProviderNumber, Purpose, Refusal, RequestNumber, Step,
+    SubscriptionNumber, Timestamp,
+};
+
+/// What people, clients and jobs ask for.
+#[derive(Clone, Debug)]
+pub enum Command {
+    /// One row's refusal leaves the others alone.
+    RegisterItems {
+        items: Vec<NewItem>,
+        may_update: bool,
+    },
+    RegisterSubscriptions {
+        subscriptions: Vec<SubscriptionFields>,
+        may_update: bool,
+    },
+    Blacklist {
+        item: ItemNumber,
+        is_blacklisted: bool,
+        reason: String,
+    },
+    Ask(Box<Ask>),
+    Cancel {
+        request: RequestNumber,
+        reason: String,
+    },
+    Hasten {
+        request: RequestNumber,
+    },
+    Resolve {
+        request: RequestNumber,
+        resolution: Resolution,
+        reason: String,
+    },
+    Pause {
+        provider: ProviderNumber,
+        reason: String,
+        until: Option<Timestamp>,
+    },
+    Resume {
+        provider: ProviderNumber,
+    },
+    /// What start and reload found in the configuration; records what changed.
+    Configure {
+        providers: Vec<ProviderSettings>,
+    },
+    StartRun {
+        mode: String,
+    },
+    /// A fact that needs no judgement.
+    Record(Vec<Event>),
+}
+
+/// How one row of a registration went.
+pub type RowResult<N> = Result<Registered<N>, Refusal>;
+/// An item row's end.
+pub type RegisteredItem = RowResult<ItemNumber>;
+
+/// What became of a command.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Committed {
+    Items(Vec<RegisteredItem>),
+    Subscriptions(Vec<RowResult<SubscriptionNumber>>),
+    /// A new request, or the earlier one that an Idempotency-Key names.
+    Request {
+        number: RequestNumber,
+        is_repeat: bool,
+    },
+    Run(u64),
+    /// `false`: it was so already.
+    Done(bool),
+}
+
+/// Called once, after the sync, on the responder's thread.
+pub type Reply = Box<dyn FnOnce(Result<Committed, Refusal>) + Send>;
+
+/// What the CAS did and dispatch decided. Never refused, always taken whole.
+#[derive(Clone, Debug)]
+pub enum DispatchCommand {
+    Begin(Box<Begin>),
+    Settle(Box<SettleAttempt>),
+    Answered(Box<Answered>),
+    EndUnsent(EndUnsent),
+    Hold {
+        request: RequestNumber,
+        reason: String,
+    },
+    ReserveTransactions {
+        provider: ProviderNumber,
+        first: u64,
+        last: u64,
+    },
+    Pause {
+        provider: ProviderNumber,
+        reason: String,
+    },
+    AnswersUnknown {
+        provider: ProviderNumber,
+        minute: Timestamp,
+        count: u64,
+        sample: String,
+    },
+    PushReceived {
+        provider: ProviderNumber,
+        data: String,
+        push: u64,
+    },
+    StartRun {
+        mode: String,
+    },
+}
+
+/// Plan, binding and intent as one command.
+#[derive(Clone, Debug)]
+pub struct Begin {
+    pub request: RequestNumber,
+    /// Dispatch's own handle, given back in the notice.
+    pub handle: u64,
+    pub purpose: Purpose,
+    pub transaction: u64,
+    /// What the answer will carry; recorded so that a late answer is known after a restart.
+    pub key: String,
+    pub step: u8,
+    /// With the first attempt only.
+    pub plan: Option<Vec<Step>>,
+    pub leaves: Option<ItemNumber>,
+    pub run: u64,
+    pub frame: Frame,
+    pub mapping_sha256: String,
+}
+
+/// The end of the attempt that is in flight.
+#[derive(Clone, Debug)]
+pub struct SettleAttempt {
+    pub request: RequestNumber,
+    pub attempt: u32,
+    pub outcome: Outcome,
+    pub code: Option<String>,
+    pub text: Option<String>,
+    pub reference: Option<String>,
+    pub frame: Option<Frame>,
+    pub patience_spent_ms: u64,
+    pub then: Then,
+    /// What the acknowledged step confirms.
+    pub confirms: Confirms,
+}
+
+/// An answer to an attempt that is over.
+#[derive(Clone, Debug)]
+pub struct Answered {
+    pub request: RequestNumber,
+    pub attempt: u32,
+    pub transaction: u64,
+    pub outcome: Outcome,
+    pub code: Option<String>,
+    pub text: Option<String>,
+    pub reference: Option<String>,
+    pub frame: Frame,
+    pub confirms: Confirms,
+}
+
+/// An ending without an answer.
+#[derive(Clone, Debug)]
+pub struct EndUnsent {
+    pub request: RequestNumber,
+    pub ending: Ending,
+}

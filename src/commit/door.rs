@@ -1,0 +1,98 @@
+//! The door to the writer: three bounded queues, so that neither jobs nor clients starve the others.
+
+use crossbeam_channel::{Receiver, Sender, TrySendError, bounded, unbounded};
+
+use super::command::{Command, Committed, DispatchCommand, Reply};
+use crate::domain::Refusal;
+
+/// One asked command with who asks and who hears the answer.
+pub struct Order {
+    pub command: Command,
+    pub by: String,
+    pub reply: Reply,
+}
+
+/// What the writer takes from.
+pub struct Queues {
+    /// Bounded by the windows of the lanes.
+    pub(super) dispatch: Receiver<DispatchCommand>,
+    pub(super) interactive: Receiver<Order>,
+    pub(super) jobs: Receiver<Order>,
+}
+
+/// What callers put into; cheap to clone.
+#[derive(Clone)]
+pub struct Door {
+    dispatch: Sender<DispatchCommand>,
+    interactive: Sender<Order>,
+    jobs: Sender<Order>,
+}
+
+/// Chunks of jobs that may wait; each job sends one at a time.
+const JOB_CHUNKS_MAX: usize = 8;
+
+impl Door {
+    /// A door whose interactive queue holds `interactive_max` orders.
+    pub fn new(interactive_max: usize) -> (Self, Queues) {
+        let (dispatch, dispatched) = unbounded();
+        let (interactive, asked) = bounded(interactive_max);
+        let (jobs, chunks) = bounded(JOB_CHUNKS_MAX);
+        (
+            Self {
+                dispatch,
+                interactive,
+                jobs,
+            },
+            Queues {
+                dispatch: dispatched,
+                interactive: asked,
+                jobs: chunks,
+            },
+        )
+    }
+
+    /// Hands a command in; a full queue answers `Overloaded` at once.
+    pub fn submit(&self, by: &str, command: Command, reply: Reply) {
+        match self.interactive.try_send(Order {
+            command,
+            by: by.to_owned(),
+            reply,
+        }) {
+            Ok(()) => {}
+            Err(TrySendError::Full(order)) => (order.reply)(Err(Refusal::Overloaded)),
+            Err(TrySendError::Disconnected(order)) => (order.reply)(Err(Refusal::Stopping)),
+        }
+    }
+
+    /// Hands a command in and waits for its end.
+    pub fn call(&self, by: &str, command: Command) -> Result<Committed, Refusal> {
+        Self::wait(|reply| self.submit(by, command, reply))
+    }
+
+    /// Hands a chunk of bulk work in and waits for its end; waits for room, so that it gives way to the others.
+    pub fn call_bulk(&self, by: &str, command: Command) -> Result<Committed, Refusal> {
+        Self::wait(|reply| {
+            if let Err(refused) = self.jobs.send(Order {
+                command,
+                by: by.to_owned(),
+                reply,
+            }) {
+                (refused.0.reply)(Err(Refusal::Stopping));
+            }
+        })
+    }
+
+    /// Hands in what dispatch did.
+    pub fn dispatched(&self, command: DispatchCommand) {
+        // A writer that has gone takes the process with it or was stopped after dispatch.
+        let _ = self.dispatch.send(command);
+    }
+
+    fn wait(submit: impl FnOnce(Reply)) -> Result<Committed, Refusal> {
+        let (answer, answered) = bounded(1);
+        submit(Box::new(move |result| {
+            let _ = answer.send(result);
+        }));
+        answered.recv().unwrap_or(Err(Refusal::Stopping))
+    }
+}

@@ -1,0 +1,291 @@
+//! Each command judged against the state with the group's own writes: the events to record, or a refusal.
+//!
+//! Only this file and the rules of `domain/` that it calls decide what becomes an event.
+
+use super::command::{Answered, Begin, Command, Committed, DispatchCommand, SettleAttempt};
+use crate::domain::admission::{Admission, admit};
+use crate::domain::event::{
+    Begun, Ending, Event, LateAnswer, LateEffect, ProviderSettings, Settled, Then,
+};
+use crate::domain::head::{self, Head};
+use crate::domain::items;
+use crate::domain::settle::{confirmed, late_effect};
+use crate::domain::view::LATE_ANSWERS_MAX;
+use crate::domain::{
+    Phase, ProviderNumber, ProviderRow, Refusal, Request, Timestamp, View, operate,
+};
+
+/// A judged row or command: what to answer, what to record.
+pub type Judged<T> = Result<(T, Vec<Event>), Refusal>;
+
+/// Judges everything but registrations, which are judged row by row.
+pub fn command(view: &dyn View, command: &Command, now: Timestamp) -> Judged<Committed> {
+    let done = |event: Event| (Committed::Done(true), vec![event]);
+    match command {
+        Command::RegisterItems { .. } | Command::RegisterSubscriptions { .. } => {
+            Ok((Committed::Done(false), Vec::new()))
+        }
+        Command::Blacklist {
+            item,
+            is_blacklisted,
+            reason,
+        } => {
+            let event = items::blacklist(view, *item, *is_blacklisted, reason)?;
+            Ok(event.map_or((Committed::Done(false), Vec::new()), done))
+        }
+        Command::Ask(ask) => Ok(match admit(view, ask, now)? {
+            Admission::Repeat(number) => (
+                Committed::Request {
+                    number,
+                    is_repeat: true,
+                },
+                Vec::new(),
+            ),
+            Admission::New { request, events } => (
+                Committed::Request {
+                    number: request,
+                    is_repeat: false,
+                },
+                events,
+            ),
+        }),
+        Command::Cancel { request, reason } => operate::cancel(view, *request, reason).map(done),
+        Command::Hasten { request } => operate::hasten(view, *request).map(done),
+        Command::Resolve {
+            request,
+            resolution,
+            reason,
+        } => operate::resolve(view, *request, *resolution, reason).map(done),
+        Command::Pause {
+            provider,
+            reason,
+            until,
+        } => operate::pause(view, *provider, reason, *until).map(done),
+        Command::Resume { provider } => operate::resume(view, *provider).map(done),
+        Command::Configure { providers } => Ok((Committed::Done(true), configure(view, providers))),
+        Command::StartRun { mode } => {
+            let run = view.meta().last_run + 1;
+            Ok((
+                Committed::Run(run),
+                vec![Event::RunStarted {
+                    run,
+                    mode: mode.clone(),
+                }],
+            ))
+        }
+        Command::Record(events) => Ok((Committed::Done(true), events.clone())),
+    }
+}
+
+fn configure(view: &dyn View, providers: &[ProviderSettings]) -> Vec<Event> {
+    let mut events = Vec::new();
+    let mut last = view.meta().last_provider;
+    for provider in providers {
+        let known = view.provider_by_name(&provider.name);
+        let is_same = known
+            .and_then(|number| view.provider(number))
+            .is_some_and(|row| is_configured_so(&row, provider));
+        if is_same {
+            continue;
+        }
+        let number = known.unwrap_or_else(|| {
+            last += 1;
+            ProviderNumber(last)
+        });
+        events.push(Event::ProviderSet {
+            number,
+            provider: provider.clone(),
+        });
+    }
+    for number in (1..=view.meta().last_provider).map(ProviderNumber) {
+        let Some(row) = view.provider(number) else {
+            continue;
+        };
+        if row.is_configured && !providers.iter().any(|provider| *provider.name == *row.name) {
+            events.push(Event::ProviderMissing { number });
+        }
+    }
+    events
+}
+
+fn is_configured_so(row: &ProviderRow, provider: &ProviderSettings) -> bool {
+    row.is_configured
+        && *row.family == *provider.family
+        && row.is_effective == provider.is_effective
+        && *row.mapping == *provider.mapping
+        && *row.mapping_sha256 == *provider.mapping_sha256
+}
+
+/// What dispatch handed in: the events, none if it no longer holds.
+pub fn dispatched(view: &dyn View, command: &DispatchCommand, now: Timestamp) -> Vec<Event> {
+    match command {
+        DispatchCommand::Begin(begin) => self::begin(view, begin, now).into_iter().collect(),
+        DispatchCommand::Settle(settle) => vec![self::settle(view, settle)]
+            .into_iter()
+            .flatten()
+            .collect(),
+        DispatchCommand::Answered(answer) => answered(view, answer).into_iter().collect(),
+        DispatchCommand::EndUnsent(end) => {
+            let Some(request) = view.request(end.request) else {
+                return Vec::new();
+            };
+            if !request.phase.may_begin() || !still_ends(view, &request, &end.ending, now) {
+                return Vec::new();
+            }
+            vec![Event::RequestEnded {
+                request: end.request,
+                before: request.latest,
+                ending: end.ending.clone(),
+            }]
+        }
+        DispatchCommand::Hold { request, reason } => match view.request(*request) {
+            Some(row) if row.phase.may_begin() => {
+                vec![Event::RequestHeld {
+                    request: *request,
+                    before: row.latest,
+                    reason: reason.clone(),
+                }]
+            }
+            _ => Vec::new(),
+        },
+        DispatchCommand::ReserveTransactions {
+            provider,
+            first,
+            last,
+        } => {
+            vec![Event::TransactionsReserved {
+                provider: *provider,
+                first: *first,
+                last: *last,
+            }]
+        }
+        DispatchCommand::Pause { provider, reason } => {
+            operate::pause(view, *provider, reason, None)
+                .into_iter()
+                .collect()
+        }
+        DispatchCommand::AnswersUnknown {
+            provider,
+            minute,
+            count,
+            sample,
+        } => {
+            let (provider, minute, count) = (*provider, *minute, *count);
+            vec![Event::AnswersUnknown {
+                provider,
+                minute,
+                count,
+                sample: sample.clone(),
+            }]
+        }
+        DispatchCommand::PushReceived { provider, data, .. } => {
+            vec![Event::PushReceived {
+                provider: *provider,
+                data: data.clone(),
+            }]
+        }
+        DispatchCommand::StartRun { mode } => {
+            vec![Event::RunStarted {
+                run: view.meta().last_run + 1,
+                mode: mode.clone(),
+            }]
+        }
+    }
+}
+
+/// The endings that a judgement at the head gave must still be its answer; the others stand by themselves.
+fn still_ends(view: &dyn View, request: &Request, ending: &Ending, now: Timestamp) -> bool {
+    match ending {
+        Ending::Already | Ending::StbTaken { .. } => {
+            head::judge(view, request, now) == Head::End(ending.clone())
+        }
+        _ => true,
+    }
+}
+
+fn begin(view: &dyn View, begin: &Begin, now: Timestamp) -> Option<Event> {
+    let request = view.request(begin.request)?;
+    if head::judge(view, &request, now)
+        != (Head::Send {
+            leaves: begin.leaves,
+        })
+    {
+        return None;
+    }
+    if begin.plan.is_some() == request.is_bound() || begin.step != request.steps_acknowledged {
+        return None;
+    }
+    let sequence_number = match request.sequence_number {
+        0 => view.meta().last_sequence_number + 1,
+        given => given,
+    };
+    Some(Event::AttemptBegun(Begun {
+        request: begin.request,
+        before: request.latest,
+        attempt: request.latest_attempt + 1,
+        purpose: begin.purpose,
+        transaction: begin.transaction,
+        key: begin.key.clone(),
+        step: begin.step,
+        plan: begin.plan.clone(),
+        leaves: begin.leaves,
+        sequence_number,
+        run: begin.run,
+        frame: begin.frame.clone(),
+        mapping_sha256: begin.mapping_sha256.clone(),
+    }))
+}
+
+fn settle(view: &dyn View, settle: &SettleAttempt) -> Option<Event> {
+    let request = view.request(settle.request)?;
+    if request.phase != Phase::Sending || request.latest_attempt != settle.attempt {
+        return None;
+    }
+    let is_confirmed = matches!(settle.then, Then::Completed | Then::NextStep);
+    let confirmed = if is_confirmed {
+        confirmed(view, &request, settle.confirms)
+    } else {
+        None
+    };
+    Some(Event::AttemptSettled(Settled {
+        request: settle.request,
+        before: request.latest,
+        attempt: settle.attempt,
+        outcome: settle.outcome,
+        code: settle.code.clone(),
+        text: settle.text.clone(),
+        reference: settle.reference.clone(),
+        frame: settle.frame.clone(),
+        patience_spent_ms: settle.patience_spent_ms,
+        then: settle.then.clone(),
+        confirmed,
+    }))
+}
+
+fn answered(view: &dyn View, answer: &Answered) -> Option<Event> {
+    let request = view.request(answer.request)?;
+    if request.late_answers >= LATE_ANSWERS_MAX {
+        return None;
+    }
+    let effect = late_effect(
+        &request,
+        answer.outcome,
+        answer.attempt == request.latest_attempt,
+    );
+    let confirmed = match effect {
+        LateEffect::Completes | LateEffect::NextStep => confirmed(view, &request, answer.confirms),
+        _ => None,
+    };
+    Some(Event::LateAnswer(LateAnswer {
+        request: answer.request,
+        before: request.latest,
+        transaction: answer.transaction,
+        outcome: answer.outcome,
+        code: answer.code.clone(),
+        text: answer.text.clone(),
+        reference: answer.reference.clone(),
+        frame: answer.frame.clone(),
+        effect,
+        confirmed,
+    }))
+}

@@ -1,0 +1,311 @@
+//! The writer's loop: one group after the other, each synced before anybody hears of it.
+//!
+//! The first I/O error ends the process before any waiter of that group is answered.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, Select, Sender};
+
+use super::command::{Command, Committed, DispatchCommand, Reply};
+use super::door::{Order, Queues};
+use super::judge;
+use super::notices::{Mailbox, Notices};
+use crate::clock::Clock;
+use crate::domain::apply::{Recorded, apply};
+use crate::domain::event::Event;
+use crate::domain::{Refusal, Timestamp, View, items};
+use crate::ledger::{Ledger, LedgerError};
+use crate::store::{Changes, Draft, State, StateView};
+use crate::telemetry::fatal;
+
+/// Answers of one group, to be given on the responder's thread.
+pub type Responses = Vec<(Reply, Result<Committed, Refusal>)>;
+
+/// What the writer is told at its birth.
+pub struct WriterOptions {
+    /// Under this much free space nothing new is accepted; under half of it no attempt begins.
+    pub reserve_bytes: u64,
+    /// Orders in one group.
+    pub group_commands_max: u32,
+}
+
+/// How often free space is asked for.
+const SPACE_CHECK_EVERY: Duration = Duration::from_secs(1);
+
+/// The only writer of ledger and state.
+pub struct Writer {
+    pub ledger: Ledger,
+    pub state: Arc<State>,
+    pub clock: Arc<dyn Clock>,
+    pub queues: Queues,
+    pub mailboxes: Vec<Arc<Mailbox>>,
+    pub responses: Sender<Responses>,
+    pub options: WriterOptions,
+}
+
+impl Writer {
+    /// Works until `stop` says so, then refuses what is still queued and closes ledger and state.
+    pub fn run(mut self, stop: &Receiver<()>) {
+        let mut space = Space::default();
+        while self.wait(stop) {
+            self.state.wait_for_room();
+            space = self.look_at_space(space);
+            if let Err(error) = self.group(&space) {
+                fatal(&format!("the ledger cannot be written: {error}"));
+            }
+        }
+        self.refuse_queued();
+        if let Err(error) = self.ledger.close() {
+            fatal(&format!("the ledger cannot be closed: {error}"));
+        }
+        if let Err(error) = self.state.close() {
+            fatal(&format!("the state cannot be closed: {error}"));
+        }
+    }
+
+    /// Waits for anything to do; `false` means stop.
+    fn wait(&self, stop: &Receiver<()>) -> bool {
+        let Queues {
+            dispatch,
+            interactive,
+            jobs,
+        } = &self.queues;
+        let mut select = Select::new();
+        let stopped = select.recv(stop);
+        select.recv(dispatch);
+        select.recv(interactive);
+        select.recv(jobs);
+        let ready = select.ready();
+        // Dispatch's own commands are still taken when it is time to stop: they record what the CAS did.
+        ready != stopped || !dispatch.is_empty()
+    }
+
+    /// Takes what is queued, judges, records, syncs, makes visible, answers.
+    fn group(&mut self, space: &Space) -> Result<(), LedgerError> {
+        self.ledger.begin_group()?;
+        let state = self.state.clone();
+        let view = state.view();
+        let mut group = Group::new(&view, &mut self.ledger, self.clock.now(), space);
+        let mut responses = Responses::new();
+        let mut room = self.options.group_commands_max;
+        while room > 0 && !group.is_full() {
+            let Ok(command) = self.queues.dispatch.try_recv() else {
+                break;
+            };
+            group.dispatched(&command)?;
+            room -= 1;
+        }
+        while room > 0 && !group.is_full() {
+            let Ok(order) = self.queues.interactive.try_recv() else {
+                break;
+            };
+            responses.push(group.order(order)?);
+            room -= 1;
+        }
+        if room > 0 && !group.is_full() {
+            if let Ok(order) = self.queues.jobs.try_recv() {
+                responses.push(group.order(order)?);
+            }
+        }
+        let (changes, notices) = group.end();
+        drop(view);
+        self.ledger.sync()?;
+        if !changes.is_empty() {
+            self.state.merge(changes);
+        }
+        if !notices.is_empty() {
+            for mailbox in &self.mailboxes {
+                mailbox.put(&notices);
+            }
+        }
+        if !responses.is_empty() {
+            // The responder outlives the writer; if it is gone the process is ending.
+            let _ = self.responses.send(responses);
+        }
+        Ok(())
+    }
+
+    fn look_at_space(&self, mut space: Space) -> Space {
+        let now = self.clock.monotonic();
+        if space
+            .checked_at
+            .is_some_and(|at| now.saturating_sub(at) < SPACE_CHECK_EVERY)
+        {
+            return space;
+        }
+        space.checked_at = Some(now);
+        match self.ledger.free_bytes() {
+            Ok(free) => {
+                space.is_low = free < self.options.reserve_bytes;
+                space.is_very_low = free < self.options.reserve_bytes / 2;
+            }
+            Err(error) => fatal(&format!("the free space cannot be read: {error}")),
+        }
+        space
+    }
+
+    fn refuse_queued(&self) {
+        let left: Vec<Order> = self
+            .queues
+            .interactive
+            .try_iter()
+            .chain(self.queues.jobs.try_iter())
+            .collect();
+        let refused = left
+            .into_iter()
+            .map(|order| (order.reply, Err(Refusal::Stopping)))
+            .collect();
+        let _ = self.responses.send(refused);
+    }
+}
+
+#[derive(Clone, Copy, Default)]
+struct Space {
+    checked_at: Option<Duration>,
+    is_low: bool,
+    is_very_low: bool,
+}
+
+/// One group while it is being made.
+struct Group<'a> {
+    draft: Draft<'a>,
+    ledger: &'a mut Ledger,
+    now: Timestamp,
+    space: &'a Space,
+    notices: Notices,
+}
+
+impl<'a> Group<'a> {
+    fn new(
+        view: &'a StateView<'a>,
+        ledger: &'a mut Ledger,
+        now: Timestamp,
+        space: &'a Space,
+    ) -> Self {
+        Self {
+            draft: Draft::new(view),
+            ledger,
+            now,
+            space,
+            notices: Notices::default(),
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        self.ledger.group_is_full()
+    }
+
+    fn order(&mut self, order: Order) -> Result<(Reply, Result<Committed, Refusal>), LedgerError> {
+        let result = self.judge(&order.command, &order.by)?;
+        Ok((order.reply, result))
+    }
+
+    fn judge(
+        &mut self,
+        command: &Command,
+        by: &str,
+    ) -> Result<Result<Committed, Refusal>, LedgerError> {
+        let grows = matches!(
+            command,
+            Command::Ask(_) | Command::RegisterItems { .. } | Command::RegisterSubscriptions { .. }
+        );
+        if grows && self.space.is_low {
+            return Ok(Err(Refusal::ReserveLow));
+        }
+        match command {
+            Command::RegisterItems { items, may_update } => {
+                let mut rows = Vec::with_capacity(items.len());
+                for item in items {
+                    rows.push(self.row(by, |view| items::register(view, item, *may_update))?);
+                }
+                Ok(Ok(Committed::Items(rows)))
+            }
+            Command::RegisterSubscriptions {
+                subscriptions,
+                may_update,
+            } => {
+                let mut rows = Vec::with_capacity(subscriptions.len());
+                for new in subscriptions {
+                    rows.push(self.row(by, |view| {
+                        items::register_subscription(view, new, *may_update)
+                    })?);
+                }
+                Ok(Ok(Committed::Subscriptions(rows)))
+            }
+            command => {
+                let now = self.now;
+                self.row(by, |view| judge::command(view, command, now))
+            }
+        }
+    }
+
+    /// Judges one row and records its events, so that the next one sees them.
+    fn row<T>(
+        &mut self,
+        by: &str,
+        judge: impl FnOnce(&dyn View) -> Result<(T, Vec<Event>), Refusal>,
+    ) -> Result<Result<T, Refusal>, LedgerError> {
+        match judge(&self.draft) {
+            Ok((done, events)) => {
+                self.record(by, &events)?;
+                Ok(Ok(done))
+            }
+            Err(refusal) => Ok(Err(refusal)),
+        }
+    }
+
+    fn dispatched(&mut self, command: &DispatchCommand) -> Result<(), LedgerError> {
+        let may_not = matches!(command, DispatchCommand::Begin(_)) && self.space.is_very_low;
+        let events = if may_not {
+            Vec::new()
+        } else {
+            judge::dispatched(&self.draft, command, self.now)
+        };
+        self.record("dispatch", &events)?;
+        match command {
+            DispatchCommand::Begin(begin) => {
+                let attempt = events.iter().find_map(|event| match event {
+                    Event::AttemptBegun(begun) => Some(begun.attempt),
+                    _ => None,
+                });
+                self.notices.begun.push((begin.handle, attempt));
+            }
+            DispatchCommand::ReserveTransactions {
+                provider,
+                first,
+                last,
+            } => {
+                self.notices.reserved.push((*provider, *first, *last));
+            }
+            DispatchCommand::PushReceived { push, .. } => self.notices.pushes.push(*push),
+            DispatchCommand::StartRun { .. } => self.notices.runs.push(self.draft.meta().last_run),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn record(&mut self, by: &str, events: &[Event]) -> Result<(), LedgerError> {
+        for event in events {
+            let position = self.ledger.push(self.now, by, event)?;
+            apply(
+                &mut self.draft,
+                Recorded {
+                    position,
+                    at: self.now,
+                    by,
+                },
+                event,
+            );
+        }
+        Ok(())
+    }
+
+    fn end(self) -> (Changes, Notices) {
+        let mut changes = self.draft.changes;
+        let mut notices = self.notices;
+        notices.touched = changes.touched();
+        notices.providers = changes.touched_providers();
+        (changes, notices)
+    }
+}

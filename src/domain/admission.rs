@@ -1,0 +1,286 @@
+//! The first judgement: whether a pair or unpair may be accepted, and at which place it will stand.
+//!
+//! Judged against the acknowledged pairings plus the pending requests that stand earlier in order. `head` judges again when
+//! the request comes first.
+
+use super::event::{Accepted, Event, Idempotency};
+use super::view::{IDEMPOTENCY_LIFE, QUEUE_MAX};
+use super::{
+    ItemKind, ItemNumber, Pairing, Phase, Place, Priority, ProcessName, ProviderNumber, Refusal,
+    Request, RequestNumber, SubscriptionNumber, Timestamp, View,
+};
+
+/// What is asked for, with every identifier resolved and every CA ID normalized.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ask {
+    pub provider: ProviderNumber,
+    pub card: ItemNumber,
+    pub card_ca: String,
+    /// None asks for an unpair.
+    pub stb: Option<ItemNumber>,
+    pub stb_ca: Option<String>,
+    pub subscription: Option<SubscriptionNumber>,
+    pub scheduled: Option<Timestamp>,
+    pub priority: Priority,
+    pub is_immediate: bool,
+    pub process_name: ProcessName,
+    /// `[pairing] unpair_unknown = "send"`, where the mapping needs no previous STB.
+    pub sends_unknown: bool,
+    /// `[pairing] stb_taken = "replace"`: the holder as looked up before, with its CA ID.
+    pub replaces: Option<Replaced>,
+    pub idempotency: Option<Idempotency>,
+    /// The REJECTED request that this one tries again.
+    pub retries: Option<RequestNumber>,
+}
+
+/// The card that gives up the STB first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Replaced {
+    pub holder: ItemNumber,
+    pub holder_ca: String,
+}
+
+/// The answer to an ask that is not refused.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Admission {
+    /// The events to record; the last one accepts the asked request.
+    New {
+        request: RequestNumber,
+        events: Vec<Event>,
+    },
+    /// The same Idempotency-Key with the same parameters: the earlier request.
+    Repeat(RequestNumber),
+}
+
+/// Judges an ask at the instant `now`.
+pub fn admit(view: &dyn View, ask: &Ask, now: Timestamp) -> Result<Admission, Refusal> {
+    if let Some(earlier) = repeated(view, ask, now)? {
+        return Ok(Admission::Repeat(earlier));
+    }
+    check_item(view, ask.card, ItemKind::Smartcard)?;
+    if let Some(stb) = ask.stb {
+        check_item(view, stb, ItemKind::Stb)?;
+    }
+    let number = view.meta().last_request + 1;
+    let leaves = projected_stb(view, ask.card, None);
+    if ask.stb.is_none() && leaves.is_none() && !ask.sends_unknown {
+        let is_doubtful = view
+            .pairing(ask.card)
+            .is_some_and(|pairing| pairing.is_held());
+        if !is_doubtful || !view.queue(ask.card).is_empty() {
+            return Err(Refusal::NotPaired {
+                serial_number: serial(view, ask.card),
+            });
+        }
+    }
+    let items = [Some(ask.card), ask.stb, leaves];
+    let due = place_due(view, items.into_iter().flatten(), ask.scheduled, now);
+    let place = Place {
+        due,
+        number: RequestNumber(number),
+    };
+    room(view, ask.card, ItemKind::Smartcard)?;
+    for stb in [ask.stb, leaves].into_iter().flatten() {
+        room(view, stb, ItemKind::Stb)?;
+    }
+    let holder = ask
+        .stb
+        .and_then(|stb| projected_holder(view, stb, place))
+        .filter(|holder| *holder != ask.card);
+    let (Some(stb), Some(holder)) = (ask.stb, holder) else {
+        return Ok(Admission::New {
+            request: place.number,
+            events: vec![accepted(ask, place, now, None)],
+        });
+    };
+    let Some(replaced) = &ask.replaces else {
+        let (serial_number, holder) = (serial(view, stb), serial(view, holder));
+        return Err(Refusal::StbTaken {
+            serial_number,
+            holder,
+        });
+    };
+    if replaced.holder != holder {
+        return Err(Refusal::Changed);
+    }
+    room(view, holder, ItemKind::Smartcard)?;
+    let due = due.max(place_due(
+        view,
+        [holder, stb].into_iter(),
+        ask.scheduled,
+        now,
+    ));
+    let unpair = Place {
+        due,
+        number: place.number,
+    };
+    let pair = Place {
+        due,
+        number: RequestNumber(number + 1),
+    };
+    Ok(Admission::New {
+        request: pair.number,
+        events: vec![
+            make_room(ask, replaced, unpair, now),
+            accepted(ask, pair, now, Some(unpair.number)),
+        ],
+    })
+}
+
+fn repeated(view: &dyn View, ask: &Ask, now: Timestamp) -> Result<Option<RequestNumber>, Refusal> {
+    let Some(idempotency) = &ask.idempotency else {
+        return Ok(None);
+    };
+    let Some(remembered) = view.remembered(&idempotency.key) else {
+        return Ok(None);
+    };
+    if now.since(remembered.at) >= IDEMPOTENCY_LIFE {
+        return Ok(None);
+    }
+    if *remembered.digest != *idempotency.digest {
+        return Err(Refusal::KeyReused);
+    }
+    Ok(Some(remembered.request))
+}
+
+fn check_item(view: &dyn View, number: ItemNumber, kind: ItemKind) -> Result<(), Refusal> {
+    let Some(item) = view.item(number) else {
+        return Err(Refusal::ItemUnknown {
+            kind,
+            field: "number",
+            value: number.to_string(),
+        });
+    };
+    let serial_number = item.identifiers.serial_number().to_owned();
+    if item.is_blacklisted {
+        return Err(Refusal::ItemBlacklisted {
+            kind,
+            serial_number,
+        });
+    }
+    if !item.is_effective {
+        return Err(Refusal::ItemNotEffective {
+            kind,
+            serial_number,
+        });
+    }
+    Ok(())
+}
+
+fn room(view: &dyn View, item: ItemNumber, kind: ItemKind) -> Result<(), Refusal> {
+    if view.queue(item).len() < QUEUE_MAX {
+        return Ok(());
+    }
+    Err(Refusal::QueueFull {
+        kind,
+        serial_number: serial(view, item),
+        limit: QUEUE_MAX,
+    })
+}
+
+/// The due time of a new place: what was asked, but never before `now` nor before a place of the same items that is due.
+fn place_due(
+    view: &dyn View,
+    items: impl Iterator<Item = ItemNumber>,
+    scheduled: Option<Timestamp>,
+    now: Timestamp,
+) -> Timestamp {
+    let asked = scheduled.unwrap_or(now).max(now);
+    items
+        .flat_map(|item| view.queue(item))
+        .filter(|place| {
+            place.due <= now
+                || view
+                    .request(place.number)
+                    .is_some_and(|request| !request.is_scheduled || request.phase != Phase::Pending)
+        })
+        .fold(asked, |due, place| due.max(place.due))
+}
+
+/// The STB that the card will have after its requests that stand before `place` (all, if none is given).
+pub fn projected_stb(
+    view: &dyn View,
+    card: ItemNumber,
+    place: Option<Place>,
+) -> Option<ItemNumber> {
+    let acknowledged = view.pairing(card).and_then(|pairing| pairing.stb);
+    earlier(view, card, place)
+        .filter(|request| request.card == card)
+        .fold(acknowledged, |_, request| request.stb)
+}
+
+/// The card that will hold the STB after the requests that stand before `place`.
+pub fn projected_holder(view: &dyn View, stb: ItemNumber, place: Place) -> Option<ItemNumber> {
+    earlier(view, stb, Some(place)).fold(view.holder(stb), |holder, request| {
+        if request.stb == Some(stb) {
+            Some(request.card)
+        } else if holder == Some(request.card) {
+            None
+        } else {
+            holder
+        }
+    })
+}
+
+fn earlier(
+    view: &dyn View,
+    item: ItemNumber,
+    place: Option<Place>,
+) -> impl Iterator<Item = std::sync::Arc<Request>> + '_ {
+    let queue = view.queue(item).into_iter();
+    queue
+        .take_while(move |at| place.is_none_or(|place| *at < place))
+        .filter_map(|at| view.request(at.number))
+}
+
+fn accepted(ask: &Ask, place: Place, now: Timestamp, makes_room: Option<RequestNumber>) -> Event {
+    Event::RequestAccepted(Accepted {
+        request: place.number,
+        provider: ask.provider,
+        card: ask.card,
+        card_ca: ask.card_ca.clone(),
+        stb: ask.stb,
+        stb_ca: ask.stb_ca.clone(),
+        subscription: ask.subscription,
+        due: place.due,
+        scheduled: ask.scheduled.unwrap_or(now),
+        is_scheduled: ask.scheduled.is_some_and(|scheduled| scheduled > now),
+        priority: ask.priority,
+        is_immediate: ask.is_immediate,
+        sends_unknown: ask.sends_unknown,
+        process_name: ask.process_name,
+        linked: makes_room.or(ask.retries),
+        idempotency: ask.idempotency.clone(),
+    })
+}
+
+/// The unpair of the holder, which stands right before the pair that it makes room for.
+fn make_room(ask: &Ask, replaced: &Replaced, place: Place, now: Timestamp) -> Event {
+    let unpair = Ask {
+        card: replaced.holder,
+        card_ca: replaced.holder_ca.clone(),
+        stb: None,
+        stb_ca: None,
+        subscription: None,
+        process_name: ProcessName::ProvisioningRequestProcessing,
+        sends_unknown: false,
+        replaces: None,
+        idempotency: None,
+        retries: None,
+        ..ask.clone()
+    };
+    accepted(&unpair, place, now, Some(RequestNumber(place.number.0 + 1)))
+}
+
+/// An item's serial number, for messages.
+pub fn serial(view: &dyn View, item: ItemNumber) -> String {
+    view.item(item).map_or_else(
+        || item.to_string(),
+        |item| item.identifiers.serial_number().to_owned(),
+    )
+}
+
+/// Whether the acknowledged pairing of a card leaves an unpair anything to do.
+pub fn is_unpairable(pairing: Option<Pairing>) -> bool {
+    pairing.is_some_and(|pairing| pairing.is_held() || pairing.doubt.is_some())
+}

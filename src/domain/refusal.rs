@@ -1,0 +1,186 @@
+//! Why a call is refused: judged, nothing stored. One sentence a client may read, and a code from a closed set.
+//!
+//! The wording never shows a path, a script line or an address; the doors translate the code into their dialect.
+
+use thiserror::Error;
+
+use super::{ItemKind, LifeCycleState, RequestNumber};
+
+/// A refusal. Serial numbers in it are those that the caller may see.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum Refusal {
+    #[error("no {} with {field} `{value}`", kind.noun())]
+    ItemUnknown {
+        kind: ItemKind,
+        field: &'static str,
+        value: String,
+    },
+    #[error("the item with {field} `{value}` is no {}: expected a product that a provider classifies as {}, found `{product}`", kind.noun(), kind.noun())]
+    ItemOfOtherKind {
+        kind: ItemKind,
+        field: &'static str,
+        value: String,
+        product: String,
+    },
+    #[error("{count} items have {field} `{value}`; expected exactly one {}; name it by `id`", kind.noun())]
+    ItemAmbiguous {
+        kind: ItemKind,
+        field: &'static str,
+        value: String,
+        count: usize,
+    },
+    #[error("{} `{serial_number}` is not effective", kind.noun())]
+    ItemNotEffective {
+        kind: ItemKind,
+        serial_number: String,
+    },
+    #[error("{} `{serial_number}` is blacklisted", kind.noun())]
+    ItemBlacklisted {
+        kind: ItemKind,
+        serial_number: String,
+    },
+    #[error("no subscription with {field} `{value}`")]
+    SubscriptionUnknown { field: &'static str, value: String },
+    #[error("no provider of the family `{family}` takes product `{product}` as a smartcard")]
+    NoProvider { family: String, product: String },
+    #[error(
+        "{count} providers of the family `{family}` take product `{product}` as a smartcard; expected exactly one"
+    )]
+    ProviderAmbiguous {
+        family: String,
+        product: String,
+        count: usize,
+    },
+    #[error("no provider named `{name}`")]
+    ProviderUnknown { name: String },
+    #[error("provider `{provider}` cannot {action}: its mapping does not declare it")]
+    CapabilityMissing {
+        provider: String,
+        action: &'static str,
+    },
+    #[error(
+        "smartcard `{serial_number}` is not paired and no pending request will pair it; nothing to unpair"
+    )]
+    NotPaired { serial_number: String },
+    #[error("STB `{serial_number}` is held by smartcard `{holder}`; unpair that card first")]
+    StbTaken {
+        serial_number: String,
+        holder: String,
+    },
+    #[error("{} `{serial_number}` has {limit} unfinished requests, the most there may be; wait for them", kind.noun())]
+    QueueFull {
+        kind: ItemKind,
+        serial_number: String,
+        limit: usize,
+    },
+    #[error("field `{field}`: {fault}")]
+    Field { field: &'static str, fault: String },
+    #[error("the mapping refuses this: {text}")]
+    MappingRefuses { text: String },
+    #[error(
+        "the provider's script failed; nothing was stored; the operator finds the place in the log"
+    )]
+    ScriptFailed,
+    #[error(
+        "this Idempotency-Key was used for another call; expected the same parameters, found other ones"
+    )]
+    KeyReused,
+    #[error("no provisioning request with {field} `{value}`")]
+    RequestUnknown { field: &'static str, value: String },
+    #[error("request {number} cannot be {verb}: it is {state}")]
+    RequestState {
+        number: RequestNumber,
+        verb: &'static str,
+        state: String,
+    },
+    #[error("request {number} is {}, which is final", state.word())]
+    RequestFinished {
+        number: RequestNumber,
+        state: LifeCycleState,
+    },
+    #[error("provider `{name}` is not paused")]
+    NotPaused { name: String },
+    #[error("an item of product `{product}` with {field} `{value}` exists already")]
+    ItemExists {
+        product: String,
+        field: &'static str,
+        value: String,
+    },
+    #[error(
+        "the ca_id of item `{serial_number}` cannot change while it has a pairing or a pending request"
+    )]
+    CaIdBound { serial_number: String },
+    #[error(
+        "item `{serial_number}` exists with other values ({field}: `{ours}` here, `{theirs}` given); allow updates to change it"
+    )]
+    ItemDiffers {
+        serial_number: String,
+        field: &'static str,
+        ours: String,
+        theirs: String,
+    },
+    #[error("the id `{id}` belongs to something else already")]
+    IdTaken { id: String },
+    #[error("subscription `{number}` exists already with other values")]
+    SubscriptionDiffers { number: String },
+    /// What was looked up before has changed; the caller looks again.
+    #[error("the pairings changed while the call was judged; send it again")]
+    Changed,
+    #[error("too little free disk space to accept anything new")]
+    ReserveLow,
+    #[error("too many calls at once; try again shortly")]
+    Overloaded,
+    #[error("the service is stopping")]
+    Stopping,
+}
+
+impl Refusal {
+    /// The code's last word; doors put their prefix before it.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::ItemUnknown {
+                kind: ItemKind::Smartcard,
+                ..
+            } => "SMARTCARDNOTFOUND",
+            Self::ItemUnknown {
+                kind: ItemKind::Stb,
+                ..
+            } => "STBNOTFOUND",
+            Self::ItemOfOtherKind { .. } => "INVALIDITEMCLASSIFICATION",
+            Self::ItemAmbiguous { .. } => "AMBIGUOUSITEM",
+            Self::ItemNotEffective { .. } => "ITEMNOTEFFECTIVE",
+            Self::ItemBlacklisted { .. } => "ITEMBLACKLISTED",
+            Self::SubscriptionUnknown { .. } => "SUBSCRIPTIONNOTFOUND",
+            Self::NoProvider { .. } => "PROVIDERNOTFOUND",
+            Self::ProviderAmbiguous { .. } => "AMBIGUOUSPROVIDER",
+            Self::ProviderUnknown { .. } => "PROVIDERNOTFOUND",
+            Self::CapabilityMissing { .. } => "CAPABILITYMISSING",
+            Self::NotPaired { .. } => "SMARTCARDNOTPAIRED",
+            Self::StbTaken { .. } => "STBTAKEN",
+            Self::QueueFull { .. } => "TOOMANYPENDINGREQUESTS",
+            Self::Field { .. } => "INVALIDPARAMETER",
+            Self::MappingRefuses { .. } => "MAPPINGREFUSED",
+            Self::ScriptFailed => "SCRIPTERROR",
+            Self::KeyReused => "IDEMPOTENCYKEYREUSED",
+            Self::RequestUnknown { .. } => "PROVISIONINGREQUESTNOTFOUND",
+            Self::RequestState { .. } | Self::RequestFinished { .. } => "INVALIDLIFECYCLESTATE",
+            Self::NotPaused { .. } => "PROVIDERNOTPAUSED",
+            Self::ItemExists { .. } | Self::ItemDiffers { .. } => "ITEMALREADYEXISTS",
+            Self::CaIdBound { .. } => "CAIDBOUND",
+            Self::IdTaken { .. } => "IDALREADYEXISTS",
+            Self::SubscriptionDiffers { .. } => "SUBSCRIPTIONALREADYEXISTS",
+            Self::Changed => "CONCURRENTCHANGE",
+            Self::ReserveLow => "INSUFFICIENTSTORAGE",
+            Self::Overloaded => "OVERLOADED",
+            Self::Stopping => "STOPPING",
+        }
+    }
+
+    /// Whether the same call may succeed later without anything else changing.
+    pub fn is_passing(&self) -> bool {
+        matches!(
+            self,
+            Self::Overloaded | Self::Stopping | Self::ReserveLow | Self::Changed
+        )
+    }
+}

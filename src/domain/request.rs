@@ -1,0 +1,102 @@
+//! The provisioning request as the state keeps it: small, with its texts left in the ledger.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    ItemNumber, Phase, Position, Priority, ProcessName, ProviderNumber, RequestNumber,
+    SubscriptionNumber, Timestamp,
+};
+
+/// A request's row. Texts (frames, CAS words, who, when) are read from the ledger at the positions.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Request {
+    pub number: RequestNumber,
+    pub provider: ProviderNumber,
+    pub card: ItemNumber,
+    /// The STB to pair with; none for an unpair.
+    pub stb: Option<ItemNumber>,
+    /// The STB that the card leaves: derived while it waits, bound when the first attempt begins.
+    pub leaves: Option<ItemNumber>,
+    /// The CA IDs as the mapping normalized them at acceptance.
+    pub card_ca: Box<str>,
+    pub stb_ca: Option<Box<str>>,
+    pub subscription: Option<SubscriptionNumber>,
+    pub due: Timestamp,
+    /// Whether a date was asked for; one that was not is due whatever the clock says.
+    pub is_scheduled: bool,
+    pub priority: Priority,
+    pub is_immediate: bool,
+    /// Send an unpair even if no pairing is known.
+    pub sends_unknown: bool,
+    pub process_name: ProcessName,
+    pub phase: Phase,
+    /// Attempts that count (busy and not-sent ones do not).
+    pub attempts: u32,
+    /// The running number of the latest attempt, whatever its end.
+    pub latest_attempt: u32,
+    /// Attempts whose end is unknown since the last answer.
+    pub unknown_attempts: u32,
+    pub late_answers: u8,
+    pub steps_acknowledged: u8,
+    pub steps: u8,
+    /// The transaction number on the wire of the latest attempt.
+    pub transaction: u64,
+    /// When to try again, in the phases `waiting` and `in_doubt`.
+    pub again_at: Timestamp,
+    /// How long it has been first in its queues while its provider worked, in milliseconds.
+    pub patience_spent_ms: u64,
+    /// The order of sending; 0 until sent.
+    pub sequence_number: u64,
+    pub run: u64,
+    pub linked: Option<RequestNumber>,
+    pub executed: Option<Timestamp>,
+    /// The acceptance, the latest begun attempt, the latest answer or ending, and the latest event of all.
+    pub accepted: Position,
+    pub begun: Position,
+    pub answered: Position,
+    pub ended: Position,
+    pub latest: Position,
+}
+
+impl Request {
+    pub fn is_unpair(&self) -> bool {
+        self.stb.is_none()
+    }
+
+    pub fn place(&self) -> Place {
+        Place {
+            due: self.due,
+            number: self.number,
+        }
+    }
+
+    /// The card and STBs in whose queues it stands.
+    pub fn queues(&self) -> impl Iterator<Item = ItemNumber> + use<> {
+        let leaves = self.leaves.filter(|left| Some(*left) != self.stb);
+        [Some(self.card), self.stb, leaves].into_iter().flatten()
+    }
+
+    /// Whether the clock lets it go out.
+    pub fn is_due(&self, now: Timestamp) -> bool {
+        !self.is_scheduled || self.due <= now
+    }
+
+    /// Whether its plan was bound: from the first attempt on, what it leaves no longer moves.
+    pub fn is_bound(&self) -> bool {
+        self.steps > 0
+    }
+
+    /// Cancel is legal unless an attempt is in flight or unknown, or a step was acknowledged.
+    pub fn may_cancel(&self) -> bool {
+        matches!(self.phase, Phase::Pending | Phase::Waiting)
+            && self.unknown_attempts == 0
+            && self.steps_acknowledged == 0
+    }
+}
+
+/// The order of sending: due time, then number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Place {
+    pub due: Timestamp,
+    pub number: RequestNumber,
+}

@@ -1,0 +1,117 @@
+//! What rules may look at (`View`) and what applying an event may change (`Edit`).
+//!
+//! The state with its overlay implements both; so does the tests' model.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Item, ItemNumber, Pairing, Place, Product, ProductNumber, ProviderNumber, ProviderRow,
+    PublicId, Request, RequestNumber, Salt, Subscription, SubscriptionNumber, Timestamp,
+};
+
+/// Most unfinished requests of one card or one STB.
+pub const QUEUE_MAX: usize = 64;
+
+/// Late answers that are recorded for one request.
+pub const LATE_ANSWERS_MAX: u8 = 8;
+
+/// How long an idempotency key is kept.
+pub const IDEMPOTENCY_LIFE: std::time::Duration = std::time::Duration::from_secs(24 * 3600);
+
+/// Counters and marks of the whole state.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Meta {
+    pub salt: Salt,
+    /// The latest event that is applied.
+    pub applied_seq: u64,
+    pub latest_at: Timestamp,
+    pub last_item: u64,
+    pub last_product: u32,
+    pub last_provider: u16,
+    pub last_subscription: u64,
+    pub last_request: u64,
+    pub last_sequence_number: u64,
+    pub last_run: u64,
+    pub items: u64,
+    pub subscriptions: u64,
+    pub requests: u64,
+    pub completed: u64,
+    pub rejected: u64,
+    pub pairings: u64,
+    /// Pairings that the CAS confirmed against what was held here.
+    pub conflicts: u64,
+}
+
+impl Meta {
+    pub fn unfinished(&self) -> u64 {
+        self.requests - self.completed - self.rejected
+    }
+}
+
+/// A remembered idempotency key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Remembered {
+    pub request: RequestNumber,
+    pub digest: Box<str>,
+    pub at: Timestamp,
+}
+
+/// Reading. Every answer is of one instant; a rule asks as often as it likes.
+pub trait View {
+    fn meta(&self) -> Meta;
+    fn item(&self, number: ItemNumber) -> Option<Arc<Item>>;
+    /// All items with this serial number, of whatever product; ascending.
+    fn items_by_serial_number(&self, serial_number: &str) -> Vec<ItemNumber>;
+    fn items_by_alternative_code(&self, alternative_code: &str) -> Vec<ItemNumber>;
+    fn items_by_ca_id(&self, ca_id: &str) -> Vec<ItemNumber>;
+    fn item_by_imported_id(&self, id: PublicId) -> Option<ItemNumber>;
+    fn product(&self, number: ProductNumber) -> Option<Arc<Product>>;
+    fn product_by_code(&self, code: &str) -> Option<ProductNumber>;
+    fn subscription(&self, number: SubscriptionNumber) -> Option<Arc<Subscription>>;
+    fn subscription_by_number(&self, number: &str) -> Option<SubscriptionNumber>;
+    fn subscription_by_imported_id(&self, id: PublicId) -> Option<SubscriptionNumber>;
+    fn provider(&self, number: ProviderNumber) -> Option<Arc<ProviderRow>>;
+    fn provider_by_name(&self, name: &str) -> Option<ProviderNumber>;
+    fn request(&self, number: RequestNumber) -> Option<Arc<Request>>;
+    fn pairing(&self, card: ItemNumber) -> Option<Pairing>;
+    /// The cards whose pairing holds the STB, in doubt or not; ascending. More than one only after a conflict.
+    fn claims(&self, stb: ItemNumber) -> Vec<ItemNumber>;
+    /// Unfinished requests of a card or an STB, in order.
+    fn queue(&self, item: ItemNumber) -> Vec<Place>;
+    fn remembered(&self, idempotency_key: &str) -> Option<Remembered>;
+
+    /// The card that holds the STB: one without doubt before one in doubt, then the latest.
+    fn holder(&self, stb: ItemNumber) -> Option<ItemNumber> {
+        let claims = self.claims(stb);
+        if claims.len() < 2 {
+            return claims.first().copied();
+        }
+        claims.into_iter().max_by_key(|card| {
+            self.pairing(*card)
+                .map(|pairing| (pairing.doubt.is_none(), pairing.recorded.seq))
+        })
+    }
+}
+
+/// Changing, one row at a time; indexes follow.
+pub trait Edit: View {
+    fn put_meta(&mut self, meta: Meta);
+    fn put_item(&mut self, number: ItemNumber, item: Item);
+    fn put_product(&mut self, number: ProductNumber, product: Product);
+    fn put_subscription(&mut self, number: SubscriptionNumber, subscription: Subscription);
+    fn put_provider(&mut self, number: ProviderNumber, provider: ProviderRow);
+    fn put_request(&mut self, request: Request);
+    fn put_pairing(&mut self, card: ItemNumber, pairing: Pairing);
+    fn put_queue(&mut self, item: ItemNumber, queue: Vec<Place>);
+    fn put_remembered(&mut self, idempotency_key: &str, remembered: Remembered);
+}
+
+/// Whether a request is the first in every queue it stands in.
+pub fn is_first(view: &dyn View, request: &Request) -> bool {
+    let place = request.place();
+    request
+        .queues()
+        .all(|item| view.queue(item).first() == Some(&place))
+}

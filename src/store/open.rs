@@ -1,0 +1,171 @@
+//! Opening the state at start: take what is on disk if it can be trusted, replay what it lacks, rebuild it otherwise.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use super::disk::{Disk, Distrust, StoreError};
+use super::draft::{Changes, Draft};
+use super::memory::Memory;
+use super::row::{Key, Row, SCHEMA, is_finished_request};
+use super::state::{OVERLAY_ROWS_MAX, State};
+use crate::domain::apply::{Recorded, apply};
+use crate::domain::{Event, View};
+use crate::ledger::Reader;
+
+/// How the state came up.
+#[derive(Debug)]
+pub struct Opened {
+    /// Why the state was rebuilt; none if it was taken as it is.
+    pub rebuilt_because: Option<String>,
+    /// Acknowledged events are gone from the ledger: go on in a new epoch.
+    pub lost_events: bool,
+    pub replayed_events: u64,
+    pub took: Duration,
+}
+
+/// Events that are applied between two looks at the overlay.
+const REPLAY_CHUNK: u64 = 4_096;
+
+/// Opens the state beside the ledger in `data`. `last_seq` is the ledger's last event, `progress` hears applied events.
+pub fn open(
+    data: &Path,
+    cache_bytes: u64,
+    ledger: &Reader,
+    last_seq: u64,
+    progress: &mut dyn FnMut(u64),
+) -> Result<(State, Opened), StoreError> {
+    let started = Instant::now();
+    let distrust = match Disk::open(data, cache_bytes)? {
+        Ok(disk) => {
+            let memory = load(&disk)?;
+            let applied = memory.meta.applied_seq;
+            if applied <= last_seq {
+                let state = State::new(memory, disk, data.to_owned());
+                let replayed_events = replay(&state, ledger, applied + 1, progress)?;
+                let took = started.elapsed();
+                let opened = Opened {
+                    rebuilt_because: None,
+                    lost_events: false,
+                    replayed_events,
+                    took,
+                };
+                return Ok((state, opened));
+            }
+            drop(disk);
+            Distrust::AheadOfLedger {
+                state: applied,
+                ledger: last_seq,
+            }
+        }
+        Err(distrust) => distrust,
+    };
+    let state = State::new(
+        Memory::default(),
+        create(data, cache_bytes)?,
+        data.to_owned(),
+    );
+    let replayed_events = replay(&state, ledger, 1, progress)?;
+    let lost_events = matches!(distrust, Distrust::AheadOfLedger { .. });
+    let is_first_start = distrust == Distrust::Missing && last_seq == 0;
+    let rebuilt_because = (!is_first_start).then(|| distrust.words());
+    Ok((
+        state,
+        Opened {
+            rebuilt_because,
+            lost_events,
+            replayed_events,
+            took: started.elapsed(),
+        },
+    ))
+}
+
+/// Rebuilds the state from the ledger, whatever is there.
+pub fn rebuild(
+    data: &Path,
+    cache_bytes: u64,
+    ledger: &Reader,
+    progress: &mut dyn FnMut(u64),
+) -> Result<(State, Opened), StoreError> {
+    let started = Instant::now();
+    let state = State::new(
+        Memory::default(),
+        create(data, cache_bytes)?,
+        data.to_owned(),
+    );
+    let replayed_events = replay(&state, ledger, 1, progress)?;
+    let rebuilt_because = Some("it was asked for".into());
+    Ok((
+        state,
+        Opened {
+            rebuilt_because,
+            lost_events: false,
+            replayed_events,
+            took: started.elapsed(),
+        },
+    ))
+}
+
+fn create(data: &Path, cache_bytes: u64) -> Result<Disk, StoreError> {
+    let disk = Disk::create(data, cache_bytes)?;
+    disk.write(std::iter::once((Key::Schema, Some(Row::Schema(SCHEMA)))))?;
+    Ok(disk)
+}
+
+fn load(disk: &Disk) -> Result<Memory, StoreError> {
+    let mut memory = Memory::default();
+    for row in disk.rows() {
+        let (key, value) = row?;
+        if matches!(key, Key::Request(_)) && is_finished_request(&value) {
+            continue;
+        }
+        let row = Row::parse(&key, &value).ok_or_else(|| StoreError::Row { key: key.clone() })?;
+        memory.load(key, row);
+    }
+    memory.loaded();
+    Ok(memory)
+}
+
+fn replay(
+    state: &State,
+    ledger: &Reader,
+    from: u64,
+    progress: &mut dyn FnMut(u64),
+) -> Result<u64, StoreError> {
+    let mut count = 0;
+    let mut changes = Changes::default();
+    for entry in ledger.entries(from) {
+        let (position, entry) = entry?;
+        let event: Event =
+            serde_json::from_str(entry.event.get()).map_err(|source| StoreError::Event {
+                seq: entry.seq,
+                source,
+            })?;
+        let view = state.view();
+        let mut draft = Draft::resume(&view, changes);
+        apply(
+            &mut draft,
+            Recorded {
+                position,
+                at: entry.at,
+                by: &entry.by,
+            },
+            &event,
+        );
+        changes = draft.changes;
+        drop(view);
+        count += 1;
+        if count % REPLAY_CHUNK == 0 {
+            state.merge(std::mem::take(&mut changes));
+            if state.overlay_rows() > OVERLAY_ROWS_MAX / 2 {
+                state.move_overlay()?;
+            }
+            progress(count);
+        }
+    }
+    if !changes.is_empty() {
+        state.merge(changes);
+    }
+    state.move_overlay()?;
+    debug_assert!(state.view().meta().applied_seq + 1 >= from);
+    Ok(count)
+}
