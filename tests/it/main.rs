@@ -5,3 +5,8 @@
     clippy::indexing_slicing,
     clippy::cast_possible_truncation
 )]
+
+mod ledger_faults;
+mod ledger_scene;
+mod ledger_segments;
+mod ledger_tears;
