@@ -7,6 +7,7 @@ pub mod admission;
 pub mod apply;
 pub mod event;
 pub mod head;
+pub mod identifier;
 pub mod item;
 pub mod items;
 pub mod number;
@@ -26,6 +27,7 @@ pub mod view;
 pub mod wording;
 
 pub use event::Event;
+pub use identifier::{ItemIdentifier, RequestIdentifier, SubscriptionIdentifier};
 pub use item::{Item, ItemKind, Product, Subscription};
 pub use number::{ItemNumber, ProductNumber, ProviderNumber, RequestNumber, SubscriptionNumber};
 pub use outcome::Outcome;

@@ -1,0 +1,253 @@
+//! Pair a smartcard with an STB, or unpair it: from identifiers to one recorded request.
+//!
+//! Looks the items up, asks the mapping (`normalize`, `validate`) on the caller's thread, hands the ask to the writer, and
+//! answers after the sync. `process_immediately` is the same road with a wait at its end.
+
+use std::sync::Arc;
+
+use super::{Actions, find};
+use crate::commit::{Command, Committed};
+use crate::domain::admission::{Ask, Replaced, projected_holder, projected_stb};
+use crate::domain::event::Idempotency;
+use crate::domain::{
+    ItemIdentifier, ItemKind, ItemNumber, Place, Priority, ProcessName, Refusal, RequestNumber,
+    SubscriptionIdentifier, Timestamp, View,
+};
+use crate::provider::Provider;
+use crate::script::contract::{Action, MappingRequest};
+
+/// What the caller asks for.
+#[derive(Clone, Debug)]
+pub struct PairCall {
+    /// The CRM family of the method; none: whichever provider takes the card.
+    pub family: Option<String>,
+    pub card: ItemIdentifier,
+    /// Absent: unpair.
+    pub stb: Option<ItemIdentifier>,
+    pub subscription: Option<SubscriptionIdentifier>,
+    pub scheduled: Option<Timestamp>,
+    pub priority: Priority,
+    pub is_immediate: bool,
+    pub process_name: ProcessName,
+    pub idempotency: Option<Idempotency>,
+    pub retries: Option<RequestNumber>,
+}
+
+/// The request that answers the call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PairDone {
+    pub number: RequestNumber,
+    /// The Idempotency-Key was seen before; nothing new was made.
+    pub is_repeat: bool,
+}
+
+/// Times that a call is judged again because the pairings moved under it.
+const TRIES_MAX: u32 = 8;
+
+impl Actions {
+    /// Hands the call in; `done` hears the answer after the sync, on the responder's thread, or at once on a refusal.
+    pub fn pair(
+        self: &Arc<Self>,
+        by: &str,
+        call: PairCall,
+        done: impl FnOnce(Result<PairDone, Refusal>) + Send + 'static,
+    ) {
+        self.try_pair(by.to_owned(), call, TRIES_MAX, Box::new(done));
+    }
+
+    /// Hands the call in and waits for the sync.
+    pub fn pair_and_wait(self: &Arc<Self>, by: &str, call: PairCall) -> Result<PairDone, Refusal> {
+        let (answer, answered) = crossbeam_channel::bounded(1);
+        self.pair(by, call, move |result| {
+            let _ = answer.send(result);
+        });
+        answered.recv().unwrap_or(Err(Refusal::Stopping))
+    }
+
+    fn try_pair(
+        self: &Arc<Self>,
+        by: String,
+        call: PairCall,
+        tries: u32,
+        done: Box<dyn FnOnce(Result<PairDone, Refusal>) + Send>,
+    ) {
+        let ask = match self.ask(&call) {
+            Ok(ask) => ask,
+            Err(refusal) => return done(Err(refusal)),
+        };
+        let actions = self.clone();
+        let again = by.clone();
+        let reply = move |result: Result<Committed, Refusal>| match result {
+            Err(Refusal::Changed) if tries > 1 => actions.try_pair(again, call, tries - 1, done),
+            Ok(Committed::Request { number, is_repeat }) => {
+                done(Ok(PairDone { number, is_repeat }))
+            }
+            Ok(_) => done(Err(Refusal::Changed)),
+            Err(refusal) => done(Err(refusal)),
+        };
+        self.door
+            .submit(&by, Command::Ask(Box::new(ask)), Box::new(reply));
+    }
+
+    /// Resolves, normalizes and validates; nothing is stored yet.
+    fn ask(&self, call: &PairCall) -> Result<Ask, Refusal> {
+        let providers = self.providers();
+        let view = self.state.view();
+        if let Some(ask) = repeated(&view, call) {
+            return Ok(ask);
+        }
+        if call.is_immediate
+            && call
+                .scheduled
+                .is_some_and(|scheduled| scheduled > self.clock.now())
+        {
+            let fault = "expected no future date together with process_immediately".into();
+            return Err(Refusal::Field {
+                field: "scheduled_date",
+                fault,
+            });
+        }
+        let subscription = call
+            .subscription
+            .as_ref()
+            .map(|named| find::subscription(&view, named))
+            .transpose()?;
+        let card = find::item(&view, &providers, &call.card, ItemKind::Smartcard)?;
+        let provider = providers.for_card(call.family.as_deref(), &card.product)?;
+        let stb = call
+            .stb
+            .as_ref()
+            .map(|named| find::item(&view, &providers, named, ItemKind::Stb))
+            .transpose()?;
+        if let Some(stb) = &stb {
+            if provider.classify(&stb.product) != Some(ItemKind::Stb) {
+                let (kind, product) = (ItemKind::Stb, stb.product.clone());
+                let value = stb.item.identifiers.serial_number().to_owned();
+                return Err(Refusal::ItemOfOtherKind {
+                    kind,
+                    field: "serial_number",
+                    value,
+                    product,
+                });
+            }
+        }
+        let previous = projected_stb(&view, card.number, None);
+        let holder = stb
+            .as_ref()
+            .filter(|_| self.policy.replaces_holder)
+            .and_then(|stb| {
+                let at_the_end = Place {
+                    due: Timestamp::from_micros(i64::MAX),
+                    number: RequestNumber(u64::MAX),
+                };
+                projected_holder(&view, stb.number, at_the_end)
+                    .filter(|holder| *holder != card.number)
+            });
+        let ca_ids = |number: Option<ItemNumber>| {
+            number
+                .and_then(|number| view.item(number))
+                .map(|item| item.identifiers.ca_id().to_owned())
+        };
+        let (previous_ca, holder_ca) = (ca_ids(previous), ca_ids(holder));
+        drop(view);
+
+        let card_ca = normalize(provider, ItemKind::Smartcard, card.item.identifiers.ca_id())?;
+        let stb_ca = stb
+            .as_ref()
+            .map(|stb| normalize(provider, ItemKind::Stb, stb.item.identifiers.ca_id()));
+        let stb_ca = stb_ca.transpose()?;
+        let previous_ca = previous_ca
+            .map(|ca_id| normalize(provider, ItemKind::Stb, &ca_id))
+            .transpose()?;
+        let holder_ca = holder_ca
+            .map(|ca_id| normalize(provider, ItemKind::Smartcard, &ca_id))
+            .transpose()?;
+        check_capability(provider, stb.is_none())?;
+        let request = MappingRequest {
+            action: if stb.is_some() {
+                Action::Pair
+            } else {
+                Action::Unpair
+            },
+            number: 0,
+            card: card_ca.clone(),
+            stb: stb_ca.clone(),
+            previous_stb: previous_ca,
+        };
+        match provider.mapping.validate(&request, &provider.settings) {
+            Ok(None) => {}
+            Ok(Some(text)) => return Err(Refusal::MappingRefuses { text }),
+            Err(error) => return Err(script_failed(provider, &error)),
+        }
+        let caps = &provider.mapping.description().caps;
+        Ok(Ask {
+            provider: crate::domain::ProviderNumber(provider.number),
+            card: card.number,
+            card_ca,
+            stb: stb.map(|stb| stb.number),
+            stb_ca,
+            subscription,
+            scheduled: call.scheduled,
+            priority: call.priority,
+            is_immediate: call.is_immediate,
+            process_name: call.process_name,
+            sends_unknown: self.policy.sends_unknown_unpairs && !caps.needs_previous_stb,
+            replaces: holder
+                .zip(holder_ca)
+                .map(|(holder, holder_ca)| Replaced { holder, holder_ca }),
+            idempotency: call.idempotency.clone(),
+            retries: call.retries,
+        })
+    }
+}
+
+/// A repeat is recognised before any other check: an ask that carries nothing but the key, for the writer to find again.
+fn repeated(view: &dyn View, call: &PairCall) -> Option<Ask> {
+    let idempotency = call.idempotency.as_ref()?;
+    let remembered = view.remembered(&idempotency.key)?;
+    let request = view.request(remembered.request)?;
+    Some(Ask {
+        provider: request.provider,
+        card: request.card,
+        card_ca: request.card_ca.to_string(),
+        stb: request.stb,
+        stb_ca: request.stb_ca.as_deref().map(str::to_owned),
+        subscription: request.subscription,
+        scheduled: call.scheduled,
+        priority: call.priority,
+        is_immediate: call.is_immediate,
+        process_name: call.process_name,
+        sends_unknown: false,
+        replaces: None,
+        idempotency: Some(idempotency.clone()),
+        retries: None,
+    })
+}
+
+fn normalize(provider: &Provider, kind: ItemKind, ca_id: &str) -> Result<String, Refusal> {
+    provider
+        .mapping
+        .normalize(kind, ca_id, &provider.settings)
+        .map_err(|error| script_failed(provider, &error))
+}
+
+fn check_capability(provider: &Provider, is_unpair: bool) -> Result<(), Refusal> {
+    let caps = &provider.mapping.description().caps;
+    let (is_able, action) = if is_unpair {
+        (caps.unpair, "unpair")
+    } else {
+        (caps.pair, "pair")
+    };
+    if is_able {
+        return Ok(());
+    }
+    Err(Refusal::CapabilityMissing {
+        provider: provider.name.clone(),
+        action,
+    })
+}
+
+fn script_failed(provider: &Provider, error: &crate::script::ScriptError) -> Refusal {
+    tracing::error!(provider = provider.name, %error, "a mapping script failed; the call was refused");
+    Refusal::ScriptFailed
+}

@@ -1,0 +1,55 @@
+//! Register items and subscriptions: one by one from a create call, in chunks from an import.
+
+use super::Actions;
+use crate::commit::{Command, Committed, RegisteredItem, RowResult};
+use crate::domain::event::SubscriptionFields;
+use crate::domain::items::NewItem;
+use crate::domain::{Refusal, SubscriptionNumber};
+
+/// Rows in one chunk of an import: one command, well under the ledger's limit for one.
+pub const CHUNK_ROWS: usize = 500;
+
+impl Actions {
+    /// Registers up to [`CHUNK_ROWS`] items; each row ends by itself.
+    pub fn register_items(
+        &self,
+        by: &str,
+        items: Vec<NewItem>,
+        may_update: bool,
+    ) -> Result<Vec<RegisteredItem>, Refusal> {
+        assert!(
+            items.len() <= CHUNK_ROWS,
+            "an import comes in chunks of {CHUNK_ROWS} rows"
+        );
+        match self
+            .door
+            .call_bulk(by, Command::RegisterItems { items, may_update })?
+        {
+            Committed::Items(rows) => Ok(rows),
+            _ => Err(Refusal::Changed),
+        }
+    }
+
+    /// Registers up to [`CHUNK_ROWS`] subscriptions.
+    pub fn register_subscriptions(
+        &self,
+        by: &str,
+        subscriptions: Vec<SubscriptionFields>,
+        may_update: bool,
+    ) -> Result<Vec<RowResult<SubscriptionNumber>>, Refusal> {
+        assert!(
+            subscriptions.len() <= CHUNK_ROWS,
+            "an import comes in chunks of {CHUNK_ROWS} rows"
+        );
+        match self.door.call_bulk(
+            by,
+            Command::RegisterSubscriptions {
+                subscriptions,
+                may_update,
+            },
+        )? {
+            Committed::Subscriptions(rows) => Ok(rows),
+            _ => Err(Refusal::Changed),
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! Callers that wait for the CAS (`process_immediately`, `--wait`): parked here, never on a worker.
+//!
+//! A waiter is told once: when its request ends, when it cannot end soon (held, in doubt), or when its time is up. One
+//! thread of `service.rs` runs `Waiting::run`.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, Sender, bounded, select};
+
+use crate::clock::Clock;
+use crate::commit::Mailbox;
+use crate::domain::{Phase, RequestNumber, View};
+use crate::store::State;
+
+/// Called once on the waiting thread.
+pub type Told = Box<dyn FnOnce() + Send>;
+
+struct Waiter {
+    until: Duration,
+    told: Told,
+}
+
+/// The parked callers, by request.
+pub struct Waiting {
+    waiters: Mutex<HashMap<RequestNumber, Vec<Waiter>>>,
+    limit: usize,
+    ring: Sender<()>,
+    bell: Receiver<()>,
+}
+
+impl Waiting {
+    /// At most `limit` callers wait at once.
+    pub fn new(limit: usize) -> Self {
+        let (ring, bell) = bounded(1);
+        Self {
+            waiters: Mutex::new(HashMap::new()),
+            limit,
+            ring,
+            bell,
+        }
+    }
+
+    /// Parks a caller until `until` on the monotonic clock; `told` is called at once if the room is full.
+    pub fn park(&self, request: RequestNumber, until: Duration, told: Told) {
+        let mut waiters = self.lock();
+        if waiters.values().map(Vec::len).sum::<usize>() >= self.limit {
+            drop(waiters);
+            return told();
+        }
+        waiters
+            .entry(request)
+            .or_default()
+            .push(Waiter { until, told });
+        drop(waiters);
+        let _ = self.ring.try_send(());
+    }
+
+    /// How many wait now.
+    pub fn count(&self) -> usize {
+        self.lock().values().map(Vec::len).sum()
+    }
+
+    /// Watches the mailbox until `stop`; then everyone is told.
+    pub fn run(
+        &self,
+        mailbox: &Mailbox,
+        state: &Arc<State>,
+        clock: &dyn Clock,
+        stop: &Receiver<()>,
+    ) {
+        loop {
+            let now = clock.monotonic();
+            let next = self
+                .next_deadline()
+                .map_or(Duration::from_secs(3600), |until| until.saturating_sub(now));
+            select! {
+                recv(stop) -> _ => break,
+                recv(mailbox.bell()) -> _ => {}
+                recv(self.bell) -> _ => {}
+                default(next) => {}
+            }
+            mailbox.take();
+            for told in self.due(state, clock.monotonic()) {
+                told();
+            }
+        }
+        for (_, waiters) in self.lock().drain() {
+            for waiter in waiters {
+                (waiter.told)();
+            }
+        }
+    }
+
+    fn due(&self, state: &State, now: Duration) -> Vec<Told> {
+        let mut waiters = self.lock();
+        let mut due = Vec::new();
+        let numbers: Vec<_> = waiters.keys().copied().collect();
+        for number in numbers {
+            let is_over = has_settled(state, number);
+            let Some(parked) = waiters.get_mut(&number) else {
+                continue;
+            };
+            let (ready, rest): (Vec<_>, Vec<_>) = parked
+                .drain(..)
+                .partition(|waiter| is_over || waiter.until <= now);
+            due.extend(ready.into_iter().map(|waiter| waiter.told));
+            *parked = rest;
+            if parked.is_empty() {
+                waiters.remove(&number);
+            }
+        }
+        due
+    }
+
+    fn next_deadline(&self) -> Option<Duration> {
+        self.lock()
+            .values()
+            .flatten()
+            .map(|waiter| waiter.until)
+            .min()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<RequestNumber, Vec<Waiter>>> {
+        self.waiters.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether waiting any longer for the request is of no use.
+fn has_settled(state: &State, number: RequestNumber) -> bool {
+    let view = state.view();
+    let Some(request) = view.request(number) else {
+        return true;
+    };
+    match request.phase {
+        Phase::Completed | Phase::Rejected | Phase::Held | Phase::InDoubt => true,
+        Phase::Pending | Phase::Waiting | Phase::Sending => is_blocked(&view, &request),
+    }
+}
+
+/// Behind a held or doubtful request of the same card or STB.
+fn is_blocked(view: &dyn View, request: &crate::domain::Request) -> bool {
+    request.queues().any(|item| {
+        view.queue(item)
+            .iter()
+            .take_while(|place| place.number != request.number)
+            .any(|place| {
+                view.request(place.number)
+                    .is_some_and(|ahead| matches!(ahead.phase, Phase::Held | Phase::InDoubt))
+            })
+    })
+}
