@@ -1,1 +1,2 @@
-//! The room `simulate/`: to be filled.
+//! stub
+pub mod fault;
