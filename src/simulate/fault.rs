@@ -121,6 +121,11 @@ impl Faults {
             .is_some_and(|(_, rate)| chance.happens(*rate))
     }
 
+    /// Whether `fault` is in the list.
+    pub fn names(&self, fault: Fault) -> bool {
+        self.rates.iter().any(|(known, _)| *known == fault)
+    }
+
     pub fn is_empty(&self) -> bool {
         self.rates.is_empty()
     }
@@ -137,7 +142,7 @@ impl FromStr for Faults {
             })?;
             let (name, value) = (name.trim(), value.trim());
             let fault = Fault::named(name).ok_or_else(|| unknown(name))?;
-            if faults.rates.iter().any(|(known, _)| *known == fault) {
+            if faults.names(fault) {
                 return Err(FaultError::Twice {
                     name: name.to_owned(),
                 });

@@ -156,11 +156,21 @@ impl Connection {
 
     /// Gives the kernel what it takes: one write for all that is queued, unless the socket is full.
     pub fn flush(&mut self) -> Result<(), ConnectionError> {
+        self.flush_in_pieces(usize::MAX)
+    }
+
+    /// The same with one write for each byte: the worst that a network does to a frame.
+    pub fn flush_by_bytes(&mut self) -> Result<(), ConnectionError> {
+        self.flush_in_pieces(1)
+    }
+
+    fn flush_in_pieces(&mut self, piece_bytes: usize) -> Result<(), ConnectionError> {
         if !self.is_open {
             return Ok(());
         }
         while let Some(waiting @ [_, ..]) = self.output.get(self.output_taken..) {
-            match self.stream.write(waiting) {
+            let piece = waiting.get(..piece_bytes).unwrap_or(waiting);
+            match self.stream.write(piece) {
                 Ok(0) => return Err(ConnectionError::ClosedByPeer),
                 Ok(count) => {
                     self.output_taken += count;

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use crate::script::contract::Reply;
 
+pub(super) use dialogue::Dialogue;
 pub use handle::{Cause, LaneHandle, NotTaken};
 pub use runner::{LaneError, LaneOptions, LaneRunner};
 pub use status::{LaneReport, LaneStatus};

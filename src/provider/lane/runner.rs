@@ -311,23 +311,28 @@ impl LaneRunner {
         let Some(ctx) = self.context() else {
             return self.down(DownPhase::Asked, "no transaction number is granted".to_owned());
         };
-        let step = self.dialogue.open(&ctx);
-        self.heard_in_hello(step);
+        let steps = self.dialogue.open(&ctx);
+        self.heard_in_hello(steps);
     }
 
-    fn heard_in_hello(&mut self, step: Result<SessionStep, String>) {
-        match step {
-            Ok(SessionStep::Send(bodies)) => {
-                for body in bodies {
-                    self.send_own(&body, DownPhase::Hello);
+    fn heard_in_hello(&mut self, steps: Result<Vec<SessionStep>, String>) {
+        let steps = match steps {
+            Ok(steps) => steps,
+            Err(reason) => return self.down(DownPhase::Hello, reason),
+        };
+        for step in steps {
+            match step {
+                SessionStep::Send(bodies) => {
+                    for body in bodies {
+                        self.send_own(&body, DownPhase::Hello);
+                    }
                 }
+                SessionStep::Ready => {
+                    self.shared.status.set_state("warming");
+                    self.warm(0);
+                }
+                SessionStep::Fail(reason) => return self.down(DownPhase::Hello, reason),
             }
-            Ok(SessionStep::Ready) => {
-                self.stage = Stage::Warming { acknowledged: 0 };
-                self.shared.status.set_state("warming");
-                self.warm(0);
-            }
-            Ok(SessionStep::Fail(reason)) | Err(reason) => self.down(DownPhase::Hello, reason),
         }
     }
 
@@ -433,8 +438,8 @@ impl LaneRunner {
                 break;
             }
             if matches!(self.stage, Stage::Hello { .. }) {
-                let step = self.dialogue.hear(&frame);
-                self.heard_in_hello(step);
+                let steps = self.dialogue.hear(&frame);
+                self.heard_in_hello(steps);
             } else {
                 self.decode(frame);
             }
@@ -444,7 +449,7 @@ impl LaneRunner {
 
     fn decode(&mut self, frame: Vec<u8>) {
         let connection = self.connection;
-        let event = match self.dialogue.decode(&frame, self.options.clock.now()) {
+        let event = match self.dialogue.decode(&frame) {
             Ok(Decoded::Reply(reply)) => {
                 let keepalive = self.link.as_ref().and_then(|link| link.keepalive.as_ref());
                 if keepalive.is_some_and(|sent| sent.key == reply.key) {
