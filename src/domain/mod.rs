@@ -5,6 +5,8 @@
 
 pub mod admission;
 pub mod apply;
+pub mod chance;
+pub mod framing;
 pub mod event;
 pub mod head;
 pub mod identifier;

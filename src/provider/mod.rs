@@ -1,1 +1,164 @@
-//! The room `provider/`: to be filled.
+//! One configured CAS: its mapping, its lanes, its rate, its circuit and its transaction numbers.
+//!
+//! Decides nothing about requests: `dispatch/` says what is sent and hears what came. `service.rs` translates the
+//! configuration into `ProviderOptions` and starts the lanes' threads.
+
+pub mod circuit;
+pub mod lane;
+pub mod rate;
+pub mod transactions;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crossbeam_channel::Sender;
+use wildmatch::WildMatch;
+
+use crate::clock::Clock;
+use crate::script::contract::{Ambiguous, ItemKind, Session};
+use crate::script::{Mapping, ScriptError, Settings};
+use lane::LaneError;
+
+pub use circuit::{Advice, Circuit};
+pub use lane::{
+    DownPhase, LaneBatch, LaneCommand, LaneEvent, LaneHandle, LaneId, LaneOptions, LaneRunner,
+    LaneStatus, Outgoing,
+};
+pub use rate::Rate;
+pub use transactions::Transactions;
+
+/// Messages of events that wait for the dispatcher; more, and the lanes stop reading.
+pub const EVENT_BATCHES_MAX: usize = 1_024;
+
+/// What a provider is made of.
+pub struct ProviderOptions {
+    /// The internal number that rows and events use.
+    pub number: u16,
+    pub name: String,
+    /// The CRM's name for the kind of CAS.
+    pub family: String,
+    pub mapping: Arc<Mapping>,
+    /// `[provider.settings]`, an object.
+    pub settings: serde_json::Value,
+    /// Host and port.
+    pub address: String,
+    pub overrides: SessionOverrides,
+    /// Globs over product codes.
+    pub smartcard_products: Vec<String>,
+    pub stb_products: Vec<String>,
+    /// Seed of the lanes' jitter.
+    pub seed: u64,
+    /// The last transaction number that the ledger has reserved.
+    pub reserved_to: Option<u64>,
+}
+
+/// The provider's own numbers in place of the mapping's; none leaves the mapping's.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SessionOverrides {
+    pub window: Option<u32>,
+    pub connect_timeout: Option<Duration>,
+    pub reply_timeout: Option<Duration>,
+    pub keepalive_every: Option<Duration>,
+    pub rate_per_s: Option<u32>,
+    pub min_gap: Option<Duration>,
+    pub lanes: Option<u8>,
+    pub reconnect_min: Option<Duration>,
+    pub reconnect_max: Option<Duration>,
+    pub ambiguous: Option<Ambiguous>,
+}
+
+/// One configured CAS.
+pub struct Provider {
+    pub number: u16,
+    pub name: String,
+    pub family: String,
+    pub mapping: Arc<Mapping>,
+    pub settings: Settings,
+    /// After the overrides.
+    pub session: Session,
+    pub address: String,
+    pub transactions: Arc<Transactions>,
+    smartcard_products: Vec<WildMatch>,
+    stb_products: Vec<WildMatch>,
+    seed: u64,
+}
+
+impl Provider {
+    /// Checks the settings against the mapping; connects nothing.
+    pub fn new(options: ProviderOptions) -> Result<Self, ScriptError> {
+        let settings = options.mapping.settings(&options.settings)?;
+        let description = options.mapping.description();
+        let globs = |list: &[String]| list.iter().map(|glob| WildMatch::new(glob)).collect();
+        Ok(Self {
+            number: options.number,
+            name: options.name,
+            family: options.family,
+            settings,
+            session: options.overrides.over(&description.session),
+            address: options.address,
+            transactions: Arc::new(Transactions::new(
+                description.transaction,
+                options.reserved_to,
+            )),
+            smartcard_products: globs(&options.smartcard_products),
+            stb_products: globs(&options.stb_products),
+            seed: options.seed,
+            mapping: options.mapping,
+        })
+    }
+
+    /// What an item of this product is for this provider; a product in both lists is a smartcard.
+    pub fn classify(&self, product_code: &str) -> Option<ItemKind> {
+        let named = |globs: &[WildMatch]| globs.iter().any(|glob| glob.matches(product_code));
+        if named(&self.smartcard_products) {
+            Some(ItemKind::Smartcard)
+        } else if named(&self.stb_products) {
+            Some(ItemKind::Stb)
+        } else {
+            None
+        }
+    }
+
+    /// A lane of this provider and its handle; it stays down until `LaneCommand::Connect`.
+    pub fn lane(
+        &self,
+        lane: u8,
+        clock: Arc<dyn Clock>,
+        events: Sender<LaneBatch>,
+    ) -> Result<(LaneRunner, LaneHandle), LaneError> {
+        let options = LaneOptions {
+            id: LaneId {
+                provider: self.number,
+                lane,
+            },
+            address: self.address.clone(),
+            framing: self.mapping.description().framing.clone(),
+            session: self.session.clone(),
+            transactions: Arc::clone(&self.transactions),
+            clock,
+            seed: self.seed,
+            events,
+        };
+        let dialogue = lane::Dialogue::new(Arc::clone(&self.mapping), self.settings.clone());
+        LaneRunner::new(options, dialogue)
+    }
+}
+
+impl SessionOverrides {
+    fn over(&self, described: &Session) -> Session {
+        Session {
+            window: self.window.unwrap_or(described.window).max(1),
+            connect_timeout: self.connect_timeout.unwrap_or(described.connect_timeout),
+            reply_timeout: self.reply_timeout.unwrap_or(described.reply_timeout),
+            keepalive_every: self.keepalive_every.unwrap_or(described.keepalive_every),
+            rate_per_s: self.rate_per_s.unwrap_or(described.rate_per_s),
+            min_gap: self.min_gap.unwrap_or(described.min_gap),
+            lanes: self.lanes.unwrap_or(described.lanes).max(1),
+            reconnect_min: self.reconnect_min.unwrap_or(described.reconnect_min),
+            reconnect_max: self.reconnect_max.unwrap_or(described.reconnect_max),
+            ambiguous: self.ambiguous.unwrap_or(described.ambiguous),
+            matching: described.matching,
+            ready_after: described.ready_after,
+        }
+    }
+}

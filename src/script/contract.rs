@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::{Outcome, Timestamp};
 
+pub use crate::domain::framing::{Endian, Framing};
+
 /// What `describe()` returns, checked.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Description {
@@ -15,30 +17,6 @@ pub struct Description {
     pub session: Session,
     pub transaction: TransactionRange,
     pub caps: Capabilities,
-}
-
-/// How frames are cut out of the byte stream.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Framing {
-    /// A length prefix of `bytes` (1, 2 or 4) before the payload. `adjust` is added to the number read to get the payload's
-    /// length; `includes_self` says that the number counts the prefix too. A payload has at most `max` bytes.
-    Len {
-        bytes: u8,
-        endian: Endian,
-        #[serde(default)]
-        includes_self: bool,
-        #[serde(default)]
-        adjust: i32,
-        max: u32,
-    },
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Endian {
-    Big,
-    Little,
 }
 
 /// Session numbers; a provider's own configuration overrides window, time-outs and rate.

@@ -1,1 +1,9 @@
-//! The room `transport/`: to be filled.
+//! Moves bytes between this box and a CAS: framing and non-blocking TCP connections.
+//!
+//! Knows nothing of pairings, scripts or providers. `provider/` drives it as the client, `simulate/` as the server.
+
+pub mod connection;
+pub mod framing;
+
+pub use connection::{Connection, ConnectionError};
+pub use framing::{Decoder, FramingError, encode};

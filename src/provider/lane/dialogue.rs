@@ -1,0 +1,52 @@
+//! What a lane asks its mapping: the session's frames, and what a frame from the CAS means.
+//!
+//! A script's session lives as long as the connection; errors become text here, because a lane only reports them.
+
+use std::sync::Arc;
+
+use crate::script::contract::{Decoded, EncodeContext, Encoded, SessionStep};
+use crate::script::{Mapping, MappingSession, Settings};
+
+pub(in crate::provider) struct Dialogue {
+    mapping: Arc<Mapping>,
+    settings: Settings,
+    session: MappingSession,
+}
+
+impl Dialogue {
+    pub(in crate::provider) fn new(mapping: Arc<Mapping>, settings: Settings) -> Self {
+        Self {
+            session: MappingSession::new(Arc::clone(&mapping), settings.clone()),
+            mapping,
+            settings,
+        }
+    }
+
+    /// A new connection: a new session.
+    pub(super) fn open(&mut self, context: &EncodeContext) -> Result<Vec<SessionStep>, String> {
+        self.session = MappingSession::new(Arc::clone(&self.mapping), self.settings.clone());
+        self.session
+            .on_connect(context)
+            .map_err(|error| error.to_string())
+    }
+
+    /// A frame before the session is ready.
+    pub(super) fn hear(&mut self, frame: &[u8]) -> Result<Vec<SessionStep>, String> {
+        self.session
+            .on_frame(frame)
+            .map_err(|error| error.to_string())
+    }
+
+    pub(super) fn keepalive(&self, context: &EncodeContext) -> Result<Encoded, String> {
+        self.session
+            .keepalive(context)
+            .map_err(|error| error.to_string())
+    }
+
+    /// A frame of a session that is ready.
+    pub(super) fn decode(&self, frame: &[u8]) -> Result<Decoded, String> {
+        self.mapping
+            .decode(frame, &self.settings)
+            .map_err(|error| error.to_string())
+    }
+}
