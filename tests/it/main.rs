@@ -5,3 +5,4 @@
     clippy::indexing_slicing,
     clippy::cast_possible_truncation
 )]
+mod config;
