@@ -1,1 +1,11 @@
-//! The room `telemetry/`: to be filled.
+//! What the box says about itself: log lines and counted numbers.
+//!
+//! Card numbers are masked before they reach a log line; secrets never do. Callers: every room above.
+
+mod log;
+mod mask;
+mod metrics;
+
+pub use log::{LogInitError, LogStyle, init};
+pub use mask::mask_card;
+pub use metrics::{Metric, MetricKind, Metrics};
