@@ -5,4 +5,5 @@
     clippy::indexing_slicing,
     clippy::cast_possible_truncation
 )]
+mod access;
 mod config;
