@@ -66,7 +66,7 @@ impl AccessError {
 pub enum LoginError {
     #[error("wrong user name, password or key")]
     Refused,
-    #[error("too many failed logins; try again in {} s", retry_after.as_secs())]
+    #[error("too many failed logins; try again in {} s", retry_after.as_millis().div_ceil(1_000))]
     Throttled { retry_after: Duration },
     #[error("the operating system gives no random numbers: {0}")]
     Random(#[from] getrandom::Error),

@@ -253,14 +253,31 @@ fn read_address(section: &mut Section<'_, '_>) -> String {
     section.parsed("address", HINT, parse).unwrap_or_default()
 }
 
-/// Product globs (`*` and `?`); an empty one could match nothing and is a slip.
+/// Product globs (`*` and `?`), at least one: a provider that matches nothing would be a slip nobody sees.
 fn globs(section: &mut Section<'_, '_>, key: &'static str) -> Vec<String> {
+    const HINT: &str = "write [\"*\"] for every product";
+    let Some((name, _)) = section.entry(key) else {
+        section.missing(key, HINT);
+        return Vec::new();
+    };
+    let at = name.span().start;
+    let Some(found) = section.texts(key) else {
+        return Vec::new();
+    };
+    if found.is_empty() {
+        let message = format!("{}: an empty list matches nothing", section.path_of(key));
+        let origin = section.reading().origin(at);
+        section
+            .reading()
+            .find(origin, message, Some(HINT.to_owned()));
+    }
     let mut globs = Vec::new();
-    for (glob, origin) in section.texts(key).unwrap_or_default() {
+    for (glob, origin) in found {
         if glob.trim().is_empty() {
             let message = format!("{}: an empty glob matches nothing", section.path_of(key));
-            let hint = "write \"*\" for every product".to_owned();
-            section.reading().find(origin, message, Some(hint));
+            section
+                .reading()
+                .find(origin, message, Some(HINT.to_owned()));
         } else {
             globs.push(glob);
         }

@@ -114,6 +114,24 @@ fn a_provider_decides_its_own_retries() {
 }
 
 #[test]
+fn settings_reach_the_mapping_as_json() {
+    let text = format!(
+        "{TEMPLATE}\nmask = 0xff\nlarge = 67_892\nsigned = -5\nshare = 0.5\non = true\nlist = [1, \"a\"]\n"
+    );
+    let config = parse(&text, &[]).unwrap();
+    let settings = &config.provider("north").unwrap().settings;
+    let found = |key: &str| settings.get(key).unwrap().to_string();
+    assert_eq!(found("mask"), "255");
+    assert_eq!(found("large"), "67892");
+    assert_eq!(found("signed"), "-5");
+    assert_eq!(found("share"), "0.5");
+    assert_eq!(found("on"), "true");
+    assert_eq!(found("list"), "[1,\"a\"]");
+    let broken = parse(&format!("{TEMPLATE}\nshare = nan\n"), &[]).unwrap_err();
+    assert!(broken.contains("`provider.settings`"), "{broken}");
+}
+
+#[test]
 fn a_broken_document_is_reported_with_its_line_only() {
     let found = parse("[http]\nlisten = \nworkers = 0\n", &[]).unwrap_err();
     assert!(found.starts_with("/etc/box/pairbox.toml:2:"), "{found}");
