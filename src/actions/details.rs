@@ -65,7 +65,7 @@ impl Actions {
         }
         if request.ended != request.answered {
             if let Some((event, ..)) = self.event(request.ended) {
-                details.add_ending(&event, &*self.state.view());
+                details.add_ending(&event, &self.state.view());
             }
         }
         Some(details)

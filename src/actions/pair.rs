@@ -93,7 +93,7 @@ impl Actions {
     fn ask(&self, call: &PairCall) -> Result<Ask, Refusal> {
         let providers = self.providers();
         let view = self.state.view();
-        if let Some(ask) = repeated(&view, call) {
+        if let Some(ask) = repeated(&view, call)? {
             return Ok(ask);
         }
         if call.is_immediate
@@ -202,11 +202,20 @@ impl Actions {
 }
 
 /// A repeat is recognised before any other check: an ask that carries nothing but the key, for the writer to find again.
-fn repeated(view: &dyn View, call: &PairCall) -> Option<Ask> {
-    let idempotency = call.idempotency.as_ref()?;
-    let remembered = view.remembered(&idempotency.key)?;
-    let request = view.request(remembered.request)?;
-    Some(Ask {
+fn repeated(view: &dyn View, call: &PairCall) -> Result<Option<Ask>, Refusal> {
+    let Some(idempotency) = &call.idempotency else {
+        return Ok(None);
+    };
+    let Some(remembered) = view.remembered(&idempotency.key) else {
+        return Ok(None);
+    };
+    if *remembered.digest != *idempotency.digest {
+        return Err(Refusal::KeyReused);
+    }
+    let Some(request) = view.request(remembered.request) else {
+        return Ok(None);
+    };
+    Ok(Some(Ask {
         provider: request.provider,
         card: request.card,
         card_ca: request.card_ca.to_string(),
@@ -221,7 +230,7 @@ fn repeated(view: &dyn View, call: &PairCall) -> Option<Ask> {
         replaces: None,
         idempotency: Some(idempotency.clone()),
         retries: None,
-    })
+    }))
 }
 
 fn normalize(provider: &Provider, kind: ItemKind, ca_id: &str) -> Result<String, Refusal> {

@@ -6,8 +6,8 @@
 pub mod admission;
 pub mod apply;
 pub mod chance;
-pub mod framing;
 pub mod event;
+pub mod framing;
 pub mod head;
 pub mod identifier;
 pub mod item;
@@ -28,7 +28,9 @@ pub mod timestamp;
 pub mod view;
 pub mod wording;
 
+pub use chance::Chance;
 pub use event::Event;
+pub use framing::{Endian, Framing};
 pub use identifier::{ItemIdentifier, RequestIdentifier, SubscriptionIdentifier};
 pub use item::{Item, ItemKind, Product, Subscription};
 pub use number::{ItemNumber, ProductNumber, ProviderNumber, RequestNumber, SubscriptionNumber};

@@ -6,6 +6,7 @@
 pub mod circuit;
 pub mod lane;
 pub mod rate;
+mod set;
 pub mod transactions;
 
 use std::sync::Arc;
@@ -25,6 +26,7 @@ pub use lane::{
     LaneStatus, Outgoing,
 };
 pub use rate::Rate;
+pub use set::Providers;
 pub use transactions::Transactions;
 
 /// Messages of events that wait for the dispatcher; more, and the lanes stop reading.

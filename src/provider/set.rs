@@ -21,7 +21,9 @@ impl Providers {
     }
 
     pub fn by_number(&self, number: ProviderNumber) -> Option<&Arc<Provider>> {
-        self.list.iter().find(|provider| provider.number == number.0)
+        self.list
+            .iter()
+            .find(|provider| provider.number == number.0)
     }
 
     pub fn by_name(&self, name: &str) -> Option<&Arc<Provider>> {
@@ -30,11 +32,17 @@ impl Providers {
 
     /// Whether any provider takes items of this product for `kind`.
     pub fn takes(&self, product_code: &str, kind: ItemKind) -> bool {
-        self.list.iter().any(|provider| provider.classify(product_code) == Some(kind))
+        self.list
+            .iter()
+            .any(|provider| provider.classify(product_code) == Some(kind))
     }
 
     /// The one provider whose family has the method and whose products classify the card; none or two is an error.
-    pub fn for_card(&self, family: Option<&str>, product_code: &str) -> Result<&Arc<Provider>, Refusal> {
+    pub fn for_card(
+        &self,
+        family: Option<&str>,
+        product_code: &str,
+    ) -> Result<&Arc<Provider>, Refusal> {
         let takes = |provider: &&Arc<Provider>| {
             family.is_none_or(|family| provider.family == family)
                 && provider.classify(product_code) == Some(ItemKind::Smartcard)
@@ -45,7 +53,11 @@ impl Providers {
         match (taking.next(), taking.count()) {
             (None, _) => Err(Refusal::NoProvider { family, product }),
             (Some(provider), 0) => Ok(provider),
-            (Some(_), more) => Err(Refusal::ProviderAmbiguous { family, product, count: more + 1 }),
+            (Some(_), more) => Err(Refusal::ProviderAmbiguous {
+                family,
+                product,
+                count: more + 1,
+            }),
         }
     }
 }

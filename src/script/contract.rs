@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::{Outcome, Timestamp};
 
 pub use crate::domain::framing::{Endian, Framing};
+pub use crate::domain::{Ambiguous, Confirms, ItemKind, Step};
 
 /// What `describe()` returns, checked.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -51,18 +52,6 @@ pub enum Matching {
     Fifo,
 }
 
-/// The in-doubt policy.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Ambiguous {
-    /// Absolute commands: send again.
-    Resend,
-    /// Ask the CAS what it holds.
-    Query,
-    /// Leave it to an operator.
-    Hold,
-}
-
 /// Both ends belong to the range; after `max` comes `min` again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TransactionRange {
@@ -80,14 +69,6 @@ pub struct Capabilities {
     /// STBs that one card may be paired with, and cards that one STB may hold. Zero: no limit.
     pub card_to_stb: u32,
     pub stb_to_card: u32,
-}
-
-/// Which kind of item a CA ID belongs to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ItemKind {
-    Smartcard,
-    Stb,
 }
 
 /// The request as a mapping sees it: CA IDs after `normalize`, never serial numbers.
@@ -108,26 +89,6 @@ pub struct MappingRequest {
 pub enum Action {
     Pair,
     Unpair,
-}
-
-/// One ordered step of a plan; recorded before the first is sent.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Step {
-    pub confirms: Confirms,
-    pub card: String,
-    pub stb: Option<String>,
-    /// The mapping's own data for `encode`.
-    #[serde(default, skip_serializing_if = "serde_json::Value::is_null")]
-    pub data: serde_json::Value,
-}
-
-/// Which change of the pairing the acknowledgement of a step confirms.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Confirms {
-    Pair,
-    Unpair,
-    None,
 }
 
 /// What `encode` and `keepalive` are told beside the step: the script asks no clock.

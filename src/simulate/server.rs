@@ -218,12 +218,14 @@ impl Simulator {
             let mut peer = Peer::new(connection);
             let greeting = self.options.persona.connect(token);
             let now = self.now();
-            let greeted = greeting.map_err(|error| error.to_string()).and_then(|bodies| {
-                bodies.into_iter().try_for_each(|body| {
-                    peer.reply(body, Manner::Plain, now)
-                        .map_err(|error| error.to_string())
-                })
-            });
+            let greeted = greeting
+                .map_err(|error| error.to_string())
+                .and_then(|bodies| {
+                    bodies.into_iter().try_for_each(|body| {
+                        peer.reply(body, Manner::Plain, now)
+                            .map_err(|error| error.to_string())
+                    })
+                });
             self.peers.insert(token, peer);
             if let Err(error) = greeted {
                 self.close(token, &error);

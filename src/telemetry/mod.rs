@@ -1,4 +1,13 @@
-//! tracing set-up and metrics.
+//! What the box says about itself: log lines and counted numbers.
+//!
+//! Card numbers are masked before they reach a log line; secrets never do. Callers: every room above.
 
 mod fatal;
-pub use fatal::fatal;
+mod log;
+mod mask;
+mod metrics;
+
+pub use fatal::{EXIT_IO_ERROR, fatal};
+pub use log::{LogInitError, LogStyle, init};
+pub use mask::mask_card;
+pub use metrics::{Metric, MetricKind, Metrics};

@@ -6,7 +6,10 @@
     clippy::cast_possible_truncation
 )]
 
+mod access;
+mod config;
 mod ledger_faults;
 mod ledger_scene;
 mod ledger_segments;
 mod ledger_tears;
+mod tidy;

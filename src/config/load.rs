@@ -1,0 +1,234 @@
+//! Finds the file, reads it, and puts flag over variable over file over default.
+//!
+//! A box without a file does not start: an empty data folder in the wrong place would look like lost data.
+
+use std::path::{Path, PathBuf};
+
+use toml::de::{DeTable, DeValue};
+
+use super::environment::Environment;
+use super::finding::{ConfigErrors, Finding, Origin};
+use super::provider::ProviderConfig;
+use super::reader::{Reading, Section, type_name};
+use super::retry::RetryConfig;
+use super::section::{
+    ApiConfig, ControlConfig, HttpConfig, LEVEL_HINT, LISTEN_HINT, LedgerConfig, LogConfig,
+    PairingConfig, ProcessingConfig, StoreConfig, parse_level, parse_listen,
+};
+use super::{Config, DEFAULT_DATA_DIR, DEFAULT_SCRIPTS_DIR};
+
+/// Looked for first, in the working folder.
+pub const WORKING_FILE: &str = "pairbox.toml";
+/// Looked for next: where the package puts it.
+pub const SYSTEM_FILE: &str = "/etc/pairbox/pairbox.toml";
+/// A configuration is small; a larger file is another file.
+const FILE_BYTES_MAX: u64 = 1 << 20;
+
+/// What flags of the command line decide; paths count from the working folder.
+#[derive(Clone, Debug, Default)]
+pub struct Overrides {
+    pub data_dir: Option<PathBuf>,
+    pub listen: Option<String>,
+    pub log_level: Option<String>,
+}
+
+/// A configuration and the file that it came from.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Loaded {
+    pub config: Config,
+    pub path: PathBuf,
+}
+
+impl Config {
+    /// Reads `path`, or `PAIRBOX_CONFIG`, or `./pairbox.toml`, or `/etc/pairbox/pairbox.toml`, with this process's
+    /// variables.
+    pub fn load(path: Option<&Path>, overrides: &Overrides) -> Result<Loaded, ConfigErrors> {
+        Self::load_with(path, overrides, &Environment::of_process())
+    }
+
+    /// The same with given variables.
+    pub fn load_with(
+        path: Option<&Path>,
+        overrides: &Overrides,
+        environment: &Environment,
+    ) -> Result<Loaded, ConfigErrors> {
+        let path = find_file(path, environment)?;
+        let text = read_file(&path)?;
+        let config = Self::parse(&path, &text, overrides, environment)?;
+        Ok(Loaded { config, path })
+    }
+
+    /// Reads the text of a file that lies at `path`; touches no file.
+    pub fn parse(
+        path: &Path,
+        text: &str,
+        overrides: &Overrides,
+        environment: &Environment,
+    ) -> Result<Self, ConfigErrors> {
+        let (document, errors) = DeTable::parse_recoverable(text);
+        let is_readable = errors
+            .iter()
+            .all(|error| error.message().starts_with("duplicate key"));
+        let mut reading = Reading {
+            path,
+            text,
+            environment,
+            findings: Vec::new(),
+            claimed: Vec::new(),
+        };
+        for error in &errors {
+            let origin = reading.origin(error.span().map_or(0, |span| span.start));
+            reading.find(origin, error.message(), None);
+        }
+        if !is_readable {
+            // Half a document would bring findings that are none.
+            return Err(ConfigErrors::new(reading.findings));
+        }
+        let config = Self::read(&mut reading, document.get_ref(), overrides);
+        let unclaimed = environment.unclaimed(&reading.claimed);
+        reading.findings.extend(unclaimed);
+        if reading.findings.is_empty() {
+            Ok(config)
+        } else {
+            Err(ConfigErrors::new(reading.findings))
+        }
+    }
+
+    fn read<'a>(
+        reading: &mut Reading<'a>,
+        document: &'a DeTable<'a>,
+        overrides: &Overrides,
+    ) -> Self {
+        let mut top = Section::top(reading, "", Some(document));
+        let data_dir = read_folder(&mut top, "data_dir", DEFAULT_DATA_DIR);
+        let scripts_dir = read_folder(&mut top, "scripts_dir", DEFAULT_SCRIPTS_DIR);
+        let mut section = |name| top.table(name).map(|(table, _)| table);
+        let http = section("http");
+        let api = section("api");
+        let processing = section("processing");
+        let store = section("store");
+        let ledger = section("ledger");
+        let pairing = section("pairing");
+        let retry = section("retry");
+        let log = section("log");
+        let control = section("control");
+        let provider = top.entry("provider");
+        top.finish();
+
+        let providers = match provider.map(|(name, value)| (name, value.get_ref())) {
+            None => Vec::new(),
+            Some((_, DeValue::Array(list))) => ProviderConfig::read_all(reading, list),
+            Some((name, other)) => {
+                let origin = reading.origin(name.span().start);
+                let message = format!(
+                    "`provider`: expected a list of sections, found {}",
+                    type_name(other)
+                );
+                let hint = "write [[provider]], with two brackets".to_owned();
+                reading.find(origin, message, Some(hint));
+                Vec::new()
+            }
+        };
+        let mut config = Self {
+            data_dir,
+            scripts_dir,
+            http: HttpConfig::read(reading, http),
+            api: ApiConfig::read(reading, api),
+            processing: ProcessingConfig::read(reading, processing),
+            store: StoreConfig::read(reading, store),
+            ledger: LedgerConfig::read(reading, ledger),
+            pairing: PairingConfig::read(reading, pairing),
+            retry: RetryConfig::read(reading, retry),
+            log: LogConfig::read(reading, log),
+            control: ControlConfig::read(reading, control),
+            providers,
+        };
+        config.apply(overrides, reading);
+        config
+    }
+
+    fn apply(&mut self, overrides: &Overrides, reading: &mut Reading<'_>) {
+        let mut refuse = |flag, text: &str, error: String, hint: &str| {
+            let message = format!("\"{text}\": {error}");
+            reading.find(Origin::Flag { flag }, message, Some(hint.to_owned()));
+        };
+        if let Some(data_dir) = &overrides.data_dir {
+            self.data_dir.clone_from(data_dir);
+        }
+        if let Some(text) = &overrides.listen {
+            match parse_listen(text) {
+                Ok(listen) => self.http.listen = listen,
+                Err(error) => refuse("--listen", text, error.to_string(), LISTEN_HINT),
+            }
+        }
+        if let Some(text) = &overrides.log_level {
+            match parse_level(text) {
+                Ok(level) => self.log.level = level,
+                Err(error) => refuse("--log-level", text, error.to_owned(), LEVEL_HINT),
+            }
+        }
+    }
+}
+
+/// A folder: from the file or by default it counts from the file's folder, from a variable from the working folder.
+fn read_folder(section: &mut Section<'_, '_>, key: &'static str, default: &str) -> PathBuf {
+    let found = section.text(key);
+    let file_folder = section
+        .reading()
+        .path
+        .parent()
+        .map_or_else(PathBuf::new, Path::to_owned);
+    match found {
+        None => file_folder.join(default),
+        Some((text, origin)) if text.trim().is_empty() => {
+            let message = format!("`{key}`: expected a folder, found an empty text");
+            section.reading().find(origin, message, None);
+            file_folder.join(default)
+        }
+        Some((text, Origin::File { .. })) => file_folder.join(text),
+        Some((text, _)) => PathBuf::from(text),
+    }
+}
+
+fn find_file(path: Option<&Path>, environment: &Environment) -> Result<PathBuf, ConfigErrors> {
+    if let Some(path) = path {
+        return Ok(path.to_owned());
+    }
+    if let Some(path) = environment.get("PAIRBOX_CONFIG") {
+        return Ok(PathBuf::from(path));
+    }
+    [WORKING_FILE, SYSTEM_FILE]
+        .into_iter()
+        .map(PathBuf::from)
+        .find(|path| path.exists())
+        .ok_or_else(|| {
+            ConfigErrors::one(Finding::new(
+                Origin::Nowhere,
+                format!("no file found: looked for `./{WORKING_FILE}` and `{SYSTEM_FILE}`"),
+                Some("`pairbox init DIR` writes one; `--config FILE` names another".to_owned()),
+            ))
+        })
+}
+
+fn read_file(path: &Path) -> Result<String, ConfigErrors> {
+    let refuse = |message: String, hint: Option<&str>| {
+        let origin = Origin::WholeFile {
+            path: path.to_owned(),
+        };
+        ConfigErrors::one(Finding::new(origin, message, hint.map(str::to_owned)))
+    };
+    let cannot_read = |error: std::io::Error| {
+        refuse(
+            format!("cannot read the file: {error}"),
+            Some("`pairbox init DIR` writes one; `--config FILE` names another"),
+        )
+    };
+    let length = std::fs::metadata(path).map_err(cannot_read)?.len();
+    if length > FILE_BYTES_MAX {
+        let message = format!("expected at most {FILE_BYTES_MAX} bytes, found {length}");
+        return Err(refuse(message, None));
+    }
+    let bytes = std::fs::read(path).map_err(cannot_read)?;
+    String::from_utf8(bytes)
+        .map_err(|error| refuse(format!("the file is not UTF-8: {error}"), None))
+}

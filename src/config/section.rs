@@ -1,0 +1,409 @@
+//! The sections outside the providers: each a plain struct, its defaults as constants, and its reading with bounds.
+//!
+//! A new key is added here, in `template.rs` and in the operator's reference; its variable comes by itself.
+
+use std::net::{AddrParseError, SocketAddr};
+use std::time::Duration;
+
+use chrono_tz::Tz;
+use toml::de::DeTable;
+
+use super::reader::{Reading, Section};
+use super::units::{UnitError, parse_duration};
+
+const SECOND: Duration = Duration::from_secs(1);
+const HOUR: Duration = Duration::from_hours(1);
+const DAY: Duration = Duration::from_hours(24);
+const MIB: u64 = 1 << 20;
+const GIB: u64 = 1 << 30;
+
+/// `[http]`: the API's door.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HttpConfig {
+    pub listen: SocketAddr,
+    pub allow_plaintext: bool,
+    pub body_bytes_max: usize,
+    pub workers: usize,
+    pub queue_max: usize,
+}
+
+impl HttpConfig {
+    pub const LISTEN: SocketAddr =
+        SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8087);
+    pub const BODY_BYTES_MAX: usize = 64 * 1024;
+    pub const WORKERS: usize = 2;
+    pub const QUEUE_MAX: usize = 1024;
+
+    pub(super) fn read<'a>(reading: &mut Reading<'a>, table: Option<&'a DeTable<'a>>) -> Self {
+        let mut section = Section::top(reading, "http", table);
+        let http = Self {
+            listen: section
+                .parsed("listen", LISTEN_HINT, parse_listen)
+                .unwrap_or(Self::LISTEN),
+            allow_plaintext: section.flag("allow_plaintext").unwrap_or(false),
+            body_bytes_max: size(
+                section.whole("body_bytes_max", 1_024..=16_777_216_u32),
+                Self::BODY_BYTES_MAX,
+            ),
+            workers: size(section.whole("workers", 1..=64_u32), Self::WORKERS),
+            queue_max: size(
+                section.whole("queue_max", 1..=1_000_000_u32),
+                Self::QUEUE_MAX,
+            ),
+        };
+        section.finish();
+        http
+    }
+}
+
+pub(super) const LISTEN_HINT: &str =
+    "write a loopback address and a port, such as \"127.0.0.1:8087\"";
+
+/// Why a text is no address to listen on.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ListenError {
+    #[error("expected an address and a port")]
+    NotAnAddress(#[from] AddrParseError),
+    #[error("only loopback addresses are served: the gate is not there yet")]
+    NotLoopback,
+}
+
+pub(super) fn parse_listen(text: &str) -> Result<SocketAddr, ListenError> {
+    let address: SocketAddr = text.parse()?;
+    if address.ip().is_loopback() {
+        Ok(address)
+    } else {
+        Err(ListenError::NotLoopback)
+    }
+}
+
+/// What an error's HTTP status is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorStatus {
+    /// 200 with the envelope, as CRM.COM does.
+    Ok,
+    /// 4xx with the envelope, for new clients.
+    Rest,
+}
+
+/// When a token ends by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TokenLife {
+    /// So long after its last use.
+    Idle(Duration),
+    /// So long after its issue.
+    Absolute(Duration),
+}
+
+/// `[api]`: the dialect's choices.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApiConfig {
+    pub time_zone: Tz,
+    pub organisation: Option<String>,
+    pub error_status: ErrorStatus,
+    pub token_life: TokenLife,
+    pub immediate_wait: Duration,
+    pub immediate_waiting_max: usize,
+}
+
+impl ApiConfig {
+    pub const TOKEN_LIFE: TokenLife = TokenLife::Idle(HOUR);
+    pub const IMMEDIATE_WAIT: Duration = Duration::from_secs(10);
+    pub const IMMEDIATE_WAITING_MAX: usize = 256;
+
+    pub(super) fn read<'a>(reading: &mut Reading<'a>, table: Option<&'a DeTable<'a>>) -> Self {
+        let mut section = Section::top(reading, "api", table);
+        let api = Self {
+            time_zone: section
+                .parsed(
+                    "time_zone",
+                    "write a name of the time zone database, such as \"Europe/Athens\" or \"UTC\"",
+                    |text| text.parse::<Tz>().map_err(|_| "no such time zone"),
+                )
+                .unwrap_or_else(host_time_zone),
+            organisation: section.text("organisation").map(|(text, _)| text),
+            error_status: section
+                .choice(
+                    "error_status",
+                    &[("ok", ErrorStatus::Ok), ("rest", ErrorStatus::Rest)],
+                )
+                .unwrap_or(ErrorStatus::Ok),
+            token_life: section
+                .parsed(
+                    "token_life",
+                    "write \"idle:1h\" or \"absolute:2h\"",
+                    parse_token_life,
+                )
+                .unwrap_or(Self::TOKEN_LIFE),
+            immediate_wait: section
+                .span("immediate_wait", Duration::ZERO..=60 * SECOND)
+                .unwrap_or(Self::IMMEDIATE_WAIT),
+            immediate_waiting_max: size(
+                section.whole("immediate_waiting_max", 0..=10_000_u32),
+                Self::IMMEDIATE_WAITING_MAX,
+            ),
+        };
+        section.finish();
+        api
+    }
+}
+
+/// The host's time zone; UTC where the host names none that is known.
+fn host_time_zone() -> Tz {
+    iana_time_zone::get_timezone()
+        .ok()
+        .and_then(|name| name.parse().ok())
+        .unwrap_or(Tz::UTC)
+}
+
+#[derive(Debug, thiserror::Error)]
+enum TokenLifeError {
+    #[error("expected `idle:` or `absolute:` and a span")]
+    Kind,
+    #[error(transparent)]
+    Unit(#[from] UnitError),
+    #[error("expected one minute to 30 days")]
+    Outside,
+}
+
+fn parse_token_life(text: &str) -> Result<TokenLife, TokenLifeError> {
+    let (kind, span) = text.split_once(':').ok_or(TokenLifeError::Kind)?;
+    let span = parse_duration(span)?;
+    if !(60 * SECOND..=30 * DAY).contains(&span) {
+        return Err(TokenLifeError::Outside);
+    }
+    match kind {
+        "idle" => Ok(TokenLife::Idle(span)),
+        "absolute" => Ok(TokenLife::Absolute(span)),
+        _ => Err(TokenLifeError::Kind),
+    }
+}
+
+/// When requests that are due go out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProcessingMode {
+    Continuous,
+    Every(Duration),
+    Manual,
+}
+
+/// `[processing]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProcessingConfig {
+    pub mode: ProcessingMode,
+}
+
+impl ProcessingConfig {
+    pub(super) fn read<'a>(reading: &mut Reading<'a>, table: Option<&'a DeTable<'a>>) -> Self {
+        let mut section = Section::top(reading, "processing", table);
+        let mode = section
+            .parsed(
+                "mode",
+                "write \"continuous\", \"every 5m\" (1s to 1d) or \"manual\"",
+                parse_mode,
+            )
+            .unwrap_or(ProcessingMode::Continuous);
+        section.finish();
+        Self { mode }
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+enum ModeError {
+    #[error("not a processing mode")]
+    Unknown,
+    #[error(transparent)]
+    Unit(#[from] UnitError),
+    #[error("expected a span of 1s to 1d")]
+    Outside,
+}
+
+fn parse_mode(text: &str) -> Result<ProcessingMode, ModeError> {
+    match text {
+        "continuous" => return Ok(ProcessingMode::Continuous),
+        "manual" => return Ok(ProcessingMode::Manual),
+        _ => {}
+    }
+    let span = text.strip_prefix("every ").ok_or(ModeError::Unknown)?;
+    let span = parse_duration(span)?;
+    if (SECOND..=DAY).contains(&span) {
+        Ok(ProcessingMode::Every(span))
+    } else {
+        Err(ModeError::Outside)
+    }
+}
+
+/// `[store]`: the state beside the ledger.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoreConfig {
+    pub reserve_bytes: u64,
+    pub keep_finished: Duration,
+    pub cache_bytes: u64,
+}
+
+impl StoreConfig {
+    pub const RESERVE_BYTES: u64 = 512 * MIB;
+    pub const KEEP_FINISHED: Duration = Duration::from_hours(90 * 24);
+    pub const CACHE_BYTES: u64 = 64 * MIB;
+
+    pub(super) fn read<'a>(reading: &mut Reading<'a>, table: Option<&'a DeTable<'a>>) -> Self {
+        let mut section = Section::top(reading, "store", table);
+        let store = Self {
+            reserve_bytes: section
+                .bytes("reserve", MIB..=1_024 * GIB)
+                .unwrap_or(Self::RESERVE_BYTES),
+            keep_finished: section
+                .span("keep_finished", HOUR..=36_500 * DAY)
+                .unwrap_or(Self::KEEP_FINISHED),
+            cache_bytes: section
+                .bytes("cache", MIB..=64 * GIB)
+                .unwrap_or(Self::CACHE_BYTES),
+        };
+        section.finish();
+        store
+    }
+}
+
+/// `[ledger]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LedgerConfig {
+    pub segment_bytes: u64,
+}
+
+impl LedgerConfig {
+    pub const SEGMENT_BYTES: u64 = 64 * MIB;
+    /// A group of 8 MiB must fit into one segment, with room for others.
+    const SEGMENT_BYTES_MIN: u64 = 16 * MIB;
+
+    pub(super) fn read<'a>(reading: &mut Reading<'a>, table: Option<&'a DeTable<'a>>) -> Self {
+        let mut section = Section::top(reading, "ledger", table);
+        let segment_bytes = section
+            .bytes("segment", Self::SEGMENT_BYTES_MIN..=GIB)
+            .unwrap_or(Self::SEGMENT_BYTES);
+        section.finish();
+        Self { segment_bytes }
+    }
+}
+
+/// What an unpair of a card does that has no known pairing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UnpairUnknown {
+    Refuse,
+    Send,
+}
+
+/// What a pair onto an STB does that another card holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StbTaken {
+    Refuse,
+    Replace,
+}
+
+/// `[pairing]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PairingConfig {
+    pub unpair_unknown: UnpairUnknown,
+    pub stb_taken: StbTaken,
+}
+
+impl PairingConfig {
+    pub(super) fn read<'a>(reading: &mut Reading<'a>, table: Option<&'a DeTable<'a>>) -> Self {
+        let mut section = Section::top(reading, "pairing", table);
+        let pairing = Self {
+            unpair_unknown: section
+                .choice(
+                    "unpair_unknown",
+                    &[
+                        ("refuse", UnpairUnknown::Refuse),
+                        ("send", UnpairUnknown::Send),
+                    ],
+                )
+                .unwrap_or(UnpairUnknown::Refuse),
+            stb_taken: section
+                .choice(
+                    "stb_taken",
+                    &[("refuse", StbTaken::Refuse), ("replace", StbTaken::Replace)],
+                )
+                .unwrap_or(StbTaken::Refuse),
+        };
+        section.finish();
+        pairing
+    }
+}
+
+/// How a log line looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Text on a terminal, JSON elsewhere.
+    Auto,
+    Text,
+    Json,
+}
+
+/// `[log]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogConfig {
+    pub level: tracing::Level,
+    pub format: LogFormat,
+}
+
+impl LogConfig {
+    pub const LEVEL: tracing::Level = tracing::Level::INFO;
+
+    pub(super) fn read<'a>(reading: &mut Reading<'a>, table: Option<&'a DeTable<'a>>) -> Self {
+        let mut section = Section::top(reading, "log", table);
+        let log = Self {
+            level: section
+                .parsed("level", LEVEL_HINT, parse_level)
+                .unwrap_or(Self::LEVEL),
+            format: section
+                .choice(
+                    "format",
+                    &[
+                        ("auto", LogFormat::Auto),
+                        ("text", LogFormat::Text),
+                        ("json", LogFormat::Json),
+                    ],
+                )
+                .unwrap_or(LogFormat::Auto),
+        };
+        section.finish();
+        log
+    }
+}
+
+pub(super) const LEVEL_HINT: &str = "write one of `error`, `warn`, `info`, `debug`, `trace`";
+
+pub(super) fn parse_level(text: &str) -> Result<tracing::Level, &'static str> {
+    match text {
+        "error" => Ok(tracing::Level::ERROR),
+        "warn" => Ok(tracing::Level::WARN),
+        "info" => Ok(tracing::Level::INFO),
+        "debug" => Ok(tracing::Level::DEBUG),
+        "trace" => Ok(tracing::Level::TRACE),
+        _ => Err("not a log level"),
+    }
+}
+
+/// `[control]`: the socket of the command line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ControlConfig {
+    /// The system group that may use the control socket beside the owner.
+    pub group: Option<String>,
+}
+
+impl ControlConfig {
+    pub(super) fn read<'a>(reading: &mut Reading<'a>, table: Option<&'a DeTable<'a>>) -> Self {
+        let mut section = Section::top(reading, "control", table);
+        let group = section.text("group").map(|(text, _)| text);
+        section.finish();
+        Self { group }
+    }
+}
+
+/// A bounded number as a size; it always fits, since the bounds are those of 32 bits.
+fn size(found: Option<u32>, default: usize) -> usize {
+    found
+        .and_then(|number| usize::try_from(number).ok())
+        .unwrap_or(default)
+}

@@ -1,0 +1,48 @@
+//! The commented configuration that `pairbox init DIR` writes: every key, its default, and one example provider.
+//!
+//! It must load as it stands and mean the defaults; a test holds it to that.
+
+/// The text of a new `pairbox.toml`.
+pub const TEMPLATE: &str = include_str!("template.toml");
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::config::{Config, Environment, Overrides};
+
+    fn parse(text: &str) -> Config {
+        let path = Path::new("/box/pairbox.toml");
+        Config::parse(path, text, &Overrides::default(), &Environment::default())
+            .unwrap_or_else(|errors| panic!("{errors}"))
+    }
+
+    #[test]
+    fn template_loads_and_has_the_north_provider() {
+        let config = parse(TEMPLATE);
+        let north = config.provider("north").unwrap();
+        assert_eq!(north.address, "127.0.0.1:7000");
+        assert_eq!(north.window, Some(64));
+        assert_eq!(
+            north.settings,
+            serde_json::json!({"source_id": 1234, "dest_id": 5, "mop_ppid": 67892, "hello_name": "SMSGW"})
+        );
+    }
+
+    /// Every key that is shown commented out shows its default (but for the few that have none).
+    #[test]
+    fn template_shows_the_defaults() {
+        let before_providers = TEMPLATE.split("[[provider]]").next().unwrap();
+        let without_default = ["#time_zone", "#organisation", "#group"];
+        let shown: Vec<&str> = before_providers
+            .lines()
+            .filter(|line| !without_default.iter().any(|key| line.starts_with(key)))
+            .map(|line| match line.strip_prefix('#') {
+                Some(key) if !key.starts_with(' ') => key,
+                _ => line,
+            })
+            .collect();
+        assert_eq!(parse(&shown.join("\n")), parse(""));
+    }
+}

@@ -1,0 +1,154 @@
+//! A configuration says everything that is wrong with it at once, and the nearer decision wins.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use pairbox::config::{
+    Config, Environment, Origin, Overrides, ProcessingMode, TEMPLATE, TokenLife,
+};
+
+const FILE: &str = "/etc/box/pairbox.toml";
+
+fn parse(text: &str, variables: &[(&str, &str)]) -> Result<Config, String> {
+    let environment = Environment::from_pairs(variables.iter().copied());
+    Config::parse(Path::new(FILE), text, &Overrides::default(), &environment)
+        .map_err(|errors| errors.to_string())
+}
+
+/// Compares with the golden file, or writes it when `PAIRBOX_BLESS` is set.
+fn check_golden(name: &str, found: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/it/golden")
+        .join(name);
+    if std::env::var_os("PAIRBOX_BLESS").is_some() {
+        std::fs::write(&path, found).unwrap();
+    }
+    let expected = std::fs::read_to_string(&path).unwrap();
+    assert_eq!(found, expected, "{name}; PAIRBOX_BLESS=1 rewrites it");
+}
+
+#[test]
+fn all_mistakes_are_reported_at_once_with_their_lines() {
+    let text = include_str!("golden/config_ten_mistakes.toml");
+    let variables = [
+        ("PAIRBOX_HTTP_LISTN", "127.0.0.1:1"),
+        ("PAIRBOX_HTTP_LISTEN", "0.0.0.0:8087"),
+        ("PAIRBOX_BLESS", "1"),
+        ("PAIRBOX_TEST_LONG", "1"),
+        ("HOME", "/root"),
+    ];
+    let found = parse(text, &variables).unwrap_err();
+    check_golden("config_ten_mistakes.txt", &(found + "\n"));
+}
+
+#[test]
+fn flag_wins_over_variable_over_file_over_default() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("pairbox.toml");
+    let listen = |text: &str, variable: Option<&str>, flag: Option<&str>| -> SocketAddr {
+        std::fs::write(&path, text).unwrap();
+        let environment =
+            Environment::from_pairs(variable.map(|value| ("PAIRBOX_HTTP_LISTEN", value)));
+        let overrides = Overrides {
+            listen: flag.map(str::to_owned),
+            ..Overrides::default()
+        };
+        let loaded = Config::load_with(Some(&path), &overrides, &environment).unwrap();
+        assert_eq!(loaded.path, path);
+        loaded.config.http.listen
+    };
+    let file = "http.listen = \"127.0.0.1:2\"";
+    let port = |address: SocketAddr| address.port();
+    assert_eq!(port(listen("", None, None)), 8087);
+    assert_eq!(port(listen(file, None, None)), 2);
+    assert_eq!(port(listen(file, Some("127.0.0.1:3"), None)), 3);
+    assert_eq!(port(listen(file, Some("127.0.0.1:3"), Some("[::1]:4"))), 4);
+}
+
+#[test]
+fn relative_paths_count_from_the_folder_of_the_file() {
+    let config = parse("scripts_dir = \"../scripts\"", &[]).unwrap();
+    assert_eq!(config.data_dir, PathBuf::from("/etc/box/data"));
+    assert_eq!(config.scripts_dir, PathBuf::from("/etc/box/../scripts"));
+    let config = parse("", &[("PAIRBOX_DATA_DIR", "here")]).unwrap();
+    assert_eq!(config.data_dir, PathBuf::from("here"));
+}
+
+#[test]
+fn every_scalar_key_outside_the_providers_has_a_variable() {
+    let config = parse(
+        "",
+        &[
+            ("PAIRBOX_API_TOKEN_LIFE", "absolute:2h"),
+            ("PAIRBOX_HTTP_WORKERS", "4"),
+            ("PAIRBOX_HTTP_ALLOW_PLAINTEXT", "true"),
+            ("PAIRBOX_PROCESSING_MODE", "every 5m"),
+            ("PAIRBOX_STORE_RESERVE", "1GiB"),
+            ("PAIRBOX_LOG_LEVEL", "debug"),
+            ("PAIRBOX_API_TIME_ZONE", "Europe/Athens"),
+        ],
+    )
+    .unwrap();
+    assert_eq!(
+        config.api.token_life,
+        TokenLife::Absolute(Duration::from_hours(2))
+    );
+    assert_eq!(config.http.workers, 4);
+    assert!(config.http.allow_plaintext);
+    assert_eq!(
+        config.processing.mode,
+        ProcessingMode::Every(Duration::from_mins(5))
+    );
+    assert_eq!(config.store.reserve_bytes, 1 << 30);
+    assert_eq!(config.api.time_zone.name(), "Europe/Athens");
+}
+
+#[test]
+fn a_provider_decides_its_own_retries() {
+    let text = format!("{TEMPLATE}\n[provider.retry]\ndelays = [\"3s\"]\n");
+    let config = parse(&text, &[]).unwrap();
+    let retry = config.provider("north").unwrap().retry.over(&config.retry);
+    assert_eq!(retry.delays, [Duration::from_secs(3)]);
+    assert_eq!(retry.give_up_after, Duration::from_hours(24));
+}
+
+#[test]
+fn settings_reach_the_mapping_as_json() {
+    let text = format!(
+        "{TEMPLATE}\nmask = 0xff\nlarge = 67_892\nsigned = -5\nshare = 0.5\non = true\nlist = [1, \"a\"]\n"
+    );
+    let config = parse(&text, &[]).unwrap();
+    let settings = &config.provider("north").unwrap().settings;
+    let found = |key: &str| settings.get(key).unwrap().to_string();
+    assert_eq!(found("mask"), "255");
+    assert_eq!(found("large"), "67892");
+    assert_eq!(found("signed"), "-5");
+    assert_eq!(found("share"), "0.5");
+    assert_eq!(found("on"), "true");
+    assert_eq!(found("list"), "[1,\"a\"]");
+    let broken = parse(&format!("{TEMPLATE}\nshare = nan\n"), &[]).unwrap_err();
+    assert!(broken.contains("`provider.settings`"), "{broken}");
+}
+
+#[test]
+fn a_broken_document_is_reported_with_its_line_only() {
+    let found = parse("[http]\nlisten = \nworkers = 0\n", &[]).unwrap_err();
+    assert!(found.starts_with("/etc/box/pairbox.toml:2:"), "{found}");
+    assert!(!found.contains("workers"), "{found}");
+}
+
+#[test]
+fn a_missing_file_names_the_next_command() {
+    let path = Path::new("/nowhere/pairbox.toml");
+    let errors =
+        Config::load_with(Some(path), &Overrides::default(), &Environment::default()).unwrap_err();
+    let finding = errors.findings.first().unwrap();
+    assert_eq!(
+        finding.origin,
+        Origin::WholeFile {
+            path: path.to_owned()
+        }
+    );
+    assert!(finding.hint.as_ref().unwrap().contains("pairbox init"));
+}
