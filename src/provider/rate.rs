@@ -112,7 +112,10 @@ mod tests {
         let mut rate = Rate::new(3, Duration::ZERO, ms(0));
         assert_eq!(rate.take(5, ms(0)), 1);
         let at = rate.next_at(ms(0));
-        assert_eq!(rate.take(1, at.checked_sub(Duration::from_nanos(1)).unwrap()), 0);
+        assert_eq!(
+            rate.take(1, at.checked_sub(Duration::from_nanos(1)).unwrap()),
+            0
+        );
         assert_eq!(rate.next_at(ms(100)), at);
         assert_eq!(rate.take(1, at), 1);
     }

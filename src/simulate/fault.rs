@@ -136,7 +136,11 @@ impl FromStr for Faults {
 
     fn from_str(list: &str) -> Result<Self, FaultError> {
         let mut faults = Self::none();
-        for part in list.split(',').map(str::trim).filter(|part| !part.is_empty()) {
+        for part in list
+            .split(',')
+            .map(str::trim)
+            .filter(|part| !part.is_empty())
+        {
             let (name, value) = part.split_once('=').ok_or_else(|| FaultError::Shape {
                 part: part.to_owned(),
             })?;
@@ -161,7 +165,12 @@ impl fmt::Display for Faults {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (place, (fault, rate)) in self.rates.iter().enumerate() {
             let comma = if place == 0 { "" } else { "," };
-            write!(f, "{comma}{}={}%", fault.name(), f64::from(*rate) / 10_000.0)?;
+            write!(
+                f,
+                "{comma}{}={}%",
+                fault.name(),
+                f64::from(*rate) / 10_000.0
+            )?;
         }
         Ok(())
     }
@@ -202,7 +211,10 @@ mod tests {
         let list = "drop=1%,refuse=2%,late=5%,close=0.5%,duplicate=1%";
         let faults: Faults = list.parse().unwrap();
         assert_eq!(faults.to_string(), list);
-        assert_eq!(" drop = 1% ,".parse::<Faults>().unwrap().to_string(), "drop=1%");
+        assert_eq!(
+            " drop = 1% ,".parse::<Faults>().unwrap().to_string(),
+            "drop=1%"
+        );
         assert!("".parse::<Faults>().unwrap().is_empty());
     }
 

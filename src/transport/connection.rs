@@ -16,7 +16,7 @@ use crate::domain::Framing;
 pub const OUTPUT_BYTES_MAX: usize = 8 << 20;
 /// The most bytes taken from the kernel in one turn, so that a flood cannot starve timers and commands.
 pub const READ_BYTES_A_TURN: usize = 256 << 10;
-const READ_PIECE_BYTES: usize = 32 << 10;
+const READ_PIECE_BYTES: usize = 16 << 10;
 
 /// Why a connection cannot go on.
 #[derive(Debug, thiserror::Error)]

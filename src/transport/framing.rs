@@ -186,7 +186,8 @@ mod tests {
 
     #[test]
     fn frames_survive_a_split_at_every_byte_and_any_merge() {
-        let payloads: Vec<Vec<u8>> = vec![vec![7; 6], vec![1; 255], b"hello!".to_vec(), vec![9; 300]];
+        let payloads: Vec<Vec<u8>> =
+            vec![vec![7; 6], vec![1; 255], b"hello!".to_vec(), vec![9; 300]];
         for framing in all() {
             let mut stream = Vec::new();
             for payload in &payloads {

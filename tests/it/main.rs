@@ -5,3 +5,5 @@
     clippy::indexing_slicing,
     clippy::cast_possible_truncation
 )]
+
+mod lane;

@@ -95,16 +95,18 @@ impl LaneHandle {
                         let cause = Cause::ConnectionGone;
                         return Err(NotTaken { command, cause });
                     }
-                    self.commands.try_send(command).map_err(|error| match error {
-                        TrySendError::Full(command) => NotTaken {
-                            command,
-                            cause: Cause::Full,
-                        },
-                        TrySendError::Disconnected(command) => NotTaken {
-                            command,
-                            cause: Cause::Ended,
-                        },
-                    })?;
+                    self.commands
+                        .try_send(command)
+                        .map_err(|error| match error {
+                            TrySendError::Full(command) => NotTaken {
+                                command,
+                                cause: Cause::Full,
+                            },
+                            TrySendError::Disconnected(command) => NotTaken {
+                                command,
+                                cause: Cause::Ended,
+                            },
+                        })?;
                 }
             }
         }

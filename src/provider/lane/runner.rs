@@ -201,10 +201,9 @@ impl LaneRunner {
 
     fn send(&mut self, frames: Vec<Outgoing>) {
         let mut refused = Vec::new();
-        let mut reason = String::new();
+        let mut reason = "not connected".to_owned();
         for Outgoing { attempt, body } in frames {
             let Some(link) = &mut self.link else {
-                reason = "not connected".to_owned();
                 refused.push(attempt);
                 continue;
             };
@@ -256,7 +255,9 @@ impl LaneRunner {
 
     fn connect(&mut self) {
         if self.options.transactions.remaining() == 0 {
-            self.shared.status.set_state("waits for transaction numbers");
+            self.shared
+                .status
+                .set_state("waits for transaction numbers");
             self.batch.push(LaneEvent::NumbersNeeded);
             self.stage = Stage::Backoff {
                 until: self.now() + NUMBERS_AGAIN,
@@ -309,7 +310,10 @@ impl LaneRunner {
         };
         self.shared.status.set_state("hello");
         let Some(ctx) = self.context() else {
-            return self.down(DownPhase::Asked, "no transaction number is granted".to_owned());
+            return self.down(
+                DownPhase::Asked,
+                "no transaction number is granted".to_owned(),
+            );
         };
         let steps = self.dialogue.open(&ctx);
         self.heard_in_hello(steps);
@@ -345,12 +349,15 @@ impl LaneRunner {
         }
         self.stage = Stage::Ready;
         self.backoff = session.reconnect_min;
-        let next = (!session.keepalive_every.is_zero()).then(|| self.now() + session.keepalive_every);
+        let next =
+            (!session.keepalive_every.is_zero()).then(|| self.now() + session.keepalive_every);
         if let Some(link) = &mut self.link {
             link.next_keepalive_at = next;
         }
         self.shared.status.set_state("ready");
-        self.shared.status.set_connected(Some(self.options.clock.now()));
+        self.shared
+            .status
+            .set_connected(Some(self.options.clock.now()));
         self.shared.open_for(Some(self.connection));
         tracing::info!(lane = %self.options.id, connection = self.connection, "lane ready");
         self.batch.push(LaneEvent::Ready {
@@ -512,7 +519,10 @@ impl LaneRunner {
                 self.down(DownPhase::Connect, "no connection in time".to_owned());
             }
             Stage::Hello { until } if now >= until => {
-                self.down(DownPhase::Hello, "no answer to the hello in time".to_owned());
+                self.down(
+                    DownPhase::Hello,
+                    "no answer to the hello in time".to_owned(),
+                );
             }
             _ => {}
         }
@@ -520,7 +530,12 @@ impl LaneRunner {
             return;
         };
         // While the socket has more to read, the answer may be in it.
-        if !link.may_read && link.keepalive.as_ref().is_some_and(|sent| now >= sent.until) {
+        if !link.may_read
+            && link
+                .keepalive
+                .as_ref()
+                .is_some_and(|sent| now >= sent.until)
+        {
             return self.down(
                 DownPhase::Keepalive,
                 "no answer to a keepalive in time".to_owned(),
@@ -599,7 +614,11 @@ impl LaneRunner {
         let mut message = (self.options.id, std::mem::take(&mut self.batch));
         let mut last_tries = LAST_TRIES;
         while last_tries > 0 {
-            match self.options.events.send_timeout(message, HAND_OVER_PATIENCE) {
+            match self
+                .options
+                .events
+                .send_timeout(message, HAND_OVER_PATIENCE)
+            {
                 Ok(()) => return,
                 Err(SendTimeoutError::Timeout(back)) => {
                     last_tries -= u32::from(self.is_ended);
