@@ -348,7 +348,6 @@ impl LaneRunner {
             return self.keepalive();
         }
         self.stage = Stage::Ready;
-        self.backoff = session.reconnect_min;
         let next =
             (!session.keepalive_every.is_zero()).then(|| self.now() + session.keepalive_every);
         if let Some(link) = &mut self.link {
@@ -393,10 +392,17 @@ impl LaneRunner {
         if link.keepalive.take().is_none() {
             return;
         }
-        match self.stage {
-            Stage::Warming { acknowledged } => self.warm(acknowledged.saturating_add(1)),
-            _ => link.next_keepalive_at = Some(next),
+        if let Stage::Warming { acknowledged } = self.stage {
+            self.warm(acknowledged.saturating_add(1));
+        } else {
+            link.next_keepalive_at = Some(next);
+            self.proven();
         }
+    }
+
+    /// The connection is of use: the next one may come soon. A CAS that greets and closes never gets here.
+    fn proven(&mut self) {
+        self.backoff = self.options.session.reconnect_min;
     }
 
     /// What the next frame of the session may use; none until dispatch grants numbers.
@@ -469,6 +475,7 @@ impl LaneRunner {
                         format!("the CAS refused a keepalive, code `{code}`"),
                     );
                 }
+                self.proven();
                 LaneEvent::Reply {
                     connection,
                     reply,
