@@ -7,3 +7,5 @@
 )]
 
 mod lane;
+mod mapping_smsgw;
+mod script_limits;

@@ -1,0 +1,152 @@
+//! What the functions of a mapping return, read into the contract's types: steps, frames, decoded answers, session steps.
+
+use rhai::Dynamic;
+
+use super::contract::{
+    Confirms, Decoded, Encoded, Framing, MappingRequest, Reply, SessionStep, Step,
+};
+use super::value::{Fields, Read, Wrong, show, to_json};
+use crate::domain::Outcome;
+
+/// What a busy CAS is given when it names no time.
+const BUSY_SECONDS: u32 = 10;
+
+/// One step of `plan`; the card is that of the request unless the step names another.
+pub(super) fn step(value: Dynamic, request: &MappingRequest) -> Read<Step> {
+    let mut fields = Fields::of("a step", value)?;
+    let word = fields.text("confirms")?.unwrap_or_default();
+    let confirms = match word.as_str() {
+        "pair" => Confirms::Pair,
+        "unpair" => Confirms::Unpair,
+        "none" => Confirms::None,
+        _ => {
+            return Err(fields.wrong(
+                "confirms",
+                "one of pair, unpair, none",
+                &format!("`{word}`"),
+            ));
+        }
+    };
+    let step = Step {
+        confirms,
+        card: fields.text("card")?.unwrap_or_else(|| request.card.clone()),
+        stb: fields.text("stb")?,
+        data: match fields.take("data") {
+            Some(data) => to_json(&data)?,
+            None => serde_json::Value::Null,
+        },
+    };
+    fields.finish()?;
+    Ok(step)
+}
+
+/// `#{body, key}` of `encode`, `keepalive` and `query`.
+pub(super) fn encoded(value: Dynamic, framing: &Framing) -> Read<Encoded> {
+    let mut fields = Fields::of("the frame", value)?;
+    let body = fields
+        .bytes("body")?
+        .ok_or_else(|| fields.missing("body"))?;
+    let key = fields.text("key")?.ok_or_else(|| fields.missing("key"))?;
+    fields.finish()?;
+    let Framing::Len { max, .. } = framing;
+    let max = usize::try_from(*max).unwrap_or(usize::MAX);
+    if body.is_empty() || body.len() > max {
+        return Err(Wrong::new(format!(
+            "the body has {} bytes, the framing allows 1 to {max}",
+            body.len()
+        )));
+    }
+    Ok(Encoded { body, key })
+}
+
+/// What `decode` returns.
+pub(super) fn decoded(value: Dynamic) -> Read<Decoded> {
+    let mut fields = Fields::of("decode()", value)?;
+    let kind = fields.text("kind")?.ok_or_else(|| fields.missing("kind"))?;
+    let decoded = match kind.as_str() {
+        "reply" => Decoded::Reply(reply(&mut fields)?),
+        "push" => Decoded::Push {
+            data: fields.text("data")?.unwrap_or_default(),
+            reply: fields.bytes("reply")?,
+        },
+        "keepalive" => Decoded::Keepalive,
+        "ignore" => Decoded::Ignore,
+        _ => {
+            let expected = "one of reply, push, keepalive, ignore";
+            return Err(fields.wrong("kind", expected, &format!("`{kind}`")));
+        }
+    };
+    fields.finish()?;
+    Ok(decoded)
+}
+
+fn reply(fields: &mut Fields) -> Read<Reply> {
+    let key = fields.text("key")?.ok_or_else(|| fields.missing("key"))?;
+    let word = fields
+        .text("outcome")?
+        .ok_or_else(|| fields.missing("outcome"))?;
+    let seconds = fields.number::<u32>("busy_s", "a number of seconds")?;
+    let outcome = match word.as_str() {
+        "ok" => Outcome::Ok,
+        "already" => Outcome::Already,
+        "refused" => Outcome::Refused,
+        "retry" => Outcome::Retry,
+        "busy" => Outcome::Busy {
+            seconds: seconds.unwrap_or(BUSY_SECONDS),
+        },
+        "fatal" => Outcome::Fatal,
+        _ => {
+            let expected = "one of ok, already, refused, retry, busy, fatal";
+            return Err(fields.wrong("outcome", expected, &format!("`{word}`")));
+        }
+    };
+    Ok(Reply {
+        key,
+        outcome,
+        code: fields.text("code")?,
+        text: fields.text("text")?,
+        reference: fields.text("reference")?,
+    })
+}
+
+/// What `on_connect` and `on_frame` return, and the new state if they give one. `()` asks for nothing.
+pub(super) fn session(
+    function: &'static str,
+    value: Dynamic,
+) -> Read<(Vec<SessionStep>, Option<Dynamic>)> {
+    if value.is_unit() {
+        return Ok((Vec::new(), None));
+    }
+    let mut fields = Fields::of(function, value)?;
+    let send = fields.frames("send")?.unwrap_or_default();
+    let is_ready = fields.flag("ready")?.unwrap_or(false);
+    let failure = fields.text("fail")?;
+    let state = fields.take("state");
+    fields.finish()?;
+    if is_ready && failure.is_some() {
+        return Err(Wrong::new(format!(
+            "{function} says both `ready` and `fail`"
+        )));
+    }
+    let mut steps = Vec::new();
+    if !send.is_empty() {
+        steps.push(SessionStep::Send(send));
+    }
+    if is_ready {
+        steps.push(SessionStep::Ready);
+    }
+    if let Some(text) = failure {
+        steps.push(SessionStep::Fail(text));
+    }
+    Ok((steps, state))
+}
+
+/// The frames that a simulator sends.
+pub(super) fn frames(function: &'static str, value: Dynamic) -> Read<Vec<Vec<u8>>> {
+    let shown = show(&value);
+    super::value::frames_of(value).map_err(|found| {
+        Wrong::new(format!(
+            "{function} must return an array of blobs, found {found} in {shown}"
+        ))
+    })
+}

@@ -1,0 +1,127 @@
+//! How much one call of a script may use: operations and time, counted by ourselves.
+//!
+//! rhai's own operation counter starts anew for closures called by native array functions, so `on_progress` ignores it and
+//! counts in a thread-local. `Program::call` starts a run, `engine.rs` asks `tick` at every operation.
+
+use std::cell::{Cell, RefCell};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::error::Bound;
+
+/// Operations of one call; about a tenth of a second.
+pub const OPERATIONS_MAX: u64 = 500_000;
+/// The net below the operations, for slow native calls; generous because a busy machine stops our thread, too.
+pub const TIME_MAX: Duration = Duration::from_secs(1);
+/// Lines that one call may print.
+pub const PRINTS_MAX: u32 = 20;
+/// The clock is asked once in so many operations.
+const CLOCK_EVERY: u64 = 256;
+
+/// The bounds of one call.
+#[derive(Clone, Copy, Debug)]
+pub struct Budget {
+    pub operations_max: u64,
+    pub time_max: Duration,
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self {
+            operations_max: OPERATIONS_MAX,
+            time_max: TIME_MAX,
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Running {
+    budget: Budget,
+    deadline: Instant,
+}
+
+thread_local! {
+    static RUNNING: Cell<Option<Running>> = const { Cell::new(None) };
+    static OPERATIONS: Cell<u64> = const { Cell::new(0) };
+    static PRINTS: Cell<u32> = const { Cell::new(0) };
+    static TRIPPED: Cell<Option<Bound>> = const { Cell::new(None) };
+    static SCRIPT: RefCell<Option<Arc<str>>> = const { RefCell::new(None) };
+}
+
+/// A call under way on this thread; dropping it ends the counting.
+pub(crate) struct Run(());
+
+impl Run {
+    pub(crate) fn start(budget: Budget, script: &Arc<str>) -> Self {
+        let now = Instant::now();
+        RUNNING.set(Some(Running {
+            budget,
+            deadline: now.checked_add(budget.time_max).unwrap_or(now),
+        }));
+        OPERATIONS.set(0);
+        PRINTS.set(0);
+        TRIPPED.set(None);
+        SCRIPT.with_borrow_mut(|name| *name = Some(Arc::clone(script)));
+        Self(())
+    }
+
+    /// The bound that ended the call, if one did.
+    pub(crate) fn tripped() -> Option<Bound> {
+        TRIPPED.get()
+    }
+}
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        RUNNING.set(None);
+        SCRIPT.with_borrow_mut(|name| *name = None);
+    }
+}
+
+/// Counts one operation; true says that the script must stop.
+pub(crate) fn tick() -> bool {
+    let Some(running) = RUNNING.get() else {
+        return false;
+    };
+    let operations = OPERATIONS.get() + 1;
+    OPERATIONS.set(operations);
+    if operations > running.budget.operations_max {
+        TRIPPED.set(Some(Bound::Operations(running.budget.operations_max)));
+        return true;
+    }
+    if operations.is_multiple_of(CLOCK_EVERY) && Instant::now() > running.deadline {
+        let millis = u64::try_from(running.budget.time_max.as_millis()).unwrap_or(u64::MAX);
+        TRIPPED.set(Some(Bound::TimeMs(millis)));
+        return true;
+    }
+    false
+}
+
+/// Hands a printed line to `write` with the script's name, until the call has printed its share.
+pub(crate) fn printed(write: impl FnOnce(&str)) {
+    let count = PRINTS.get().saturating_add(1);
+    PRINTS.set(count);
+    if count <= PRINTS_MAX {
+        SCRIPT.with_borrow(|name| write(name.as_deref().unwrap_or("")));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn operations_beyond_the_budget_trip() {
+        let script: Arc<str> = Arc::from("test");
+        let budget = Budget {
+            operations_max: 3,
+            time_max: TIME_MAX,
+        };
+        let run = Run::start(budget, &script);
+        assert!(!tick() && !tick() && !tick());
+        assert!(tick());
+        assert_eq!(Run::tripped(), Some(Bound::Operations(3)));
+        drop(run);
+        assert!(!tick(), "no run, no bound");
+    }
+}

@@ -1,0 +1,204 @@
+//! Runs one case against a mapping; a failure says what was expected and what was found.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use super::file::{Bytes, Case, Golden, Normalize, SessionLine, unhex};
+use crate::script::contract::{Encoded, Endian, Framing, MappingRequest, SessionStep};
+use crate::script::error::ScriptError;
+use crate::script::mapping::Mapping;
+use crate::script::session::MappingSession;
+use crate::script::settings::Settings;
+
+type Tried = Result<(), String>;
+
+/// Every payload met is added to `frames`.
+pub(super) fn run(mapping: &Arc<Mapping>, case: &Case, frames: &mut Vec<Vec<u8>>) -> Tried {
+    let cfg = mapping.settings(&case.cfg).map_err(told)?;
+    let mut is_tried = false;
+    if let Some(request) = &case.request {
+        is_tried = true;
+        if let Some(golden) = &case.query {
+            let encoded = mapping
+                .query(request, &case.ctx.at(0), &cfg)
+                .map_err(told)?;
+            compare_frame(mapping, &encoded, golden)?;
+        } else {
+            run_request(mapping, case, request, &cfg, frames)?;
+        }
+    }
+    if let Some(golden) = &case.keepalive {
+        is_tried = true;
+        let encoded = mapping.keepalive(&case.ctx.at(0), &cfg).map_err(told)?;
+        compare_frame(mapping, &encoded, golden)?;
+        frames.push(encoded.body);
+    }
+    if let Some(normalize) = &case.normalize {
+        is_tried = true;
+        run_normalize(mapping, normalize, case.gives.as_deref(), &cfg)?;
+    }
+    if let Some(frame) = &case.frame {
+        is_tried = true;
+        let expected = case
+            .outcome
+            .as_ref()
+            .ok_or("a case with `frame` needs `outcome`")?;
+        let frame = frame.get()?;
+        let found = mapping.decode(&frame, &cfg).map_err(told)?;
+        frames.push(frame);
+        compare("outcome", &expected.decoded()?, &found)?;
+    }
+    if let Some(lines) = &case.session {
+        is_tried = true;
+        run_session(mapping, case, lines, cfg)?;
+    }
+    if is_tried {
+        return Ok(());
+    }
+    Err("nothing is tried: give request, keepalive, normalize, frame or session".to_owned())
+}
+
+fn run_request(
+    mapping: &Mapping,
+    case: &Case,
+    request: &MappingRequest,
+    cfg: &Settings,
+    frames: &mut Vec<Vec<u8>>,
+) -> Tried {
+    let refusal = mapping.validate(request, cfg).map_err(told)?;
+    compare("refused", &case.refused, &refusal)?;
+    if refusal.is_some() {
+        return Ok(());
+    }
+    let golden = case
+        .frames
+        .as_ref()
+        .ok_or("a case with `request` needs `frames` or `refused`")?;
+    let steps = mapping.plan(request, cfg).map_err(told)?;
+    if let Some(expected) = &case.steps {
+        compare("steps", expected, &steps)?;
+    }
+    compare("number of frames", &golden.len(), &steps.len())?;
+    for (index, (step, golden)) in steps.iter().zip(golden).enumerate() {
+        let encoded = mapping
+            .encode(step, &case.ctx.at(index), cfg)
+            .map_err(told)?;
+        compare_frame(mapping, &encoded, golden)
+            .map_err(|text| format!("frame {}: {text}", index + 1))?;
+        frames.push(encoded.body);
+    }
+    Ok(())
+}
+
+fn run_normalize(
+    mapping: &Mapping,
+    normalize: &Normalize,
+    gives: Option<&str>,
+    cfg: &Settings,
+) -> Tried {
+    let expected = gives.ok_or("a case with `normalize` needs `gives`")?;
+    let found = mapping
+        .normalize(normalize.kind, &normalize.ca_id, cfg)
+        .map_err(told)?;
+    compare("normalize", &expected, &found.as_str())
+}
+
+fn run_session(mapping: &Arc<Mapping>, case: &Case, lines: &[SessionLine], cfg: Settings) -> Tried {
+    let mut session = MappingSession::new(Arc::clone(mapping), cfg);
+    for (index, line) in lines.iter().enumerate() {
+        let found = match (&line.frame, line.connect) {
+            (Some(frame), false) => session.on_frame(&frame.get()?),
+            (None, true) => session.on_connect(&case.ctx.at(0)),
+            _ => return Err("each line of a session needs either `connect` or `frame`".to_owned()),
+        }
+        .map_err(told)?;
+        compare(
+            &format!("session line {}", index + 1),
+            &expected_steps(line)?,
+            &found,
+        )?;
+    }
+    Ok(())
+}
+
+fn expected_steps(line: &SessionLine) -> Result<Vec<SessionStep>, String> {
+    let mut steps = Vec::new();
+    if !line.send.is_empty() {
+        let frames = line.send.iter().map(Bytes::get).collect::<Result<_, _>>()?;
+        steps.push(SessionStep::Send(frames));
+    }
+    if line.ready {
+        steps.push(SessionStep::Ready);
+    }
+    if let Some(text) = &line.fail {
+        steps.push(SessionStep::Fail(text.clone()));
+    }
+    Ok(steps)
+}
+
+fn compare_frame(mapping: &Mapping, found: &Encoded, golden: &Golden) -> Tried {
+    let expected = golden.body()?;
+    if expected != found.body {
+        return Err(format!(
+            "frame differs at byte {}\n  expected {}\n  found    {}",
+            first_difference(&expected, &found.body),
+            expected.escape_ascii(),
+            found.body.escape_ascii()
+        ));
+    }
+    if let Some(key) = &golden.key {
+        compare("key", key, &found.key)?;
+    }
+    if let Some(wire) = &golden.wire {
+        let framed = with_length(&mapping.description().framing, &found.body);
+        compare("wire", &hex::encode(unhex(wire)?), &hex::encode(framed))?;
+    }
+    Ok(())
+}
+
+fn first_difference(left: &[u8], right: &[u8]) -> usize {
+    left.iter()
+        .zip(right)
+        .position(|(left, right)| left != right)
+        .unwrap_or(left.len().min(right.len()))
+}
+
+/// The payload behind its length, written out here a second time so that a case also checks the transport's prefix.
+fn with_length(framing: &Framing, body: &[u8]) -> Vec<u8> {
+    let Framing::Len {
+        bytes,
+        endian,
+        includes_self,
+        adjust,
+        ..
+    } = framing;
+    let own = if *includes_self { i64::from(*bytes) } else { 0 };
+    let number = i64::try_from(body.len()).unwrap_or(i64::MAX) - i64::from(*adjust) + own;
+    let mut prefix: Vec<u8> = number
+        .to_le_bytes()
+        .into_iter()
+        .take(usize::from(*bytes))
+        .collect();
+    if *endian == Endian::Big {
+        prefix.reverse();
+    }
+    prefix.extend_from_slice(body);
+    prefix
+}
+
+fn compare<T: PartialEq + Debug>(what: &str, expected: &T, found: &T) -> Tried {
+    if expected == found {
+        return Ok(());
+    }
+    Err(format!(
+        "{what} differs\n  expected {expected:?}\n  found    {found:?}"
+    ))
+}
+
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "the form that `map_err` takes"
+)]
+pub(super) fn told(error: ScriptError) -> String {
+    error.report()
+}

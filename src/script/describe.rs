@@ -1,0 +1,216 @@
+//! `describe()` of a mapping into a `Description`: every key known, every value within its limits.
+//!
+//! Spans of time are texts with a unit ("250ms", "10s", "5m", "1h"), as in the configuration file.
+
+use std::time::Duration;
+
+use rhai::Dynamic;
+
+use super::contract::{
+    Ambiguous, Capabilities, Description, Endian, Framing, Matching, Session, TransactionRange,
+};
+use super::value::{Fields, Read, Wrong, show, text_of};
+
+const WINDOW_MAX: u32 = 4_096;
+const LANES_MAX: u8 = 64;
+const FRAME_BYTES_MAX: u32 = 64 * 1024;
+const TRANSACTION_MAX: u64 = i64::MAX.unsigned_abs();
+
+pub(crate) fn description(value: Dynamic) -> Read<Description> {
+    let mut fields = Fields::of("describe()", value)?;
+    let description = Description {
+        framing: framing(fields.need("framing")?)?,
+        session: session(fields.need("session")?)?,
+        transaction: transaction(fields.need("transaction")?)?,
+        caps: capabilities(fields.need("caps")?)?,
+    };
+    fields.finish()?;
+    Ok(description)
+}
+
+fn framing(value: Dynamic) -> Read<Framing> {
+    let mut kinds = Fields::of("framing", value)?;
+    let mut len = Fields::of("framing.len", kinds.need("len")?)?;
+    kinds.finish()?;
+    let bytes = len
+        .number::<u8>("bytes", "1, 2 or 4")?
+        .ok_or_else(|| len.missing("bytes"))?;
+    if !matches!(bytes, 1 | 2 | 4) {
+        return Err(len.wrong("bytes", "1, 2 or 4", &bytes.to_string()));
+    }
+    let endian = choice(
+        &mut len,
+        "endian",
+        &[("big", Endian::Big), ("little", Endian::Little)],
+    )?;
+    let max = len
+        .number::<u32>("max", "a number of bytes")?
+        .ok_or_else(|| len.missing("max"))?;
+    if max == 0 || max > FRAME_BYTES_MAX {
+        return Err(len.wrong(
+            "max",
+            &format!("1 to {FRAME_BYTES_MAX} bytes"),
+            &max.to_string(),
+        ));
+    }
+    let framing = Framing::Len {
+        bytes,
+        endian: endian.unwrap_or(Endian::Big),
+        includes_self: len.flag("includes_self")?.unwrap_or(false),
+        adjust: len.number("adjust", "a small number")?.unwrap_or(0),
+        max,
+    };
+    len.finish()?;
+    Ok(framing)
+}
+
+fn session(value: Dynamic) -> Read<Session> {
+    let mut fields = Fields::of("session", value)?;
+    let session = Session {
+        connect_timeout: span(&mut fields, "connect_timeout")?.unwrap_or(Duration::from_secs(5)),
+        reply_timeout: span(&mut fields, "reply_timeout")?.unwrap_or(Duration::from_secs(10)),
+        keepalive_every: span(&mut fields, "keepalive_every")?.unwrap_or(Duration::ZERO),
+        lanes: within(&mut fields, "lanes", 1, LANES_MAX)?.unwrap_or(1),
+        window: within(&mut fields, "window", 1, WINDOW_MAX)?.unwrap_or(1),
+        matching: choice(
+            &mut fields,
+            "matching",
+            &[("key", Matching::Key), ("fifo", Matching::Fifo)],
+        )?
+        .unwrap_or(Matching::Key),
+        rate_per_s: within(&mut fields, "rate_per_s", 0, u32::MAX)?.unwrap_or(0),
+        min_gap: span(&mut fields, "min_gap")?.unwrap_or(Duration::ZERO),
+        ready_after: within(&mut fields, "ready_after", 0, u8::MAX)?.unwrap_or(0),
+        reconnect_min: span(&mut fields, "reconnect_min")?.unwrap_or(Duration::from_secs(1)),
+        reconnect_max: span(&mut fields, "reconnect_max")?.unwrap_or(Duration::from_mins(1)),
+        ambiguous: choice(
+            &mut fields,
+            "ambiguous",
+            &[
+                ("resend", Ambiguous::Resend),
+                ("query", Ambiguous::Query),
+                ("hold", Ambiguous::Hold),
+            ],
+        )?
+        .unwrap_or(Ambiguous::Hold),
+    };
+    if session.reconnect_min > session.reconnect_max {
+        return Err(Wrong::new(
+            "session.reconnect_min is longer than session.reconnect_max",
+        ));
+    }
+    fields.finish()?;
+    Ok(session)
+}
+
+fn transaction(value: Dynamic) -> Read<TransactionRange> {
+    let mut fields = Fields::of("transaction", value)?;
+    let min = within(&mut fields, "min", 0, TRANSACTION_MAX)?.unwrap_or(1);
+    let max =
+        within(&mut fields, "max", 0, TRANSACTION_MAX)?.ok_or_else(|| fields.missing("max"))?;
+    fields.finish()?;
+    if min >= max {
+        return Err(Wrong::new(format!(
+            "transaction.min {min} is not below transaction.max {max}"
+        )));
+    }
+    Ok(TransactionRange { min, max })
+}
+
+fn capabilities(value: Dynamic) -> Read<Capabilities> {
+    let mut fields = Fields::of("caps", value)?;
+    let caps = Capabilities {
+        pair: fields.flag("pair")?.unwrap_or(false),
+        unpair: fields.flag("unpair")?.unwrap_or(false),
+        query: fields.flag("query")?.unwrap_or(false),
+        needs_previous_stb: fields.flag("needs_previous_stb")?.unwrap_or(false),
+        card_to_stb: within(&mut fields, "card_to_stb", 0, u32::MAX)?.unwrap_or(1),
+        stb_to_card: within(&mut fields, "stb_to_card", 0, u32::MAX)?.unwrap_or(0),
+    };
+    fields.finish()?;
+    Ok(caps)
+}
+
+fn within<T>(fields: &mut Fields, key: &'static str, min: T, max: T) -> Read<Option<T>>
+where
+    T: TryFrom<i64> + PartialOrd + Copy + std::fmt::Display,
+{
+    let expected = format!("a number from {min} to {max}");
+    match fields.number::<T>(key, &expected)? {
+        Some(number) if number < min || number > max => {
+            Err(fields.wrong(key, &expected, &number.to_string()))
+        }
+        number => Ok(number),
+    }
+}
+
+fn span(fields: &mut Fields, key: &'static str) -> Read<Option<Duration>> {
+    const EXPECTED: &str = "a span such as \"250ms\", \"10s\" or \"5m\"";
+    let Some(value) = fields.take(key) else {
+        return Ok(None);
+    };
+    value
+        .as_immutable_string_ref()
+        .ok()
+        .and_then(|text| parse_span(text.as_str()))
+        .map(Some)
+        .ok_or_else(|| fields.wrong(key, EXPECTED, &show(&value)))
+}
+
+/// A whole number and its unit.
+fn parse_span(text: &str) -> Option<Duration> {
+    let digits = text.find(|character: char| !character.is_ascii_digit())?;
+    let (number, unit) = text.split_at(digits);
+    let number: u64 = number.parse().ok()?;
+    let millis = match unit.trim_start() {
+        "ms" => 1,
+        "s" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        _ => return None,
+    };
+    number.checked_mul(millis).map(Duration::from_millis)
+}
+
+fn choice<T: Copy>(
+    fields: &mut Fields,
+    key: &'static str,
+    choices: &[(&str, T)],
+) -> Read<Option<T>> {
+    let Some(value) = fields.take(key) else {
+        return Ok(None);
+    };
+    let word = text_of(&value).unwrap_or_default();
+    if let Some((_, choice)) = choices.iter().find(|(name, _)| *name == word) {
+        return Ok(Some(*choice));
+    }
+    let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
+    let wrong = fields.wrong(key, &format!("one of {}", names.join(", ")), &show(&value));
+    Err(match super::error::nearest(&word, names) {
+        Some(name) => wrong.with_hint(format!("did you mean `{name}`?")),
+        None => wrong,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_need_a_unit() {
+        assert_eq!(parse_span("10s"), Some(Duration::from_secs(10)));
+        assert_eq!(parse_span("250ms"), Some(Duration::from_millis(250)));
+        assert_eq!(parse_span("5 m"), Some(Duration::from_mins(5)));
+        for wrong in [
+            "",
+            "10",
+            "s",
+            "-1s",
+            "1.5s",
+            "99999999999999999999h",
+            "10 days",
+        ] {
+            assert_eq!(parse_span(wrong), None, "{wrong}");
+        }
+    }
+}

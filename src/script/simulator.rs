@@ -1,0 +1,118 @@
+//! The CAS side of a mapping: `simulator.rhai`, run by `simulate/` behind a real socket.
+//!
+//! The state is bound to `this` and changed in place, because a copy of all pairings for each frame would cost milliseconds.
+//! Faults (drops, delays, closes) are the engine's, not the script's. One simulator per thread of control: calls take `&mut`.
+
+use rhai::{Dynamic, Map};
+
+use super::answer;
+use super::engine::Profile;
+use super::error::ScriptError;
+use super::load::Origin;
+use super::program::{Hook, Program};
+use super::value::{Wrong, from_json, show, to_json};
+
+const INIT: Hook = ("init", 1);
+const ON_CONNECT: Hook = ("on_connect", 1);
+const ON_FRAME: Hook = ("on_frame", 2);
+const ON_CLOSE: Hook = ("on_close", 1);
+const PAIRINGS: Hook = ("pairings", 0);
+
+/// Every function of the simulator's contract.
+pub(crate) const HOOKS: &[Hook] = &[INIT, ON_CONNECT, ON_FRAME, ON_CLOSE, PAIRINGS];
+
+/// A running simulator: the script and its state.
+pub struct SimulatorScript {
+    program: Program,
+    state: Dynamic,
+}
+
+impl SimulatorScript {
+    /// Compiles `simulator.rhai` of the mapping and calls its `init(cfg)`.
+    pub fn load(origin: &Origin, cfg: &serde_json::Value) -> Result<Self, ScriptError> {
+        let text = origin.need("simulator.rhai")?;
+        Self::from_text(&origin.name(), &text, cfg)
+    }
+
+    pub fn from_text(name: &str, text: &str, cfg: &serde_json::Value) -> Result<Self, ScriptError> {
+        let mut simulator = Self {
+            program: compile(name, text.to_owned())?,
+            state: Dynamic::from_map(Map::new()),
+        };
+        if simulator.program.has(INIT) {
+            let _ = simulator.call(INIT, vec![from_json(cfg)])?;
+        }
+        Ok(simulator)
+    }
+
+    /// The frames to send when a connection opens; by default none.
+    pub fn on_connect(&mut self, connection: u32) -> Result<Vec<Vec<u8>>, ScriptError> {
+        if !self.program.has(ON_CONNECT) {
+            return Ok(Vec::new());
+        }
+        let value = self.call(ON_CONNECT, vec![i64::from(connection).into()])?;
+        self.frames(ON_CONNECT, value)
+    }
+
+    /// The frames to send for one received frame.
+    pub fn on_frame(&mut self, frame: &[u8], connection: u32) -> Result<Vec<Vec<u8>>, ScriptError> {
+        let arguments = vec![
+            Dynamic::from_blob(frame.to_vec()),
+            i64::from(connection).into(),
+        ];
+        let value = self.call(ON_FRAME, arguments)?;
+        self.frames(ON_FRAME, value)
+    }
+
+    /// Tells the script that a connection is gone; by default nothing happens.
+    pub fn on_close(&mut self, connection: u32) -> Result<(), ScriptError> {
+        if self.program.has(ON_CLOSE) {
+            let _ = self.call(ON_CLOSE, vec![i64::from(connection).into()])?;
+        }
+        Ok(())
+    }
+
+    /// What this CAS holds: card to STB, as JSON.
+    pub fn pairings(&mut self) -> Result<serde_json::Map<String, serde_json::Value>, ScriptError> {
+        let value = self.call(PAIRINGS, Vec::new())?;
+        match to_json(&value) {
+            Ok(serde_json::Value::Object(pairings)) => Ok(pairings),
+            Ok(_) => Err(self.program.shape(
+                PAIRINGS.0,
+                Wrong::new(format!(
+                    "expected a map of card to STB, found {}",
+                    show(&value)
+                )),
+            )),
+            Err(wrong) => Err(self.program.shape(PAIRINGS.0, wrong)),
+        }
+    }
+
+    /// The whole state, to be kept across restarts.
+    pub fn state(&self) -> Result<serde_json::Value, ScriptError> {
+        to_json(&self.state).map_err(|wrong| self.program.shape(INIT.0, wrong))
+    }
+
+    /// Puts a kept state back in place of the present one.
+    pub fn restore(&mut self, state: &serde_json::Value) {
+        self.state = from_json(state);
+    }
+
+    fn call(&mut self, hook: Hook, arguments: Vec<Dynamic>) -> Result<Dynamic, ScriptError> {
+        self.program
+            .call_with_state(hook, &mut self.state, arguments)
+    }
+
+    fn frames(&self, hook: Hook, value: Dynamic) -> Result<Vec<Vec<u8>>, ScriptError> {
+        answer::frames(hook.0, value).map_err(|wrong| self.program.shape(hook.0, wrong))
+    }
+}
+
+/// Compiles and demands what a simulator cannot do without.
+pub(crate) fn compile(name: &str, text: String) -> Result<Program, ScriptError> {
+    let script = format!("{name}/simulator.rhai");
+    let program = Program::compile(&script, text, Profile::Simulator, HOOKS)?;
+    program.require(ON_FRAME)?;
+    program.require(PAIRINGS)?;
+    Ok(program)
+}
