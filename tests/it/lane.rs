@@ -605,6 +605,33 @@ fn a_refused_command_changes_no_pairing_and_a_rejected_hello_is_tried_again() {
 }
 
 #[test]
+fn a_late_answer_comes_late_and_a_dropped_one_was_taken_all_the_same() {
+    let persona = Persona::new(mapping(), json!({})).unwrap();
+    let mut options = SimulateOptions::new(persona, "127.0.0.1:0");
+    options.faults = "late=100%,drop=50%".parse().unwrap();
+    options.seed = SEED;
+    options.late_after = Duration::from_millis(60);
+    let cas = Cas::run(options);
+    let mut lane = Lane::start(cas.address, quick());
+    let connection = lane.ready();
+    let frames: Vec<Outgoing> = (0..64).map(|number| lane.pair(number).0).collect();
+    let began = Instant::now();
+    lane.handle
+        .command(LaneCommand::Send { connection, frames })
+        .unwrap();
+    lane.wait("Reply", |event| match event {
+        LaneEvent::Reply { .. } => Some(()),
+        _ => None,
+    });
+    assert!(began.elapsed() >= Duration::from_millis(60));
+    // Each command suffered `late` unless `drop` came first: one fault each.
+    assert_eq!(cas.view.figures().faults, 64);
+    wait_until("every command was taken", || {
+        cas.view.snapshot().as_object().unwrap().len() == 64
+    });
+}
+
+#[test]
 fn a_product_is_classified_by_the_globs() {
     let cas = Cas::start("127.0.0.1:0", "", json!({}));
     let lane = Lane::start(cas.address, quick());
