@@ -164,3 +164,41 @@ impl SessionOverrides {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::script::contract::Matching;
+
+    #[test]
+    fn overrides_replace_the_mappings_numbers_one_by_one() {
+        let described = Session {
+            connect_timeout: Duration::from_secs(5),
+            reply_timeout: Duration::from_secs(10),
+            keepalive_every: Duration::from_secs(30),
+            lanes: 1,
+            window: 64,
+            matching: Matching::Key,
+            rate_per_s: 0,
+            min_gap: Duration::ZERO,
+            ready_after: 3,
+            reconnect_min: Duration::from_secs(1),
+            reconnect_max: Duration::from_mins(1),
+            ambiguous: Ambiguous::Resend,
+        };
+        assert_eq!(SessionOverrides::default().over(&described), described);
+        let overrides = SessionOverrides {
+            window: Some(0),
+            rate_per_s: Some(50),
+            ambiguous: Some(Ambiguous::Hold),
+            ..SessionOverrides::default()
+        };
+        let expected = Session {
+            window: 1,
+            rate_per_s: 50,
+            ambiguous: Ambiguous::Hold,
+            ..described.clone()
+        };
+        assert_eq!(overrides.over(&described), expected);
+    }
+}

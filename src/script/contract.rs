@@ -61,6 +61,10 @@ pub struct TransactionRange {
 
 /// What the CAS behind this mapping can do.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is an answer of its own about the CAS"
+)]
 pub struct Capabilities {
     pub pair: bool,
     pub unpair: bool,

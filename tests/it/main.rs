@@ -6,10 +6,6 @@
     clippy::cast_possible_truncation
 )]
 
-mod access;
-mod config;
-mod ledger_faults;
-mod ledger_scene;
-mod ledger_segments;
-mod ledger_tears;
-mod tidy;
+mod lane;
+mod mapping_smsgw;
+mod script_limits;
