@@ -114,6 +114,14 @@ fn a_provider_decides_its_own_retries() {
 }
 
 #[test]
+fn the_packaged_file_loads_and_keeps_data_where_the_unit_says() {
+    let config = parse(include_str!("../../packaging/debian/pairbox.toml"), &[]).unwrap();
+    assert_eq!(config.data_dir, PathBuf::from("/var/lib/pairbox"));
+    let unit = include_str!("../../packaging/systemd/pairbox.service");
+    assert!(unit.contains("StateDirectory=pairbox\n"));
+}
+
+#[test]
 fn settings_reach_the_mapping_as_json() {
     let text = format!(
         "{TEMPLATE}\nmask = 0xff\nlarge = 67_892\nsigned = -5\nshare = 0.5\non = true\nlist = [1, \"a\"]\n"
