@@ -36,7 +36,7 @@ fn all_mistakes_are_reported_at_once_with_their_lines() {
         ("PAIRBOX_HTTP_LISTEN", "0.0.0.0:8087"),
         ("PAIRBOX_BLESS", "1"),
         ("PAIRBOX_TEST_LONG", "1"),
-        ("HOME", "/root"),
+        ("HOME", "/home/anna"),
     ];
     let found = parse(text, &variables).unwrap_err();
     check_golden("config_ten_mistakes.txt", &(found + "\n"));
