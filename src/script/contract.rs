@@ -119,7 +119,8 @@ pub enum Decoded {
         data: String,
         reply: Option<Vec<u8>>,
     },
-    /// The answer to a keepalive.
+    /// The answer to a keepalive, where the CAS marks it as such. Where it looks like any acknowledgement (smsgw), `decode` gives
+    /// a `Reply` with the key of the keepalive's `Encoded`.
     Keepalive,
     Ignore,
 }

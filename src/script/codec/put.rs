@@ -120,7 +120,7 @@ fn room(frame: &Blob, more: usize) -> Native<()> {
     Ok(())
 }
 
-fn append(frame: &mut Blob, bytes: &[u8]) -> Native<()> {
+pub(super) fn append(frame: &mut Blob, bytes: &[u8]) -> Native<()> {
     room(frame, bytes.len())?;
     frame.extend_from_slice(bytes);
     Ok(())
