@@ -118,6 +118,13 @@ impl Dispatcher {
                 until: now.monotonic,
             }
         };
+        if is_wanted && line.provider.transactions.remaining() == 0 {
+            // Hello and keepalives draw numbers too: the first block comes before the first connect.
+            self.reserve(provider);
+        }
+        let Some(line) = self.lines.get_mut(&provider) else {
+            return;
+        };
         let (wanted, reason) = match advice {
             Advice::Connect => (line.lanes.len(), ""),
             Advice::Probe => (1, ""),

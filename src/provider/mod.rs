@@ -18,7 +18,7 @@ use wildmatch::WildMatch;
 use crate::clock::Clock;
 use crate::script::contract::{Ambiguous, ItemKind, Session};
 use crate::script::{Mapping, ScriptError, Settings};
-use lane::LaneError;
+pub use lane::LaneError;
 
 pub use circuit::{Advice, Circuit};
 pub use lane::{

@@ -6,6 +6,15 @@
     clippy::cast_possible_truncation
 )]
 
+mod access;
+mod config;
 mod lane;
+mod ledger_faults;
+mod ledger_scene;
+mod ledger_segments;
+mod ledger_tears;
 mod mapping_smsgw;
+mod scene;
 mod script_limits;
+mod sending;
+mod tidy;
