@@ -14,15 +14,24 @@ use pairbox::domain::{ProviderNumber, View};
 
 fn main() {
     let requests = bed::count_argument(10_000);
-    println!("dispatch: {requests} pair requests, each intent and outcome in the ledger before it counts\n");
-    println!("{:>7} {:>12} {:>14} {:>10}", "window", "requests/s", "accepted/s", "events");
+    println!(
+        "dispatch: {requests} pair requests, each intent and outcome in the ledger before it counts\n"
+    );
+    println!(
+        "{:>7} {:>12} {:>14} {:>10}",
+        "window", "requests/s", "accepted/s", "events"
+    );
     for window in [1, 16, 64] {
         let cas = bed::Cas::start();
         let mut bed = bed::Bed::open(cas.address, window);
         bed.import(requests);
         let actions = bed.service.actions().clone();
         let provider = ProviderNumber(1);
-        let pause = Command::Pause { provider, reason: "bench".into(), until: None };
+        let pause = Command::Pause {
+            provider,
+            reason: "bench".into(),
+            until: None,
+        };
         actions.door.call("bench", pause).unwrap();
         let started = Instant::now();
         bed.accept(requests);
@@ -31,7 +40,10 @@ fn main() {
         bed::wait_until(|| bed.is_connected());
         let before = actions.state.view().meta().applied_seq;
         let started = Instant::now();
-        actions.door.call("bench", Command::Resume { provider }).unwrap();
+        actions
+            .door
+            .call("bench", Command::Resume { provider })
+            .unwrap();
         let wanted = u64::from(requests);
         bed::wait_until(|| actions.state.view().meta().completed == wanted);
         let took = started.elapsed();

@@ -24,10 +24,13 @@ impl Cas {
     pub fn start() -> Self {
         let mapping = Arc::new(Mapping::load(Path::new("/nonexistent"), "smsgw").unwrap());
         let persona = Persona::new(mapping, settings()).unwrap();
-        let (simulator, address) = Simulator::bind(SimulateOptions::new(persona, "127.0.0.1:0")).unwrap();
+        let (simulator, address) =
+            Simulator::bind(SimulateOptions::new(persona, "127.0.0.1:0")).unwrap();
         let stop = Arc::new(AtomicBool::new(false));
         let halt = stop.clone();
-        let thread = std::thread::Builder::new().name("simulator".into()).stack_size(STACK_BYTES_MIN);
+        let thread = std::thread::Builder::new()
+            .name("simulator".into())
+            .stack_size(STACK_BYTES_MIN);
         thread.spawn(move || simulator.run(&halt).unwrap()).unwrap();
         Self { address, stop }
     }
@@ -62,8 +65,14 @@ impl Bed {
     pub fn import(&self, count: u32) {
         for product in ["SC-1", "STB-1"] {
             for first in (0..count).step_by(500) {
-                let items = (first..count.min(first + 500)).map(|at| item(product, at)).collect();
-                let rows = self.service.actions().register_items("bench", items, false).unwrap();
+                let items = (first..count.min(first + 500))
+                    .map(|at| item(product, at))
+                    .collect();
+                let rows = self
+                    .service
+                    .actions()
+                    .register_items("bench", items, false)
+                    .unwrap();
                 assert!(rows.iter().all(Result::is_ok));
             }
         }
@@ -115,7 +124,11 @@ pub fn stb_serial(at: u32) -> String {
 }
 
 fn item(product: &str, at: u32) -> NewItem {
-    let serial_number = if product == "SC-1" { card_serial(at) } else { stb_serial(at) };
+    let serial_number = if product == "SC-1" {
+        card_serial(at)
+    } else {
+        stb_serial(at)
+    };
     NewItem {
         product: product.into(),
         alternative_code: format!("A{serial_number}"),
@@ -149,8 +162,13 @@ hello_name = "SMSGW"
 "#
     );
     let environment = Environment::from_pairs(Vec::<(String, String)>::new());
-    Config::parse(&folder.join("pairbox.toml"), &text, &Overrides::default(), &environment)
-        .unwrap_or_else(|errors| panic!("{errors}"))
+    Config::parse(
+        &folder.join("pairbox.toml"),
+        &text,
+        &Overrides::default(),
+        &environment,
+    )
+    .unwrap_or_else(|errors| panic!("{errors}"))
 }
 
 pub fn wait_until(mut done: impl FnMut() -> bool) {
@@ -160,5 +178,8 @@ pub fn wait_until(mut done: impl FnMut() -> bool) {
 }
 
 pub fn count_argument(default: u32) -> u32 {
-    std::env::args().skip(1).find_map(|argument| argument.parse().ok()).unwrap_or(default)
+    std::env::args()
+        .skip(1)
+        .find_map(|argument| argument.parse().ok())
+        .unwrap_or(default)
 }

@@ -17,4 +17,5 @@ mod mapping_smsgw;
 mod scene;
 mod script_limits;
 mod sending;
+mod state_rebuild;
 mod tidy;

@@ -132,6 +132,17 @@ impl Scene {
         }
     }
 
+    /// Opens a folder that another scene made.
+    pub fn reopen(folder: &Path, address: SocketAddr, more: &str) -> Self {
+        let service = Service::open(&config(folder, address, more), &mut |_| {})
+            .unwrap_or_else(|e| panic!("{e}"));
+        Self {
+            service: Some(service),
+            folder: folder.to_owned(),
+            _temporary: None,
+        }
+    }
+
     pub fn sending(address: SocketAddr, more: &str) -> Self {
         let mut scene = Self::start(address, more);
         scene
