@@ -41,7 +41,9 @@ impl Actions {
         let Event::RequestAccepted(accepted) = accepted_event else {
             return None;
         };
-        let (updated_at, updated_by) = match self.event(request.latest) {
+        // Right after its acceptance a request has one line, which is not read twice.
+        let latest = (request.latest != request.accepted).then_some(request.latest);
+        let (updated_at, updated_by) = match latest.and_then(|latest| self.event(latest)) {
             Some((_, at, by)) => (at, by),
             None => (created_at, created_by.clone()),
         };

@@ -1,9 +1,14 @@
-//! Lists of requests, newest or by cursor, at a cost that does not grow with what lies before.
+//! Lists of requests, newest or by cursor, at a cost that does not grow with what lies before; items and subscriptions.
 
 use std::sync::Arc;
 
 use super::Actions;
-use crate::domain::{LifeCycleState, Request, RequestNumber, View};
+use super::details::RequestDetails;
+use super::find::{self, Found};
+use crate::domain::event::{Event, ItemFields};
+use crate::domain::{
+    ItemNumber, LifeCycleState, Request, RequestNumber, SubscriptionNumber, Timestamp, View,
+};
 
 /// Which requests to list.
 #[derive(Clone, Debug, Default)]
@@ -18,30 +23,160 @@ pub struct RequestFilter {
     pub limit: usize,
 }
 
+/// An item with its texts.
+#[derive(Clone, Debug)]
+pub struct ItemDetails {
+    pub found: Found,
+    pub notes: String,
+    pub created_at: Timestamp,
+    pub created_by: String,
+    pub updated_at: Timestamp,
+    pub updated_by: String,
+}
+
+/// Requests whose ledger lines one list may read to find a reference number.
+pub const LOOKED_THROUGH_MAX: usize = 100_000;
+
+/// More than [`LOOKED_THROUGH_MAX`] requests would have to be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("more than {LOOKED_THROUGH_MAX} requests would have to be looked through")]
+pub struct TooWide;
+
 /// Rows that one look at the state may pass over, so that readers never hold up the writer for long.
-const ROWS_A_LOOK: u64 = 256;
+const ROWS_A_LOOK: usize = 256;
+
+/// What a list does with a row that matches: keeps it as something, or passes it over.
+type Keep<'a, T> = &'a mut dyn FnMut(Arc<Request>) -> Result<Option<T>, TooWide>;
 
 impl Actions {
     /// The requests that match, by number ascending.
     pub fn list_requests(&self, filter: &RequestFilter) -> Vec<Arc<Request>> {
+        self.walk(filter, &mut |request| Ok(Some(request)))
+            .unwrap_or_default()
+    }
+
+    /// The requests that match, with their texts; of those only the ones with this reference number, if one is given.
+    ///
+    /// One whose ledger lines cannot be read is left out; the log tells.
+    pub fn list_request_details(
+        &self,
+        filter: &RequestFilter,
+        reference: Option<&str>,
+    ) -> Result<Vec<RequestDetails>, TooWide> {
+        let mut looked_through = 0;
+        self.walk(filter, &mut |request| {
+            let Some(reference) = reference else {
+                return Ok(self.details(request));
+            };
+            if !request.answered.is_some() {
+                return Ok(None);
+            }
+            looked_through += 1;
+            if looked_through > LOOKED_THROUGH_MAX {
+                return Err(TooWide);
+            }
+            Ok(self
+                .details(request)
+                .filter(|details| details.reference.as_deref() == Some(reference)))
+        })
+    }
+
+    /// Items after one of them, by number ascending.
+    pub fn list_items(&self, after: ItemNumber, offset: u64, limit: usize) -> Vec<Found> {
+        let last = self.state.view().meta().last_item;
+        self.walk_numbers(after.0 + 1..=last, offset, limit, |view, number| {
+            find::by_number(view, ItemNumber(number))
+        })
+    }
+
+    /// Subscriptions after one of them, by number ascending.
+    pub fn list_subscriptions(
+        &self,
+        after: SubscriptionNumber,
+        offset: u64,
+        limit: usize,
+    ) -> Vec<SubscriptionNumber> {
+        let last = self.state.view().meta().last_subscription;
+        self.walk_numbers(after.0 + 1..=last, offset, limit, |view, number| {
+            let number = SubscriptionNumber(number);
+            view.subscription(number).map(|_| number)
+        })
+    }
+
+    /// An item's texts from the ledger; none if its lines cannot be read.
+    pub fn item_details(&self, found: Found) -> Option<ItemDetails> {
+        let (event, created_at, created_by) = self.event(found.item.created)?;
+        let mut details = ItemDetails {
+            notes: notes(event).unwrap_or_default(),
+            updated_at: created_at,
+            updated_by: created_by.clone(),
+            created_at,
+            created_by,
+            found,
+        };
+        if details.found.item.updated != details.found.item.created {
+            let (event, at, by) = self.event(details.found.item.updated)?;
+            // A blacklisting changes no notes.
+            if let Some(notes) = notes(event) {
+                details.notes = notes;
+            }
+            (details.updated_at, details.updated_by) = (at, by);
+        }
+        Some(details)
+    }
+
+    fn walk_numbers<T>(
+        &self,
+        numbers: impl Iterator<Item = u64>,
+        offset: u64,
+        limit: usize,
+        row: impl Fn(&dyn View, u64) -> Option<T>,
+    ) -> Vec<T> {
+        let mut found = Vec::new();
+        let mut skip = offset;
+        let mut numbers = numbers.peekable();
+        while numbers.peek().is_some() && found.len() < limit {
+            let view = self.state.view();
+            for number in numbers.by_ref().take(ROWS_A_LOOK) {
+                let Some(row) = row(&view, number) else {
+                    continue;
+                };
+                if skip > 0 {
+                    skip -= 1;
+                    continue;
+                }
+                found.push(row);
+                if found.len() == limit {
+                    break;
+                }
+            }
+        }
+        found
+    }
+
+    fn walk<T>(&self, filter: &RequestFilter, keep: Keep<'_, T>) -> Result<Vec<T>, TooWide> {
         if filter.state == Some(LifeCycleState::Pending) {
-            return self.list_unfinished(filter);
+            return self.walk_unfinished(filter, keep);
         }
         let last = self.state.view().meta().last_request;
         match (filter.after, filter.offset) {
             (None, None) => {
-                let mut found = self.collect(filter, (1..=last).rev(), 0);
+                let mut found = self.collect(filter, (1..=last).rev(), 0, keep)?;
                 found.reverse();
-                found
+                Ok(found)
             }
             (after, offset) => {
-                let first = after.map_or(1, |after| after.0 + 1);
-                self.collect(filter, first..=last, offset.unwrap_or(0))
+                let first = after.map_or(1, |after| after.0.saturating_add(1));
+                self.collect(filter, first..=last, offset.unwrap_or(0), keep)
             }
         }
     }
 
-    fn list_unfinished(&self, filter: &RequestFilter) -> Vec<Arc<Request>> {
+    fn walk_unfinished<T>(
+        &self,
+        filter: &RequestFilter,
+        keep: Keep<'_, T>,
+    ) -> Result<Vec<T>, TooWide> {
         let numbers = self
             .state
             .view()
@@ -50,53 +185,67 @@ impl Actions {
             .map(|number| number.0);
         match (filter.after, filter.offset) {
             (None, None) => {
-                let mut found = self.collect(filter, numbers.rev(), 0);
+                let mut found = self.collect(filter, numbers.rev(), 0, keep)?;
                 found.reverse();
-                found
+                Ok(found)
             }
             (after, offset) => {
-                let first = after.map_or(1, |after| after.0 + 1);
-                self.collect(
-                    filter,
-                    numbers.filter(|number| *number >= first),
-                    offset.unwrap_or(0),
-                )
+                let first = after.map_or(1, |after| after.0.saturating_add(1));
+                let numbers = numbers.filter(|number| *number >= first);
+                self.collect(filter, numbers, offset.unwrap_or(0), keep)
             }
         }
     }
 
-    fn collect(
+    /// Looks at the state in short spells; what `keep` reads of the ledger is read between them.
+    fn collect<T>(
         &self,
         filter: &RequestFilter,
         numbers: impl Iterator<Item = u64>,
-        skip: u64,
-    ) -> Vec<Arc<Request>> {
+        mut skip: u64,
+        keep: Keep<'_, T>,
+    ) -> Result<Vec<T>, TooWide> {
         let mut found = Vec::new();
-        let mut skip = skip;
         let mut numbers = numbers.peekable();
         while numbers.peek().is_some() && found.len() < filter.limit {
             let view = self.state.view();
-            for number in numbers
+            let rows: Vec<Arc<Request>> = numbers
                 .by_ref()
-                .take(usize::try_from(ROWS_A_LOOK).unwrap_or(1))
-            {
-                let Some(request) = view.request(RequestNumber(number)) else {
+                .take(ROWS_A_LOOK)
+                .filter_map(|number| view.request(RequestNumber(number)))
+                .filter(|request| matches(&view, filter, request))
+                .collect();
+            drop(view);
+            for request in rows {
+                let Some(kept) = keep(request)? else {
                     continue;
                 };
-                if !matches(&view, filter, &request) {
-                    continue;
-                }
                 if skip > 0 {
                     skip -= 1;
                     continue;
                 }
-                found.push(request);
+                found.push(kept);
                 if found.len() == filter.limit {
                     break;
                 }
             }
         }
-        found
+        Ok(found)
+    }
+}
+
+/// The notes that an item's event carries.
+fn notes(event: Event) -> Option<String> {
+    match event {
+        Event::ItemAdded {
+            item: ItemFields { notes, .. },
+            ..
+        }
+        | Event::ItemChanged {
+            item: ItemFields { notes, .. },
+            ..
+        } => Some(notes),
+        _ => None,
     }
 }
 

@@ -9,6 +9,7 @@ use super::{Actions, find};
 use crate::commit::{Command, Committed};
 use crate::domain::admission::{Ask, Replaced, projected_holder, projected_stb};
 use crate::domain::event::Idempotency;
+use crate::domain::view::IDEMPOTENCY_LIFE;
 use crate::domain::{
     ItemIdentifier, ItemKind, ItemNumber, Place, Priority, ProcessName, Refusal, RequestNumber,
     SubscriptionIdentifier, Timestamp, View,
@@ -93,7 +94,7 @@ impl Actions {
     fn ask(&self, call: &PairCall) -> Result<Ask, Refusal> {
         let providers = self.providers();
         let view = self.state.view();
-        if let Some(ask) = repeated(&view, call)? {
+        if let Some(ask) = repeated(&view, call, self.clock.now())? {
             return Ok(ask);
         }
         if call.is_immediate
@@ -202,13 +203,16 @@ impl Actions {
 }
 
 /// A repeat is recognised before any other check: an ask that carries nothing but the key, for the writer to find again.
-fn repeated(view: &dyn View, call: &PairCall) -> Result<Option<Ask>, Refusal> {
+fn repeated(view: &dyn View, call: &PairCall, now: Timestamp) -> Result<Option<Ask>, Refusal> {
     let Some(idempotency) = &call.idempotency else {
         return Ok(None);
     };
     let Some(remembered) = view.remembered(&idempotency.key) else {
         return Ok(None);
     };
+    if now.since(remembered.at) >= IDEMPOTENCY_LIFE {
+        return Ok(None);
+    }
     if *remembered.digest != *idempotency.digest {
         return Err(Refusal::KeyReused);
     }

@@ -4,12 +4,54 @@ use super::Actions;
 use crate::commit::{Command, Committed, RegisteredItem, RowResult};
 use crate::domain::event::SubscriptionFields;
 use crate::domain::items::NewItem;
-use crate::domain::{Refusal, SubscriptionNumber};
+use crate::domain::{ItemNumber, Refusal, SubscriptionNumber};
 
 /// Rows in one chunk of an import: one command, well under the ledger's limit for one.
 pub const CHUNK_ROWS: usize = 500;
 
 impl Actions {
+    /// Registers one item; `done` hears its number after the sync, on the responder's thread.
+    pub fn register_item(
+        &self,
+        by: &str,
+        item: NewItem,
+        done: impl FnOnce(Result<ItemNumber, Refusal>) + Send + 'static,
+    ) {
+        let command = Command::RegisterItems {
+            items: vec![item],
+            may_update: false,
+        };
+        let reply = move |result| {
+            done(match result {
+                Ok(Committed::Items(rows)) => first(rows).map(|row| row.number()),
+                Ok(_) => Err(Refusal::Changed),
+                Err(refusal) => Err(refusal),
+            });
+        };
+        self.door.submit(by, command, Box::new(reply));
+    }
+
+    /// Registers one subscription; `done` hears its number after the sync, on the responder's thread.
+    pub fn register_subscription(
+        &self,
+        by: &str,
+        subscription: SubscriptionFields,
+        done: impl FnOnce(Result<SubscriptionNumber, Refusal>) + Send + 'static,
+    ) {
+        let command = Command::RegisterSubscriptions {
+            subscriptions: vec![subscription],
+            may_update: false,
+        };
+        let reply = move |result| {
+            done(match result {
+                Ok(Committed::Subscriptions(rows)) => first(rows).map(|row| row.number()),
+                Ok(_) => Err(Refusal::Changed),
+                Err(refusal) => Err(refusal),
+            });
+        };
+        self.door.submit(by, command, Box::new(reply));
+    }
+
     /// Registers up to [`CHUNK_ROWS`] items; each row ends by itself.
     pub fn register_items(
         &self,
@@ -52,4 +94,8 @@ impl Actions {
             _ => Err(Refusal::Changed),
         }
     }
+}
+
+fn first<N>(rows: Vec<RowResult<N>>) -> RowResult<N> {
+    rows.into_iter().next().unwrap_or(Err(Refusal::Changed))
 }

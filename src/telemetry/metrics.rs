@@ -66,6 +66,7 @@ metrics! {
     QueueFull "pairbox_full_queue_refusals_total" "Commands refused because a queue was full."
     HttpRequests "pairbox_http_requests_total" "HTTP requests answered."
     HttpRefused "pairbox_http_refused_requests_total" "HTTP requests refused at the gate."
+    HttpAbandoned "pairbox_http_abandoned_connections_total" "Connections given up because their body could not be read to its end."
     HttpConnections "pairbox_http_connections" "Open connections of clients."
     UnknownFields "pairbox_http_unknown_fields_total" "Unknown body fields that were ignored."
     HandlerPanics "pairbox_handler_panics_total" "Requests whose handler panicked."

@@ -1,0 +1,287 @@
+//! One table of paths: which method takes which fields, needs which role, runs on which lane, and who answers it.
+
+use std::sync::Arc;
+
+use super::super::api::Api;
+use super::super::reply::Reply;
+use super::value::Value;
+use super::{Call, CallError, items, login, pair, requests, subscriptions};
+
+/// What every path begins with (490268, 491067).
+pub const BASE: &str = "/crmapi/rest/v2/";
+/// Stands for the CRM's name of a kind of CAS.
+const FAMILY: &str = "{family}/";
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verb {
+    Get,
+    Post,
+}
+
+impl Verb {
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+        }
+    }
+}
+
+/// Whom a method is for; `token.rs` says which roles that is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Need {
+    /// No token at all.
+    Nobody,
+    Reader,
+    Writer,
+}
+
+/// Which workers run it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lane {
+    /// Quick: hands a command to the writer, or looks one thing up.
+    Write,
+    /// Hashes a password.
+    Password,
+    /// Reads much.
+    Read,
+}
+
+/// How a method answers.
+#[derive(Clone, Copy)]
+pub enum Handler {
+    Now(fn(&Api, &Call) -> Result<Value, CallError>),
+    /// Takes the reply along, to answer after a sync or after the CAS.
+    Later(fn(&Arc<Api>, &Call, Reply)),
+}
+
+pub struct Route {
+    pub path: &'static str,
+    pub verb: Verb,
+    pub need: Need,
+    pub lane: Lane,
+    /// The known parameters beside `token`; others are ignored and counted.
+    pub fields: &'static [&'static str],
+    pub takes_empty_body: bool,
+    pub handler: Handler,
+}
+
+/// A route and what its path named.
+#[derive(Clone)]
+pub struct Routed {
+    pub route: &'static Route,
+    pub family: Option<String>,
+}
+
+const fn get(
+    path: &'static str,
+    fields: &'static [&'static str],
+    handler: fn(&Api, &Call) -> Result<Value, CallError>,
+) -> Route {
+    Route {
+        path,
+        verb: Verb::Get,
+        need: Need::Reader,
+        lane: Lane::Read,
+        fields,
+        takes_empty_body: false,
+        handler: Handler::Now(handler),
+    }
+}
+
+const fn post(
+    path: &'static str,
+    fields: &'static [&'static str],
+    handler: fn(&Arc<Api>, &Call, Reply),
+) -> Route {
+    Route {
+        path,
+        verb: Verb::Post,
+        need: Need::Writer,
+        lane: Lane::Write,
+        fields,
+        takes_empty_body: false,
+        handler: Handler::Later(handler),
+    }
+}
+
+const fn login(
+    path: &'static str,
+    fields: &'static [&'static str],
+    lane: Lane,
+    handler: fn(&Api, &Call) -> Result<Value, CallError>,
+) -> Route {
+    Route {
+        path,
+        verb: Verb::Post,
+        need: Need::Nobody,
+        lane,
+        fields,
+        takes_empty_body: true,
+        handler: Handler::Now(handler),
+    }
+}
+
+/// Every method.
+pub static ROUTES: &[Route] = &[
+    login(
+        "authentication/token",
+        login::TOKEN_FIELDS,
+        Lane::Password,
+        login::token,
+    ),
+    login(
+        "authentication/web_api_key/token",
+        login::KEY_FIELDS,
+        Lane::Write,
+        login::web_api_key,
+    ),
+    login(
+        "authentication/token/release",
+        login::RELEASE_FIELDS,
+        Lane::Write,
+        login::release,
+    ),
+    post(
+        "{family}/provisioning_requests/pair_smartcard_decoder",
+        pair::FIELDS,
+        pair::pair,
+    ),
+    get(
+        "provisioning/provisioning_requests/show",
+        requests::SHOW_FIELDS,
+        requests::show,
+    ),
+    get(
+        "provisioning/provisioning_requests/list",
+        requests::LIST_FIELDS,
+        requests::list,
+    ),
+    get(
+        "{family}/provisioning_requests/show",
+        requests::SHOW_FIELDS,
+        requests::show,
+    ),
+    get(
+        "{family}/provisioning_requests/list",
+        requests::LIST_FIELDS,
+        requests::list,
+    ),
+    get("installed_items/show", items::SHOW_FIELDS, items::show),
+    get("installed_items/list", items::LIST_FIELDS, items::list),
+    post(
+        "installed_items/create",
+        items::CREATE_FIELDS,
+        items::create,
+    ),
+    get(
+        "subscriptions/show",
+        subscriptions::SHOW_FIELDS,
+        subscriptions::show,
+    ),
+    get(
+        "subscriptions/list",
+        subscriptions::LIST_FIELDS,
+        subscriptions::list,
+    ),
+    post(
+        "subscriptions/create",
+        subscriptions::CREATE_FIELDS,
+        subscriptions::create,
+    ),
+];
+
+/// Finds the method of a path; a slash at its end is tolerated, live clients send one.
+pub fn find(
+    path: &str,
+    verb: &str,
+    has_family: impl Fn(&str) -> bool,
+) -> Result<Routed, CallError> {
+    let method = path.strip_prefix(BASE).ok_or(CallError::PathUnknown)?;
+    let method = method.trim_end_matches('/');
+    let (route, family) = ROUTES
+        .iter()
+        .find_map(|route| matched(route, method))
+        .ok_or(CallError::PathUnknown)?;
+    if let Some(family) = family.filter(|family| !has_family(family)) {
+        return Err(CallError::FamilyUnknown {
+            family: super::error::shown(family),
+            known: Vec::new(),
+        });
+    }
+    if verb != route.verb.word() {
+        return Err(CallError::VerbWrong {
+            expected: route.verb.word(),
+            found: super::error::shown(verb),
+        });
+    }
+    Ok(Routed {
+        route,
+        family: family.map(str::to_owned),
+    })
+}
+
+/// The route if it is meant, and the family that the path names.
+fn matched<'a>(
+    route: &'static Route,
+    method: &'a str,
+) -> Option<(&'static Route, Option<&'a str>)> {
+    let Some(rest) = route.path.strip_prefix(FAMILY) else {
+        return (route.path == method).then_some((route, None));
+    };
+    let (family, found) = method.split_once('/')?;
+    (found == rest).then_some((route, Some(family)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(path: &str, verb: &str) -> String {
+        match find(&format!("{BASE}{path}"), verb, |family| {
+            family == "nagravision"
+        }) {
+            Ok(routed) => format!("{} {:?}", routed.route.path, routed.family),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[test]
+    fn paths_lead_to_their_methods() {
+        let cases = [
+            (
+                "nagravision/provisioning_requests/show/",
+                "GET",
+                "{family}/provisioning_requests/show Some(\"nagravision\")",
+            ),
+            (
+                "provisioning/provisioning_requests/show",
+                "GET",
+                "provisioning/provisioning_requests/show None",
+            ),
+            (
+                "conax/provisioning_requests/show",
+                "GET",
+                "no provider of the family `conax` is configured; expected one of: none",
+            ),
+            (
+                "installed_items/show",
+                "POST",
+                "this method is called by GET, found POST",
+            ),
+            ("installed_items/remove", "POST", "no such method"),
+            (
+                "nagravision/provisioning_requests/x",
+                "GET",
+                "no such method",
+            ),
+        ];
+        for (path, verb, expected) in cases {
+            assert_eq!(found(path, verb), expected, "{path}");
+        }
+        assert_eq!(
+            find("/", "GET", |_| true).err(),
+            Some(CallError::PathUnknown)
+        );
+    }
+}

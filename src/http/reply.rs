@@ -1,0 +1,120 @@
+//! The one answer that a request gets: a tiny_http request that can be moved to whichever thread knows the answer.
+//!
+//! Dropped unanswered (a panic, a queue that was thrown away) it answers 500 in the envelope, for tiny_http's own 500 has no
+//! body. It writes by itself and not through tiny_http's `Response`, which splits long answers in two writes and lets a
+//! client's `TE` header choose chunks.
+
+use std::io::{Read as _, Write as _};
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+
+use tiny_http::{HTTPVersion, Header, Method, Request, Response};
+
+use super::answer::{Answer, Shape};
+use super::api::Api;
+use super::crm::{CallError, envelope};
+use crate::telemetry::Metric;
+
+/// Owes one answer. The body has been read when it is made.
+pub struct Reply {
+    request: Option<Request>,
+    api: Arc<Api>,
+}
+
+impl Reply {
+    pub fn new(request: Request, api: Arc<Api>) -> Self {
+        Self {
+            request: Some(request),
+            api,
+        }
+    }
+
+    pub fn send(mut self, answer: &Answer) {
+        self.write(answer);
+    }
+
+    pub fn error(self, error: &CallError) {
+        let answer = envelope::error(error, self.api.config.error_status);
+        self.send(&answer);
+    }
+
+    /// The request's head; none once it is answered.
+    pub fn request(&self) -> Option<&Request> {
+        self.request.as_ref()
+    }
+
+    fn write(&mut self, answer: &Answer) {
+        let Some(request) = self.request.take() else {
+            return;
+        };
+        self.api.metrics.count(Metric::HttpRequests);
+        let bytes = answer.to_bytes(shape(&request), self.api.clock().now());
+        let mut writer = request.into_writer();
+        if let Err(error) = writer.write_all(&bytes).and_then(|()| writer.flush()) {
+            tracing::debug!(%error, "a client did not take its answer");
+        }
+    }
+}
+
+impl Drop for Reply {
+    fn drop(&mut self) {
+        if self.request.is_some() {
+            self.write(&envelope::error(
+                &CallError::Internal,
+                self.api.config.error_status,
+            ));
+        }
+    }
+}
+
+/// Answers a request whose body cannot be read to its end, and gives its connection up.
+///
+/// tiny_http would allocate the unread rest at once when the request falls (a length of 10^14 aborts the process), and
+/// would take the rest of an ambiguous body for the next request. An upgraded stream that is forgotten does neither; it
+/// costs a thread, so it is counted.
+pub fn abandon(request: Request, api: &Api, answer: &Answer) {
+    api.metrics.count(Metric::HttpRequests);
+    api.metrics.count(Metric::HttpAbandoned);
+    // tiny_http prints no length with an upgrade; the value is not checked for line ends, so it can carry one.
+    let protocol = format!("none\r\nContent-Length: {}", answer.body.len());
+    let mut response = Response::empty(answer.status);
+    if let Ok(json) = Header::from_bytes("Content-Type", "application/json") {
+        response.add_header(json);
+    }
+    let mut stream = request.upgrade(&protocol, response);
+    if let Err(error) = stream.write_all(&answer.body).and_then(|()| stream.flush()) {
+        tracing::debug!(%error, "a client did not take its answer");
+    }
+    std::mem::forget(stream);
+}
+
+/// Reads and drops the body up to `bytes_max`; `true` if that was all of it.
+pub fn drain(request: &mut Request, bytes_max: u64) -> bool {
+    let mut body = request.as_reader().take(bytes_max);
+    match std::io::copy(&mut body, &mut std::io::sink()) {
+        Ok(bytes) => bytes < bytes_max,
+        Err(_) => false,
+    }
+}
+
+/// Whose connection it is.
+pub fn address(request: &Request) -> IpAddr {
+    request
+        .remote_addr()
+        .map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), std::net::SocketAddr::ip)
+}
+
+fn shape(request: &Request) -> Shape {
+    let asks = |word: &str| {
+        request.headers().iter().any(|header| {
+            header.field.equiv("Connection")
+                && header.value.as_str().to_ascii_lowercase().contains(word)
+        })
+    };
+    let is_http_1_0 = *request.http_version() <= HTTPVersion(1, 0);
+    Shape {
+        is_http_1_0,
+        is_head: *request.method() == Method::Head,
+        closes: asks("close") || (is_http_1_0 && !asks("keep-alive")),
+    }
+}
