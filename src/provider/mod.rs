@@ -4,6 +4,7 @@
 //! configuration into `ProviderOptions` and starts the lanes' threads.
 
 pub mod circuit;
+mod health;
 pub mod lane;
 pub mod rate;
 mod set;
@@ -21,6 +22,7 @@ use crate::script::{Mapping, ScriptError, Settings};
 pub use lane::LaneError;
 
 pub use circuit::{Advice, Circuit};
+pub use health::{Health, ProviderHealth};
 pub use lane::{
     DownPhase, LaneBatch, LaneCommand, LaneEvent, LaneHandle, LaneId, LaneOptions, LaneRunner,
     LaneStatus, Outgoing,
