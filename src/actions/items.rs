@@ -1,14 +1,12 @@
 //! Items as people look at them: a list by cursor, one with everything that is known of it.
 
-use std::ops::Range;
-
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::find::{Found, by_number, candidates};
+use super::find::{Found, candidates};
 use super::{Actions, requests::RequestRow};
 use crate::domain::{
-    Event, ItemIdentifier, ItemKind, ItemNumber, Kind, PublicId, RequestNumber, Timestamp, View,
+    ItemIdentifier, ItemKind, ItemNumber, Kind, PublicId, RequestNumber, Timestamp, View,
 };
 use crate::store::StateView;
 
@@ -65,38 +63,16 @@ pub enum FindItemError {
     },
 }
 
-/// Rows that one look at the state may pass over, so that readers never hold up the writer for long.
-const ROWS_A_LOOK: u64 = 256;
-
-/// The numbers above `after` up to `last`, in parts of one look each.
-pub(super) fn looks(after: u64, last: u64) -> impl Iterator<Item = Range<u64>> {
-    let mut next = after.saturating_add(1);
-    std::iter::from_fn(move || {
-        let begin = next;
-        next = next.saturating_add(ROWS_A_LOOK).min(last + 1);
-        (begin <= last).then(|| begin..next)
-    })
-}
-
 impl Actions {
     /// The items that match, by number ascending.
     pub fn list_items(&self, filter: &ItemFilter) -> Vec<ItemRow> {
-        let last = self.state.view().meta().last_item;
-        let mut rows = Vec::new();
-        for look in looks(filter.after, last) {
-            let view = self.state.view();
-            for number in look.map(ItemNumber) {
-                let Some(found) = by_number(&view, number).filter(|found| filter.takes(found))
-                else {
-                    continue;
-                };
-                rows.push(self.item_row(&view, &found));
-                if rows.len() == filter.limit {
-                    return rows;
-                }
-            }
-        }
-        rows
+        let found = self.page_items(ItemNumber(filter.after), 0, filter.limit, |found| {
+            filter.takes(found)
+        });
+        found
+            .iter()
+            .map(|found| self.item_row(&self.state.view(), found))
+            .collect()
     }
 
     /// The one item that the identifier means, card or STB.
@@ -118,14 +94,7 @@ impl Actions {
 
     /// All that is known of an item; notes, dates and names are read from the ledger.
     pub fn item_details(&self, found: &Found) -> ItemDetails {
-        let created = self.event(found.item.created);
-        let updated = self.event(found.item.updated);
-        let notes = match updated.as_ref().or(created.as_ref()) {
-            Some((Event::ItemAdded { item, .. } | Event::ItemChanged { item, .. }, ..)) => {
-                item.notes.clone()
-            }
-            _ => String::new(),
-        };
+        let texts = self.item_texts(found.clone());
         let (item, queue) = {
             let view = self.state.view();
             let queue: Vec<RequestNumber> = view
@@ -137,11 +106,17 @@ impl Actions {
         };
         ItemDetails {
             item,
-            notes,
-            created_at: created.as_ref().map(|(_, at, _)| *at),
-            created_by: created.map(|(_, _, by)| by).unwrap_or_default(),
-            updated_at: updated.as_ref().map(|(_, at, _)| *at),
-            updated_by: updated.map(|(_, _, by)| by).unwrap_or_default(),
+            notes: texts
+                .as_ref()
+                .map(|texts| texts.notes.clone())
+                .unwrap_or_default(),
+            created_at: texts.as_ref().map(|texts| texts.created_at),
+            updated_at: texts.as_ref().map(|texts| texts.updated_at),
+            created_by: texts
+                .as_ref()
+                .map(|texts| texts.created_by.clone())
+                .unwrap_or_default(),
+            updated_by: texts.map(|texts| texts.updated_by).unwrap_or_default(),
             queue: self.request_rows(queue),
         }
     }

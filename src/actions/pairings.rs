@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::Actions;
-use super::items::{looks, serial_number};
+use super::items::serial_number;
+use super::list::looks;
 use crate::domain::{Doubt, ItemNumber, Pairing, Timestamp, View};
 
 /// A card's pairing.

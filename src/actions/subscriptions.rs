@@ -2,7 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::items::looks;
 use super::{Actions, find};
 use crate::domain::{
     Kind, PublicId, Refusal, SubscriptionIdentifier, SubscriptionNumber, Timestamp, View,
@@ -31,17 +30,12 @@ pub struct SubscriptionDetails {
 impl Actions {
     /// At most `limit` subscriptions above `after`, in the order in which they came.
     pub fn list_subscriptions(&self, after: u64, limit: usize) -> Vec<SubscriptionRow> {
-        let last = self.state.view().meta().last_subscription;
-        let mut rows = Vec::new();
-        for look in looks(after, last) {
-            let view = self.state.view();
-            let found = look.filter_map(|number| row(&view, SubscriptionNumber(number)));
-            rows.extend(found.take(limit - rows.len()));
-            if rows.len() == limit {
-                break;
-            }
-        }
-        rows
+        let numbers = self.page_subscriptions(SubscriptionNumber(after), 0, limit);
+        let view = self.state.view();
+        numbers
+            .into_iter()
+            .filter_map(|number| row(&view, number))
+            .collect()
     }
 
     pub fn subscription_details(

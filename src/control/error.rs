@@ -88,9 +88,10 @@ impl ControlError {
             Self::CannotSend => Some("start `pairbox serve`".to_owned()),
             Self::Refused(refusal) => refusal_hint(refusal),
             Self::Item(FindItemError::Unknown { .. }) => Some(ITEMS_HINT.to_owned()),
-            Self::Item(FindItemError::Ambiguous { .. }) => {
-                Some("`pairbox item list --output json` shows the ids; name it with `--by id`".to_owned())
-            }
+            Self::Item(FindItemError::Ambiguous { .. }) => Some(
+                "`pairbox item list --output json` shows the ids; name it with `--by id`"
+                    .to_owned(),
+            ),
             Self::Access(error) => error.hint(),
             Self::Answer { .. } | Self::AnswerTooLong { .. } | Self::TooManyRows { .. } => None,
         }
