@@ -45,7 +45,6 @@ pub enum Input {
 pub enum Output {
     Commit(DispatchCommand),
     Lane(LaneId, LaneCommand),
-    RunEnded(RunReport),
 }
 
 /// Reads the event at a position of the ledger.
@@ -175,7 +174,8 @@ impl Dispatcher {
 
     fn committed(&mut self, view: &dyn View, now: Now, notices: Notices) {
         for run in notices.runs {
-            self.runs.opened(run);
+            let ready: usize = self.lines.values().map(|line| line.ready.len()).sum();
+            self.runs.opened(run, ready as u64);
         }
         for (provider, first, last) in notices.reserved {
             if let Some(line) = self.lines.get_mut(&provider) {
@@ -547,9 +547,9 @@ impl Dispatcher {
         }
     }
 
-    /// A run that is not continuous ends when nothing is ready and nothing is in flight.
+    /// A run is over when nothing is ready and nothing is in flight; a continuous one stays open all the same.
     fn end_run(&mut self, view: &dyn View) {
-        if self.runs.mode == Mode::Continuous || self.runs.open.is_none() || self.runs.is_ordered {
+        if self.runs.open.is_none() || self.runs.is_ordered || self.runs.report.is_over {
             return;
         }
         let can_go_on = |line: &Line| !line.ready.is_empty() && line.can_send_soon(view);
@@ -560,9 +560,20 @@ impl Dispatcher {
         {
             return;
         }
-        self.runs.open = None;
-        let report = std::mem::take(&mut self.runs.report);
-        self.out.push(Output::RunEnded(report));
+        self.runs.report.is_over = true;
+        if self.runs.mode != Mode::Continuous {
+            self.runs.open = None;
+        }
+    }
+
+    /// Whether no run is ordered that the writer has not recorded yet.
+    pub fn is_run_recorded(&self) -> bool {
+        !self.runs.is_ordered
+    }
+
+    /// How far the latest run is.
+    pub fn run_report(&self) -> RunReport {
+        self.runs.report
     }
 }
 

@@ -154,7 +154,7 @@ impl Dispatcher {
             Then::Completed => self.runs.report.completed += 1,
             Then::Rejected { .. } => self.runs.report.rejected += 1,
             Then::NextStep => {}
-            _ => self.runs.report.unsettled += 1,
+            _ => self.runs.report.put_off += 1,
         }
         if ended.outcome == Outcome::Fatal {
             let reason = ended

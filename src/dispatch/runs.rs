@@ -25,15 +25,19 @@ impl Mode {
     }
 }
 
-/// What one asked run did.
+/// How far a run is, and what it did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RunReport {
     pub run: u64,
+    /// Nothing of it is left to begin or in flight.
+    pub is_over: bool,
+    /// Ready when it began.
+    pub due: u64,
     pub begun: u64,
     pub completed: u64,
     pub rejected: u64,
-    /// Went out and have no final answer yet.
-    pub unsettled: u64,
+    /// Tried, and to be tried again later (waiting, in doubt, held).
+    pub put_off: u64,
 }
 
 /// The state of the runs.
@@ -65,11 +69,12 @@ impl Runs {
         std::mem::replace(&mut self.day, day) != day
     }
 
-    pub fn opened(&mut self, run: u64) {
+    pub fn opened(&mut self, run: u64, due: u64) {
         self.is_ordered = false;
         self.open = Some(run);
         self.report = RunReport {
             run,
+            due,
             ..RunReport::default()
         };
     }
