@@ -66,6 +66,10 @@ impl Bed {
         Self { service, folder }
     }
 
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     pub fn import(&self, count: u32) {
         for product in ["SC-1", "STB-1"] {
             for first in (0..count).step_by(500) {
