@@ -77,6 +77,8 @@ pub struct Arrival {
 const DRAIN: Duration = Duration::from_secs(10);
 /// How often the overlay goes to disk.
 const MOVE_EVERY: Duration = Duration::from_millis(250);
+/// Turns of a quarter second between two rounds of housekeeping.
+const HOUSEKEEPING_TURNS: u32 = 40;
 /// How long the preparer waits after a failure.
 const PREPARE_AGAIN: Duration = Duration::from_secs(10);
 
@@ -160,6 +162,10 @@ impl Service {
         setup::record_start(&door, opening.last_seq, opened.lost_events)?;
         let providers = setup::configure(config, &door, &state)?;
         let waiting = Arc::new(Waiting::new(config.api.immediate_waiting_max));
+        let (kept, recorder, halt) = (access.clone(), door.clone(), stopping.clone());
+        threads.start("housekeeper", 0, move || {
+            keep_house(&kept, &recorder, &halt)
+        })?;
         let policy = PairingPolicy {
             sends_unknown_unpairs: config.pairing.unpair_unknown == UnpairUnknown::Send,
             replaces_holder: config.pairing.stb_taken == StbTaken::Replace,
@@ -326,6 +332,7 @@ impl Service {
             let _ = dispatch.send(Ask::Stop { until });
             self.threads.join("dispatch");
         }
+        record_failures(&self.access, &self.actions.door, true);
         let _ = self
             .actions
             .door
@@ -367,6 +374,33 @@ fn move_overlay(state: &State, stopping: &AtomicBool) {
             if let Err(error) = state.move_overlay() {
                 fatal(&format!("the state cannot be written: {error}"));
             }
+        }
+    }
+}
+
+/// Writes sessions out, and records failed logins, gathered by minute.
+fn keep_house(access: &Access, door: &Door, stopping: &AtomicBool) {
+    let mut turns = 0_u32;
+    while !stopping.load(Ordering::Acquire) {
+        std::thread::sleep(MOVE_EVERY);
+        turns += 1;
+        if turns % HOUSEKEEPING_TURNS != 0 {
+            continue;
+        }
+        if let Err(error) = access.flush() {
+            tracing::warn!(%error, "the sessions could not be written");
+        }
+        record_failures(access, door, false);
+    }
+}
+
+/// Records what failed logins were gathered; `all` takes the minute that is not over too.
+fn record_failures(access: &Access, door: &Door, all: bool) {
+    let failures = access.drain_failures(all);
+    if !failures.is_empty() {
+        let events = failures.into_iter().map(setup::failure_event).collect();
+        if let Err(refusal) = door.call("access", Command::Record(events)) {
+            tracing::warn!(%refusal, "failed logins could not be recorded");
         }
     }
 }

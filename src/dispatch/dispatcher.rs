@@ -311,7 +311,7 @@ impl Dispatcher {
                 let at = line.rate.next_at(now.monotonic);
                 return self.timers.set(at, Timer::Line(number));
             }
-            let Some(place) = line.ready.take(!is_run_open) else {
+            let Some(place) = line.ready.take(is_run_open) else {
                 return line.rate.give_back(1);
             };
             let Some(request) = view.request(place.number) else {
@@ -322,10 +322,6 @@ impl Dispatcher {
                 line.ready.insert(&request);
                 return line.rate.give_back(1);
             };
-            if !is_run_open && !request.is_immediate && !line.ready.is_express(&request) {
-                line.ready.insert(&request);
-                return line.rate.give_back(1);
-            }
             match head::judge(view, &request, now.wall) {
                 Head::Send { leaves } => {
                     let patience =

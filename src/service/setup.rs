@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crossbeam_channel::{Sender, bounded};
 
 use super::ServiceError;
+use crate::access::LoginFailures;
 use crate::actions::process::{PassProgress, Processing};
 use crate::commit::{Command, Door};
 use crate::config::{AmbiguousPolicy, Config, ProviderConfig, ProviderState};
@@ -170,5 +171,28 @@ pub fn processing(asks: Sender<Ask>, board: Arc<Mutex<RunReport>>) -> Processing
     Processing {
         begin: Box::new(begin),
         progress: Box::new(progress),
+    }
+}
+
+/// A count of failed logins as the ledger records it.
+pub fn failure_event(failures: LoginFailures) -> Event {
+    match failures {
+        LoginFailures::Counted {
+            user,
+            address,
+            minute,
+            count,
+        } => Event::LoginsFailed {
+            user,
+            address: address.to_string(),
+            minute,
+            count,
+        },
+        LoginFailures::Suppressed { hour, count } => Event::LoginsFailed {
+            user: "(suppressed)".into(),
+            address: String::new(),
+            minute: hour,
+            count,
+        },
     }
 }
