@@ -18,6 +18,7 @@ use pairbox::actions::{Actions, PairingPolicy};
 use pairbox::clock::{Clock, ManualClock};
 use pairbox::commit::{
     Begin, Command, DispatchCommand, Door, Responses, SettleAttempt, Writer, WriterOptions,
+    WriterParts,
 };
 use pairbox::config::{ProcessingMode, TokenLife};
 use pairbox::control::{ControlContext, ControlServer, DataLock};
@@ -165,7 +166,7 @@ impl Scene {
         let state = Arc::new(state);
         let (door, queues) = Door::new(64);
         let (responses, answered) = unbounded::<Responses>();
-        let writer = Writer {
+        let writer = Writer::new(WriterParts {
             ledger,
             state: state.clone(),
             clock: clock.clone(),
@@ -176,7 +177,7 @@ impl Scene {
                 reserve_bytes: 0,
                 group_commands_max: 1_000,
             },
-        };
+        });
         let (stop_writer, writer_stopped) = bounded(1);
         let mut threads = vec![
             std::thread::spawn(move || writer.run(&writer_stopped)),

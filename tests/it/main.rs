@@ -12,6 +12,7 @@ mod cli_commands;
 mod cli_explain;
 mod cli_scene;
 mod config;
+mod kills;
 mod lane;
 mod ledger_faults;
 mod ledger_scene;
