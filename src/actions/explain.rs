@@ -12,9 +12,7 @@ use super::status::Setting;
 use super::{Actions, find};
 use crate::config::ProcessingMode;
 use crate::domain::event::{Event, Settled, Then};
-use crate::domain::{
-    Phase, ProviderRow, Refusal, Request, RequestIdentifier, RequestNumber, View,
-};
+use crate::domain::{Phase, ProviderRow, Refusal, Request, RequestIdentifier, RequestNumber, View};
 
 /// What `request explain` tells.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -223,15 +221,15 @@ impl Telling<'_> {
         if !provider.is_configured {
             let text = format!("provider {name} is missing from the configuration");
             self.because(ReasonCode::ProviderMissing, text);
-            self.then(format!("put [[provider]] name = \"{name}\" back and restart"));
+            self.then(format!(
+                "put [[provider]] name = \"{name}\" back and restart"
+            ));
             return;
         }
         if !provider.is_effective {
             let text = format!("provider {name} is NOT_EFFECTIVE in the configuration");
             self.because(ReasonCode::ProviderNotEffective, text);
-            self.then(format!(
-                "set state = \"EFFECTIVE\" for {name} and restart"
-            ));
+            self.then(format!("set state = \"EFFECTIVE\" for {name} and restart"));
         }
         let is_paused = provider.is_paused(self.actions.clock.now());
         if let Some(pause) = provider.pause.as_ref().filter(|_| is_paused) {

@@ -74,7 +74,7 @@ pub(super) fn looks(after: u64, last: u64) -> impl Iterator<Item = Range<u64>> {
     std::iter::from_fn(move || {
         let begin = next;
         next = next.saturating_add(ROWS_A_LOOK).min(last + 1);
-        (begin <= last).then(|| begin..next)
+        (begin <= last).then_some(begin..next)
     })
 }
 

@@ -106,7 +106,9 @@ impl Actions {
                 "rejected: no answer before the patience ran out; the pairing is in doubt"
                     .to_owned()
             }
-            Ending::ScriptError { text } => format!("rejected: the mapping's script failed: {text}"),
+            Ending::ScriptError { text } => {
+                format!("rejected: the mapping's script failed: {text}")
+            }
         }
     }
 }

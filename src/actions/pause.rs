@@ -23,9 +23,7 @@ impl Actions {
 
     pub fn resume(&self, by: &str, name: &str) -> Result<(), Refusal> {
         let provider = self.provider_named(name)?;
-        self.door
-            .call(by, Command::Resume { provider })
-            .map(|_| ())
+        self.door.call(by, Command::Resume { provider }).map(|_| ())
     }
 
     fn provider_named(&self, name: &str) -> Result<ProviderNumber, Refusal> {

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Actions;
-use crate::domain::{Pause, View};
+use crate::domain::Pause;
 use crate::provider::Health;
 
 /// A provider as `provider list` and `status` show it.

@@ -34,7 +34,9 @@ impl Verb for UserAdd {
     type Answer = ();
 
     fn run(context: &ControlContext, by: &str, ask: UserAddAsk) -> Result<(), ControlError> {
-        let change = context.access.user_add(&ask.name, ask.role, &ask.password)?;
+        let change = context
+            .access
+            .user_add(&ask.name, ask.role, &ask.password)?;
         Ok(context.actions.record_access_change(by, &change)?)
     }
 }

@@ -64,7 +64,6 @@ impl ControlError {
         match self {
             Self::UnknownVerb { .. } | Self::Call { .. } | Self::TooManyRows { .. } => Fault::Usage,
             Self::Refused(refusal) if refusal.is_passing() => Fault::Passing,
-            Self::Refused(_) | Self::Item(_) | Self::CannotSend => Fault::Refused,
             Self::Access(
                 AccessError::Read { .. }
                 | AccessError::Write { .. }
@@ -75,7 +74,9 @@ impl ControlError {
             )
             | Self::Answer { .. }
             | Self::AnswerTooLong { .. } => Fault::Failed,
-            Self::Access(_) => Fault::Refused,
+            Self::Refused(_) | Self::Item(_) | Self::CannotSend | Self::Access(_) => {
+                Fault::Refused
+            }
         }
     }
 
@@ -88,9 +89,10 @@ impl ControlError {
             Self::CannotSend => Some("start `pairbox serve`".to_owned()),
             Self::Refused(refusal) => refusal_hint(refusal),
             Self::Item(FindItemError::Unknown { .. }) => Some(ITEMS_HINT.to_owned()),
-            Self::Item(FindItemError::Ambiguous { .. }) => {
-                Some("`pairbox item list --output json` shows the ids; name it with `--by id`".to_owned())
-            }
+            Self::Item(FindItemError::Ambiguous { .. }) => Some(
+                "`pairbox item list --output json` shows the ids; name it with `--by id`"
+                    .to_owned(),
+            ),
             Self::Access(error) => error.hint(),
             Self::Answer { .. } | Self::AnswerTooLong { .. } | Self::TooManyRows { .. } => None,
         }
@@ -100,10 +102,10 @@ impl ControlError {
 impl From<&ControlError> for ErrorReport {
     fn from(error: &ControlError) -> Self {
         let mut message = error.to_string();
-        if let ControlError::Access(error) = error {
-            if let Some(source) = std::error::Error::source(error) {
-                message = format!("{message}: {source}");
-            }
+        if let ControlError::Access(error) = error
+            && let Some(source) = std::error::Error::source(error)
+        {
+            message = format!("{message}: {source}");
         }
         Self {
             fault: error.fault(),

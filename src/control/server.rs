@@ -60,7 +60,11 @@ impl ControlServer {
     }
 
     /// Serves until `stop`, then removes the socket.
-    pub fn run(&self, context: &ControlContext, stop: &AtomicBool) -> Result<(), ControlServerError> {
+    pub fn run(
+        &self,
+        context: &ControlContext,
+        stop: &AtomicBool,
+    ) -> Result<(), ControlServerError> {
         while !stop.load(Ordering::Relaxed) {
             match self.server.recv_timeout(TURN_AT_MOST) {
                 Ok(Some(request)) => serve(context, request),

@@ -19,8 +19,11 @@ pub trait Verb {
     type Answer: Serialize + DeserializeOwned;
 
     /// `by` is who asks, as the ledger will say it.
-    fn run(context: &ControlContext, by: &str, ask: Self::Ask)
-    -> Result<Self::Answer, ControlError>;
+    fn run(
+        context: &ControlContext,
+        by: &str,
+        ask: Self::Ask,
+    ) -> Result<Self::Answer, ControlError>;
 }
 
 /// What travels: who asks, and what.

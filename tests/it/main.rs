@@ -7,6 +7,10 @@
 )]
 
 mod access;
+mod cli_alone;
+mod cli_commands;
+mod cli_explain;
+mod cli_scene;
 mod config;
 mod ledger_faults;
 mod ledger_scene;
