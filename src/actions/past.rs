@@ -138,7 +138,7 @@ fn begun_words(begun: &Begun) -> String {
         _ => String::new(),
     };
     format!(
-        "attempt {}: {purpose} recorded and sent as transaction {}{step} (run {})",
+        "attempt {}: {purpose} recorded, to go out as transaction {}{step} (run {})",
         begun.attempt, begun.transaction, begun.run
     )
 }

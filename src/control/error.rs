@@ -116,7 +116,7 @@ impl From<&ControlError> for ErrorReport {
 const ITEMS_HINT: &str =
     "`pairbox item list` shows what is here, `pairbox item import FILE.csv` brings in more";
 
-fn refusal_hint(refusal: &Refusal) -> Option<String> {
+pub(super) fn refusal_hint(refusal: &Refusal) -> Option<String> {
     Some(match refusal {
         Refusal::ItemUnknown { .. } => ITEMS_HINT.to_owned(),
         Refusal::ItemOfOtherKind { .. } | Refusal::NoProvider { .. } => {
