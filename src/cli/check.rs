@@ -65,10 +65,11 @@ fn of_provider(config: &Config, provider: &ProviderConfig, is_new: bool) -> Vec<
     if !found.is_empty() {
         return if is_new { found } else { Vec::new() };
     }
-    let settings =
-        Mapping::from_origin(origin).and_then(|mapping| mapping.settings(&provider.settings));
-    match settings {
-        Ok(_) => Vec::new(),
+    match Mapping::from_origin(origin) {
+        Ok(mapping) => {
+            let wrong = mapping.settings(&provider.settings).err();
+            wrong.iter().map(of_error).collect()
+        }
         Err(error) => vec![of_error(&error)],
     }
 }

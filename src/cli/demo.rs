@@ -39,7 +39,7 @@ pub struct DemoArgs {
 
 const USER: &str = "crm";
 const PASSWORD: &str = "demo-password";
-const OUTCOMES_WAIT: Duration = Duration::from_secs(60);
+const OUTCOMES_WAIT: Duration = Duration::from_mins(1);
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// The simulator writes its file at most 200 ms after a change.
 const FILE_WAIT: Duration = Duration::from_millis(300);

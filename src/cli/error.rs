@@ -80,8 +80,11 @@ pub enum CliError {
 impl CliError {
     pub fn exit(&self) -> Exit {
         match self {
-            Self::Config(_) | Self::Argument { .. } | Self::FaultList(_) => Exit::Usage,
-            Self::NothingToSendAgain { .. } | Self::Header { .. } => Exit::Usage,
+            Self::Config(_)
+            | Self::Argument { .. }
+            | Self::FaultList(_)
+            | Self::NothingToSendAgain { .. }
+            | Self::Header { .. } => Exit::Usage,
             Self::Told(report) if report.fault == Fault::Usage => Exit::Usage,
             Self::Client(ClientError::NoServer { .. } | ClientError::Broken { .. }) => {
                 Exit::NoServer

@@ -15,9 +15,11 @@ use super::error::CliError;
 use super::exit::Exit;
 use super::output::{guard, say};
 use super::progress::{Progress, seconds};
-use crate::actions::import::{Columns, Import, REJECT_COLUMNS};
+use crate::actions::import::{Columns, Import, REJECT_COLUMNS, RowFault};
 use crate::actions::register::CHUNK_ROWS;
-use crate::control::{ItemRegister, ItemsAsk, RowEnd, SubscriptionRegister, SubscriptionsAsk};
+use crate::control::{
+    ErrorReport, Fault, ItemRegister, ItemsAsk, RowEnd, SubscriptionRegister, SubscriptionsAsk,
+};
 use crate::domain::event::SubscriptionFields;
 use crate::domain::items::NewItem;
 
@@ -83,6 +85,9 @@ struct Counts {
     rejected: u64,
 }
 
+/// Some rows of the file, the bad ones among them, so that rejects come out in its order.
+type Chunk<T> = Vec<(ByteRecord, Result<T, RowFault>)>;
+
 /// Rejects that are also said on stderr; the file has all.
 const REJECTS_SAID: u64 = 10;
 
@@ -92,16 +97,11 @@ impl ImportArgs {
         let mut rejects = Rejects::new(&self.file, &input.columns);
         let mut counts = Counts::default();
         let mut progress = Progress::new("rows", Some(input.length));
-        let mut chunk: Vec<(ByteRecord, T)> = Vec::with_capacity(CHUNK_ROWS);
+        let mut chunk: Chunk<T> = Vec::with_capacity(CHUNK_ROWS);
         while let Some(record) = input.next()? {
             counts.rows += 1;
-            match input.columns.row::<T>(&record) {
-                Ok(row) => chunk.push((record, row)),
-                Err(fault) => {
-                    counts.rejected += 1;
-                    rejects.put(&record, fault.column, &fault.reason)?;
-                }
-            }
+            let row = input.columns.row::<T>(&record);
+            chunk.push((record, row));
             if chunk.len() == CHUNK_ROWS {
                 self.send(backend, &mut chunk, &mut counts, &mut rejects)?;
                 progress.at(input.position(), counts.rows);
@@ -131,27 +131,48 @@ impl ImportArgs {
     fn send<T: Sent>(
         &self,
         backend: &Backend,
-        chunk: &mut Vec<(ByteRecord, T)>,
+        chunk: &mut Chunk<T>,
         counts: &mut Counts,
         rejects: &mut Rejects,
     ) -> Result<(), CliError> {
-        if chunk.is_empty() {
-            return Ok(());
+        let mut good = Vec::with_capacity(chunk.len());
+        let mut rows = Vec::with_capacity(chunk.len());
+        for (record, row) in chunk.drain(..) {
+            rows.push((record, row.map(|row| good.push(row))));
         }
-        let (records, rows): (Vec<ByteRecord>, Vec<T>) = chunk.drain(..).unzip();
-        let ends = T::send(backend, rows, self.update, self.dry_run)?;
-        for (record, end) in records.iter().zip(ends) {
-            match end {
-                RowEnd::Added => counts.added += 1,
-                RowEnd::Changed => counts.changed += 1,
-                RowEnd::Unchanged => counts.unchanged += 1,
-                RowEnd::Refused { field, reason } => {
-                    counts.rejected += 1;
-                    rejects.put(record, &field, &reason)?;
-                }
-            }
+        let ends = if good.is_empty() {
+            Vec::new()
+        } else {
+            T::send(backend, good, self.update, self.dry_run)?
+        };
+        let mut ends = ends.into_iter();
+        for (record, row) in rows {
+            let (column, reason) = match row {
+                Err(fault) => (fault.column.to_owned(), fault.reason),
+                Ok(()) => match ends.next() {
+                    Some(RowEnd::Refused { field, reason, .. }) => (field, reason),
+                    Some(end) => {
+                        counts.count(&end);
+                        continue;
+                    }
+                    None => (String::new(), "the server gave no answer for it".to_owned()),
+                },
+            };
+            counts.rejected += 1;
+            rejects.put(&record, &column, &reason)?;
         }
         Ok(())
+    }
+}
+
+impl Counts {
+    fn count(&mut self, end: &RowEnd) {
+        match end {
+            RowEnd::Added => self.added += 1,
+            RowEnd::Changed => self.changed += 1,
+            RowEnd::Unchanged => self.unchanged += 1,
+            RowEnd::Refused { .. } => self.rejected += 1,
+        }
     }
 }
 
@@ -215,7 +236,7 @@ impl Input {
     }
 }
 
-/// The rejects file; made with the first reject, an older one is removed.
+/// The rejects file; made with the first reject, in the place of an older one.
 struct Rejects {
     path: PathBuf,
     header: Vec<String>,
@@ -253,16 +274,15 @@ impl Rejects {
             path: self.path.clone(),
             source,
         };
-        let writer = match &mut self.writer {
-            Some(writer) => writer,
-            None => {
-                let mut writer = csv::WriterBuilder::new()
-                    .flexible(true)
-                    .from_path(&self.path)
-                    .map_err(failed)?;
-                writer.write_record(&self.header).map_err(failed)?;
-                self.writer.insert(writer)
-            }
+        let writer = if let Some(writer) = &mut self.writer {
+            writer
+        } else {
+            let mut writer = csv::WriterBuilder::new()
+                .flexible(true)
+                .from_path(&self.path)
+                .map_err(failed)?;
+            writer.write_record(&self.header).map_err(failed)?;
+            self.writer.insert(writer)
         };
         let width = self.header.len() - REJECT_COLUMNS.len();
         let cells = record
@@ -292,14 +312,20 @@ impl Rejects {
 }
 
 /// Says how the one row of an `add` ended.
-pub fn told_one(name: &str, ends: &[RowEnd]) -> Result<Exit, CliError> {
-    let (words, exit) = match ends.first() {
-        Some(RowEnd::Added) => ("is added".to_owned(), Exit::Done),
-        Some(RowEnd::Changed) => ("is changed".to_owned(), Exit::Done),
-        Some(RowEnd::Unchanged) => ("is there already, unchanged".to_owned(), Exit::Done),
-        Some(RowEnd::Refused { reason, .. }) => (format!("is refused: {reason}"), Exit::Failed),
-        None => ("has no answer".to_owned(), Exit::Failed),
+pub fn told_one(name: &str, ends: Vec<RowEnd>) -> Result<Exit, CliError> {
+    let words = match ends.into_iter().next() {
+        Some(RowEnd::Added) => "is added",
+        Some(RowEnd::Changed) => "is changed",
+        Some(RowEnd::Unchanged) => "is there already, unchanged",
+        Some(RowEnd::Refused { reason, hint, .. }) => {
+            return Err(CliError::Told(ErrorReport {
+                fault: Fault::Refused,
+                message: reason,
+                hint,
+            }));
+        }
+        None => "has no answer",
     };
     say(&format!("{name} {words}"))?;
-    Ok(exit)
+    Ok(Exit::Done)
 }

@@ -141,7 +141,7 @@ impl AddArgs {
             may_update: self.update,
             is_dry_run: false,
         })?;
-        told_one(&format!("item {serial_number}"), &ends)
+        told_one(&format!("item {serial_number}"), ends)
     }
 }
 
@@ -207,7 +207,7 @@ impl Listed for ItemRow {
         "ca_id",
         "state",
         "blacklisted",
-        "paired with",
+        "paired_with",
         "id",
     ];
 

@@ -47,7 +47,7 @@ impl LedgerCommand {
                 | LedgerError::Marker { .. }),
             ) => {
                 say(&error.to_string())?;
-                eprintln!("  hint: {}", error.hint());
+                eprintln!("  hint: keep the folder as it is, and restore the ledger from a backup");
                 Ok(Exit::No)
             }
             Err(error) => Err(error.into()),

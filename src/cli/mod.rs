@@ -140,7 +140,7 @@ impl Command {
             Self::Serve(args) => args.run(global),
             Self::Simulate(args) => args.run(global),
             Self::Status(args) => args.run(global),
-            Self::Process(args) => args.run(global),
+            Self::Process(_) => process::ProcessArgs::run(global),
             Self::Pair(args) => args.run(global),
             Self::Unpair(args) => args.run(global),
             Self::Item(command) => command.run(global),

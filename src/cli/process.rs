@@ -18,7 +18,7 @@ pub struct ProcessArgs {}
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 impl ProcessArgs {
-    pub fn run(self, global: &Global) -> Result<Exit, CliError> {
+    pub fn run(global: &Global) -> Result<Exit, CliError> {
         let config = global.load_quietly()?;
         let backend = Backend::open(&config, Sending::On)?;
         let run = backend.call::<ProcessBegin>(&())?;

@@ -74,7 +74,7 @@ impl Listed for ProviderReport {
         "mapping",
         "state",
         "lanes",
-        "in flight",
+        "in_flight",
         "unfinished",
         "note",
     ];

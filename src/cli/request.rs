@@ -271,24 +271,23 @@ pub fn words(told: &Explanation, zone: Tz) -> String {
         None => format!("unpair smartcard {}", row.card),
     };
     let state = row.life_cycle_state.word();
-    let mut text = format!("request {} ({what}) is {state}\n", row.number);
-    for reason in &told.reasons {
-        text.push_str(&format!("\n  {}", reason.text));
-    }
-    let history: Vec<Vec<String>> = told
-        .history
-        .iter()
-        .map(|one| vec![local_time(one.at, zone), one.by.clone(), one.what.clone()])
-        .collect();
-    text.push_str(&format!(
-        "\n\n{}",
-        table(&["at", "by", "what happened"], history)
-    ));
+    let indented = |texts: &mut dyn Iterator<Item = &str>| {
+        let lines: Vec<String> = texts.map(|text| format!("  {text}")).collect();
+        lines.join("\n")
+    };
+    let history = told.history.iter();
+    let history =
+        history.map(|one| vec![local_time(one.at, zone), one.by.clone(), one.what.clone()]);
+    let mut parts = vec![
+        format!("request {} ({what}) is {state}", row.number),
+        indented(&mut told.reasons.iter().map(|reason| reason.text.as_str())),
+        table(&["at", "by", "what happened"], history.collect()),
+    ];
     if !told.next.is_empty() {
-        let next: Vec<String> = told.next.iter().map(|one| format!("  {one}")).collect();
-        text.push_str(&format!("\n\nnext:\n{}", next.join("\n")));
+        let next = indented(&mut told.next.iter().map(String::as_str));
+        parts.push(format!("next:\n{next}"));
     }
-    text
+    parts.join("\n\n")
 }
 
 fn reasons(told: &Explanation) -> Vec<(&'static str, String)> {

@@ -67,7 +67,7 @@ impl SubscriptionCommand {
                     may_update: args.update,
                     is_dry_run: false,
                 })?;
-                told_one(&name, &ends)
+                told_one(&name, ends)
             }
             Self::List(args) => {
                 let mut writer = ListWriter::new(args.output, zone);

@@ -249,6 +249,23 @@ fn exit_5_names_who_holds_the_data_directory() {
 }
 
 #[test]
+fn exit_6_is_a_user_who_does_not_own_the_data_directory() {
+    let folder = tempfile::tempdir().unwrap();
+    initialized(folder.path());
+    if std::os::unix::fs::chown(folder.path().join("data"), Some(12_345), None).is_err() {
+        // Only root can give a directory away; `init` covers exit 6 for everyone.
+        return;
+    }
+    let ran = pairbox(folder.path(), &["item", "list"]);
+    assert_eq!(ran.code, 6, "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("belongs to user 12345"),
+        "{}",
+        ran.stderr
+    );
+}
+
+#[test]
 fn a_lock_of_a_dead_process_and_a_stale_socket_hold_up_nobody() {
     let folder = tempfile::tempdir().unwrap();
     initialized(folder.path());

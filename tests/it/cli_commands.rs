@@ -1,5 +1,6 @@
 //! The commands as they are typed, with what they print and their exit codes, against a running box.
 
+use std::fmt::Write as _;
 use std::fs;
 
 use pairbox::domain::Outcome;
@@ -72,7 +73,7 @@ fn import_of_many_chunks_counts_every_row() {
     let scene = Scene::begin();
     let mut text = String::from("serial_number,alternative_code,product\n");
     for number in 0..1_300 {
-        text += &format!("0190007{number:05},M{number},SC-NAGRA\n");
+        writeln!(text, "0190007{number:05},M{number},SC-NAGRA").unwrap();
     }
     scene.write("many.csv", &text);
     let ran = scene.run(&["item", "import", "many.csv"]);

@@ -2,6 +2,7 @@
 //!
 //! The clock stands at 2026-11-23 12:00 UTC and nothing sends: a test plays dispatch by handing its commands in.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command as Process;
@@ -80,12 +81,12 @@ impl Transcript {
                 }
             })
             .collect();
-        self.0 += &format!("$ pairbox {}\n{}", quoted.join(" "), ran.stdout);
+        write!(self.0, "$ pairbox {}\n{}", quoted.join(" "), ran.stdout).unwrap();
         for line in ran.stderr.lines() {
-            self.0 += &format!("! {line}\n");
+            writeln!(self.0, "! {line}").unwrap();
         }
         if ran.code != 0 {
-            self.0 += &format!("(exit {})\n", ran.code);
+            writeln!(self.0, "(exit {})", ran.code).unwrap();
         }
         self.0 += "\n";
     }
@@ -110,10 +111,11 @@ fn masked(text: &str) -> String {
     let mut lines = Vec::new();
     for line in text.lines() {
         let mut line = line.to_owned();
-        if let Some((before, after)) = line.rsplit_once(", in ") {
-            if after.ends_with('s') && after.starts_with(|c: char| c.is_ascii_digit()) {
-                line = format!("{before}, in $TIME");
-            }
+        if let Some((before, after)) = line.rsplit_once(", in ")
+            && after.ends_with('s')
+            && after.starts_with(|c: char| c.is_ascii_digit())
+        {
+            line = format!("{before}, in $TIME");
         }
         lines.push(line);
     }

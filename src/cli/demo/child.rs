@@ -13,7 +13,7 @@ use crate::cli::error::CliError;
 /// A running process; dropping it stops it.
 pub struct Child {
     process: &'static str,
-    child: RefCell<std::process::Child>,
+    handle: RefCell<std::process::Child>,
     /// Kept open, so that the process can go on writing.
     said: BufReader<ChildStdout>,
 }
@@ -37,7 +37,7 @@ impl Child {
         let said = child.stdout.take().ok_or_else(ended)?;
         let mut running = Self {
             process,
-            child: RefCell::new(child),
+            handle: RefCell::new(child),
             said: BufReader::new(said),
         };
         let mut line = String::new();
@@ -63,7 +63,7 @@ impl Child {
 
     /// Says if it has ended.
     pub fn check(&self) -> Result<(), CliError> {
-        match self.child.borrow_mut().try_wait() {
+        match self.handle.borrow_mut().try_wait() {
             Ok(None) => Ok(()),
             _ => Err(CliError::DemoProcess {
                 process: self.process,
@@ -74,7 +74,7 @@ impl Child {
 
 impl Drop for Child {
     fn drop(&mut self) {
-        let child = self.child.get_mut();
+        let child = self.handle.get_mut();
         let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
         if let (Ok(None), Some(pid)) = (child.try_wait(), pid) {
             // It may have ended by the same Ctrl-C a moment ago.
