@@ -8,8 +8,16 @@
 
 mod access;
 mod config;
+mod http_idempotency;
+mod http_input;
+mod http_login;
+mod http_pairing;
+mod http_reading;
+mod http_transport;
 mod ledger_faults;
 mod ledger_scene;
 mod ledger_segments;
 mod ledger_tears;
+mod scene;
 mod tidy;
+mod wire;
