@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::scene::{CARD, CARD_2, STB, STB_2, Scene};
+use super::http_scene::{CARD, CARD_2, STB, STB_2, Scene};
 
 fn members(card: &str, stb: &str) -> String {
     format!(

@@ -1,6 +1,6 @@
 //! Bad input over HTTP: each slip is a clear error in the envelope, and nothing is stored.
 
-use super::scene::{CARD, STB, Scene};
+use super::http_scene::{CARD, STB, Scene};
 use pairbox::telemetry::Metric;
 
 const PAIR: &str = "nagravision/provisioning_requests/pair_smartcard_decoder";

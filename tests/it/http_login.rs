@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use pairbox::access::Role;
 
-use super::scene::{Choices, PASSWORD, Scene};
+use super::http_scene::{Choices, PASSWORD, Scene};
 
 fn login(organisation: &str, password: &str) -> String {
     format!(
@@ -14,7 +14,7 @@ fn login(organisation: &str, password: &str) -> String {
     )
 }
 
-fn by_key(scene: &Scene, authorization: &str, body: &str) -> super::wire::Response {
+fn by_key(scene: &Scene, authorization: &str, body: &str) -> super::http_wire::Response {
     scene.post_as(
         Role::Crm,
         "authentication/web_api_key/token",

@@ -7,7 +7,7 @@ use pairbox::domain::RequestNumber;
 use pairbox::domain::event::Ending;
 use pairbox::telemetry::Metric;
 
-use super::scene::{CARD, CARD_2, Choices, STB, STB_2, Scene, pause, until};
+use super::http_scene::{CARD, CARD_2, Choices, STB, STB_2, Scene, pause, until};
 
 fn card(serial_number: &str) -> String {
     format!(r#""smartcard_identifier":{{"serial_number":"{serial_number}"}}"#)

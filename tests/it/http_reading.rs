@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::scene::{CARD, Scene};
+use super::http_scene::{CARD, Scene};
 
 const REQUESTS: &str = "nagravision/provisioning_requests";
 

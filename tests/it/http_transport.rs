@@ -4,11 +4,11 @@ use pairbox::access::Role;
 use pairbox::config::ErrorStatus;
 use pairbox::telemetry::Metric;
 
-use super::scene::{CARD, Choices, PASSWORD, STB, Scene, until};
+use super::http_scene::{CARD, Choices, PASSWORD, STB, Scene, until};
 
 const PAIR: &str = "/crmapi/rest/v2/nagravision/provisioning_requests/pair_smartcard_decoder";
 
-fn raw(scene: &Scene, request: &str) -> super::wire::Response {
+fn raw(scene: &Scene, request: &str) -> super::http_wire::Response {
     scene.client().send(request)
 }
 

@@ -31,7 +31,7 @@ use pairbox::script::Mapping;
 use pairbox::store;
 use pairbox::telemetry::{Metric, Metrics};
 
-use super::wire::{Client, Response};
+use super::http_wire::{Client, Response};
 
 /// 2026-11-23T08:00:00Z, ten o'clock in Athens.
 const START: Timestamp = Timestamp::from_micros(1_795_420_800_000_000);
