@@ -1,1 +1,420 @@
-//! to be filled
+//! Composes everything, and is the only place that starts threads.
+//!
+//! `open` brings up what keeps (lock, ledger, state, access, the writer); `start_sending` what sends (dispatch, lanes);
+//! `start_doors` what listens. `stop` takes it all down in the other order. An offline command opens, calls, stops.
+
+mod doors;
+mod setup;
+mod threads;
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
+use thiserror::Error;
+
+use crate::access::{Access, AccessError};
+use crate::actions::status::Setting;
+use crate::actions::waiting::Waiting;
+use crate::actions::{Actions, PairingPolicy};
+use crate::clock::{Clock, SystemClock};
+use crate::commit::{Command, Door, Mailbox, Responses, Writer, WriterOptions, WriterParts};
+use crate::config::{Config, StbTaken, UnpairUnknown};
+use crate::control::{ControlContext, ControlServerError, DataLock};
+use crate::dispatch::{
+    Ask, Dispatcher, DispatcherOptions, LineOptions, Mode, Now, RunReport, Runner,
+};
+use crate::domain::event::Event;
+use crate::domain::{Refusal, Timestamp};
+use crate::http::ServeError;
+use crate::ledger::{Cut, Ledger, LedgerError, Options, Preparer, RealFiles};
+use crate::provider::{EVENT_BATCHES_MAX, LaneError, LaneId};
+use crate::script::{STACK_BYTES_MIN, ScriptError};
+use crate::store::{self, Opened, State, StoreError};
+use crate::telemetry::{Metrics, fatal};
+
+use doors::Doors;
+use threads::Threads;
+
+/// Why pairbox could not come up.
+#[derive(Debug, Error)]
+pub enum ServiceError {
+    #[error("{0}")]
+    Ledger(#[from] LedgerError),
+    #[error("{0}")]
+    Store(#[from] StoreError),
+    #[error("{0}")]
+    Access(#[from] AccessError),
+    #[error("provider `{provider}`: {source}")]
+    Mapping {
+        provider: String,
+        source: Box<ScriptError>,
+    },
+    #[error("the start could not be recorded: {0}")]
+    Refused(#[from] Refusal),
+    #[error("a lane could not be made: {0}")]
+    Lane(#[from] LaneError),
+    #[error("cannot start a thread: {0}")]
+    Thread(#[source] std::io::Error),
+    #[error("{0}")]
+    Serve(#[from] ServeError),
+    #[error("{0}")]
+    Control(#[from] ControlServerError),
+}
+
+/// What came up, for the log and for `status`.
+#[derive(Debug)]
+pub struct Arrival {
+    pub cut: Option<Cut>,
+    pub state: Opened,
+    pub was_clean: bool,
+}
+
+/// How long `stop` waits for attempts in flight.
+const DRAIN: Duration = Duration::from_secs(10);
+/// How often the overlay goes to disk.
+const MOVE_EVERY: Duration = Duration::from_millis(250);
+/// Turns of a quarter second between two rounds of housekeeping.
+const HOUSEKEEPING_TURNS: u32 = 40;
+/// How long the preparer waits after a failure.
+const PREPARE_AGAIN: Duration = Duration::from_secs(10);
+
+/// A running pairbox.
+pub struct Service {
+    pub config: Config,
+    pub arrival: Arrival,
+    actions: Arc<Actions>,
+    access: Arc<Access>,
+    clock: Arc<dyn Clock>,
+    threads: Threads,
+    preparer: Preparer,
+    writer_stop: Sender<()>,
+    stopping: Arc<AtomicBool>,
+    sent_mail: Arc<Mailbox>,
+    waiting_mail: Arc<Mailbox>,
+    waiting_stop: Option<Sender<()>>,
+    dispatch: Option<Sender<Ask>>,
+    doors: Option<Doors>,
+    metrics: Arc<Metrics>,
+    started_at: Timestamp,
+    _lock: DataLock,
+}
+
+impl Service {
+    /// Opens what keeps in the data directory that `lock` holds. Nothing is sent and nobody is listened to yet; `progress`
+    /// hears replayed events.
+    pub fn open(
+        config: &Config,
+        lock: DataLock,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<Self, ServiceError> {
+        let data = config.data_dir.clone();
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let options = Options {
+            segment_bytes: config.ledger.segment_bytes,
+            ..Options::default()
+        };
+        let group_commands_max = options.group_commands_max;
+        let (ledger, opening) = Ledger::open(&data.join("ledger"), Arc::new(RealFiles), options)?;
+        let reader = ledger.reader();
+        let (state, opened) = store::open(
+            &data,
+            config.store.cache_bytes,
+            &reader,
+            opening.last_seq,
+            progress,
+        )?;
+        let access = Arc::new(Access::open(&data, config.api.token_life, clock.clone())?);
+        let state = Arc::new(state);
+        let (door, queues) = Door::new(config.http.queue_max);
+        let (sent_mail, waiting_mail) =
+            (Arc::new(Mailbox::default()), Arc::new(Mailbox::default()));
+        let (responses, responded) = unbounded();
+        let (writer_stop, stop) = bounded(1);
+        let preparer = ledger.preparer();
+        let writer = Writer::new(WriterParts {
+            ledger,
+            state: state.clone(),
+            clock: clock.clone(),
+            queues,
+            mailboxes: vec![sent_mail.clone(), waiting_mail.clone()],
+            responses,
+            options: WriterOptions {
+                reserve_bytes: config.store.reserve_bytes,
+                group_commands_max,
+            },
+        });
+        let started_at = clock.now();
+        let stopping = Arc::new(AtomicBool::new(false));
+        let mut threads = Threads::default();
+        threads.start("writer", STACK_BYTES_MIN, move || {
+            guarded("writer", || writer.run(&stop))
+        })?;
+        threads.start("responder", STACK_BYTES_MIN, move || respond(&responded))?;
+        let (moved, halt) = (state.clone(), stopping.clone());
+        threads.start("state mover", 0, move || move_overlay(&moved, &halt))?;
+        let (prepared, halt) = (preparer.clone(), stopping.clone());
+        threads.start("segment preparer", 0, move || prepare(&prepared, &halt))?;
+
+        setup::record_start(&door, opening.last_seq, opened.lost_events)?;
+        let providers = setup::configure(config, &door, &state)?;
+        let waiting = Arc::new(Waiting::new(config.api.immediate_waiting_max));
+        let (kept, recorder, halt) = (access.clone(), door.clone(), stopping.clone());
+        threads.start("housekeeper", 0, move || {
+            keep_house(&kept, &recorder, &halt)
+        })?;
+        let policy = PairingPolicy {
+            sends_unknown_unpairs: config.pairing.unpair_unknown == UnpairUnknown::Send,
+            replaces_holder: config.pairing.stb_taken == StbTaken::Replace,
+        };
+        let actions = Actions::new(
+            state,
+            door,
+            reader,
+            clock.clone(),
+            waiting,
+            policy,
+            providers,
+        );
+        let _ = actions.threads.set(threads.shown());
+        Ok(Self {
+            config: config.clone(),
+            arrival: Arrival {
+                cut: opening.cut,
+                state: opened,
+                was_clean: opening.was_clean,
+            },
+            actions: Arc::new(actions),
+            access,
+            clock,
+            threads,
+            preparer,
+            writer_stop,
+            stopping,
+            sent_mail,
+            waiting_mail,
+            waiting_stop: None,
+            dispatch: None,
+            doors: None,
+            metrics: Arc::new(Metrics::new()),
+            started_at,
+            _lock: lock,
+        })
+    }
+
+    pub fn actions(&self) -> &Arc<Actions> {
+        &self.actions
+    }
+
+    pub fn access(&self) -> &Arc<Access> {
+        &self.access
+    }
+
+    /// Starts dispatch and the lanes.
+    pub fn start_sending(&mut self, mode: Mode) -> Result<(), ServiceError> {
+        let providers = self.actions.providers();
+        let (batches, events) = bounded(EVENT_BATCHES_MAX);
+        let mut lanes = HashMap::new();
+        let mut lines = Vec::new();
+        for provider in providers.iter() {
+            for lane in 0..provider.session.lanes {
+                let (runner, handle) = provider.lane(lane, self.clock.clone(), batches.clone())?;
+                lanes.insert(
+                    LaneId {
+                        provider: provider.number,
+                        lane,
+                    },
+                    handle,
+                );
+                let name = format!("lane {}/{lane}", provider.name);
+                self.threads
+                    .start(&name, STACK_BYTES_MIN, move || runner.run())?;
+            }
+            lines.push(LineOptions {
+                provider: provider.clone(),
+                retry: setup::retry_policy(&self.config, provider),
+            });
+        }
+        let actions = self.actions.clone();
+        let now = Now {
+            wall: self.clock.now(),
+            monotonic: self.clock.monotonic(),
+        };
+        let seed = u64::from_be_bytes(setup::random()?);
+        let recall = Box::new(move |position| actions.event(position).map(|(event, ..)| event));
+        let dispatcher = Dispatcher::new(
+            DispatcherOptions {
+                lines,
+                mode,
+                seed,
+                recall,
+            },
+            now,
+        );
+        let (asks, asked) = bounded(16);
+        let board = Arc::new(Mutex::new(RunReport::default()));
+        // A second start of sending in one process would find the first one's hooks.
+        let _ = self
+            .actions
+            .processing
+            .set(setup::processing(asks.clone(), board.clone()));
+        let runner = Runner {
+            dispatcher,
+            state: self.actions.state.clone(),
+            door: self.actions.door.clone(),
+            clock: self.clock.clone(),
+            mailbox: self.sent_mail.clone(),
+            lanes,
+            events,
+            asks: asked,
+            board: board.clone(),
+            health: self.actions.health.clone(),
+        };
+        self.threads.start("dispatch", STACK_BYTES_MIN, move || {
+            guarded("dispatch", || runner.run())
+        })?;
+        let (stop, stopped) = bounded(1);
+        let (actions, mail, clock) = (
+            self.actions.clone(),
+            self.waiting_mail.clone(),
+            self.clock.clone(),
+        );
+        self.threads
+            .start("waiting callers", STACK_BYTES_MIN, move || {
+                actions
+                    .waiting
+                    .run(&mail, &actions.state, clock.as_ref(), &stopped);
+            })?;
+        self.waiting_stop = Some(stop);
+        self.dispatch = Some(asks);
+        Ok(())
+    }
+
+    /// Opens the API and the control socket; answers the API's address.
+    pub fn start_doors(&mut self) -> Result<SocketAddr, ServiceError> {
+        let doors = Doors::open(self)?;
+        let address = doors.address;
+        self.doors = Some(doors);
+        Ok(address)
+    }
+
+    /// What the operator's verbs work with.
+    pub fn control(&self) -> ControlContext {
+        let setting = Setting {
+            zone: self.config.api.time_zone,
+            processing: self.config.processing.mode,
+            data_dir: self.config.data_dir.clone(),
+            reserve_bytes: self.config.store.reserve_bytes,
+            started_at: self.started_at,
+            is_serving: self.doors.is_some(),
+        };
+        ControlContext {
+            actions: self.actions.clone(),
+            access: self.access.clone(),
+            setting,
+        }
+    }
+
+    /// Takes everything down: doors, dispatch, waiters, writer. What is in flight settles or is recorded as unknown later.
+    pub fn stop(mut self) {
+        if let Some(doors) = self.doors.take() {
+            doors.close(&mut self.threads);
+        }
+        if let Some(stop) = self.waiting_stop.take() {
+            let _ = stop.send(());
+            self.threads.join("waiting callers");
+        }
+        if let Some(dispatch) = self.dispatch.take() {
+            let until = self.clock.monotonic() + DRAIN;
+            let _ = dispatch.send(Ask::Stop { until });
+            self.threads.join("dispatch");
+        }
+        record_failures(&self.access, &self.actions.door, true);
+        let _ = self
+            .actions
+            .door
+            .call("service", Command::Record(vec![Event::ServiceStopped {}]));
+        if let Err(error) = self.access.flush() {
+            tracing::warn!(%error, "the sessions could not be written");
+        }
+        let _ = self.writer_stop.send(());
+        self.threads.join("writer");
+        self.stopping.store(true, Ordering::Release);
+        self.preparer.wake();
+        drop(self.actions);
+        self.threads.join_all();
+    }
+}
+
+/// Answers on its own thread, so that the writer never renders or writes to a client.
+fn respond(responded: &Receiver<Responses>) {
+    for responses in responded {
+        for (reply, result) in responses {
+            if std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| reply(result))).is_err() {
+                tracing::error!("answering a client panicked");
+            }
+        }
+    }
+}
+
+/// A panic in the writer or in dispatch ends the process: its state may no longer be what was recorded.
+fn guarded(thread: &str, work: impl FnOnce()) {
+    if std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).is_err() {
+        fatal(&format!("the {thread} panicked"));
+    }
+}
+
+fn move_overlay(state: &State, stopping: &AtomicBool) {
+    while !stopping.load(Ordering::Acquire) {
+        std::thread::sleep(MOVE_EVERY);
+        if state.overlay_rows() > 0 {
+            if let Err(error) = state.move_overlay() {
+                fatal(&format!("the state cannot be written: {error}"));
+            }
+        }
+    }
+}
+
+/// Writes sessions out, and records failed logins, gathered by minute.
+fn keep_house(access: &Access, door: &Door, stopping: &AtomicBool) {
+    let mut turns = 0_u32;
+    while !stopping.load(Ordering::Acquire) {
+        std::thread::sleep(MOVE_EVERY);
+        turns += 1;
+        if turns % HOUSEKEEPING_TURNS != 0 {
+            continue;
+        }
+        if let Err(error) = access.flush() {
+            tracing::warn!(%error, "the sessions could not be written");
+        }
+        record_failures(access, door, false);
+    }
+}
+
+/// Records what failed logins were gathered; `all` takes the minute that is not over too.
+fn record_failures(access: &Access, door: &Door, all: bool) {
+    let failures = access.drain_failures(all);
+    if !failures.is_empty() {
+        let events = failures.into_iter().map(setup::failure_event).collect();
+        if let Err(refusal) = door.call("access", Command::Record(events)) {
+            tracing::warn!(%refusal, "failed logins could not be recorded");
+        }
+    }
+}
+
+fn prepare(preparer: &Preparer, stopping: &AtomicBool) {
+    while !stopping.load(Ordering::Acquire) {
+        if let Err(error) = preparer.run(stopping) {
+            // The writer makes the segment itself when it comes to it, and ends the process if it cannot.
+            tracing::warn!(%error, "the next ledger segment could not be prepared");
+            let mut waited = Duration::ZERO;
+            while waited < PREPARE_AGAIN && !stopping.load(Ordering::Acquire) {
+                std::thread::sleep(MOVE_EVERY);
+                waited += MOVE_EVERY;
+            }
+        }
+    }
+}

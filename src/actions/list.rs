@@ -1,5 +1,6 @@
 //! Lists of requests, newest or by cursor, at a cost that does not grow with what lies before; items and subscriptions.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::Actions;
@@ -25,7 +26,7 @@ pub struct RequestFilter {
 
 /// An item with its texts.
 #[derive(Clone, Debug)]
-pub struct ItemDetails {
+pub struct ItemTexts {
     pub found: Found,
     pub notes: String,
     pub created_at: Timestamp,
@@ -44,6 +45,16 @@ pub struct TooWide;
 
 /// Rows that one look at the state may pass over, so that readers never hold up the writer for long.
 const ROWS_A_LOOK: usize = 256;
+
+/// The numbers above `after` up to `last`, in parts of one look each.
+pub(super) fn looks(after: u64, last: u64) -> impl Iterator<Item = Range<u64>> {
+    let mut next = after.saturating_add(1);
+    std::iter::from_fn(move || {
+        let begin = next;
+        next = next.saturating_add(ROWS_A_LOOK as u64).min(last + 1);
+        (begin <= last).then(|| begin..next)
+    })
+}
 
 /// What a list does with a row that matches: keeps it as something, or passes it over.
 type Keep<'a, T> = &'a mut dyn FnMut(Arc<Request>) -> Result<Option<T>, TooWide>;
@@ -81,32 +92,46 @@ impl Actions {
         })
     }
 
-    /// Items after one of them, by number ascending.
-    pub fn list_items(&self, after: ItemNumber, offset: u64, limit: usize) -> Vec<Found> {
+    /// Items after one of them that `takes` lets through, by number ascending.
+    pub fn page_items(
+        &self,
+        after: ItemNumber,
+        offset: u64,
+        limit: usize,
+        takes: impl Fn(&Found) -> bool,
+    ) -> Vec<Found> {
         let last = self.state.view().meta().last_item;
-        self.walk_numbers(after.0 + 1..=last, offset, limit, |view, number| {
-            find::by_number(view, ItemNumber(number))
-        })
+        self.walk_numbers(
+            after.0.saturating_add(1)..=last,
+            offset,
+            limit,
+            |view, number| find::by_number(view, ItemNumber(number)).filter(&takes),
+        )
     }
 
     /// Subscriptions after one of them, by number ascending.
-    pub fn list_subscriptions(
+    pub fn page_subscriptions(
         &self,
         after: SubscriptionNumber,
         offset: u64,
         limit: usize,
     ) -> Vec<SubscriptionNumber> {
         let last = self.state.view().meta().last_subscription;
-        self.walk_numbers(after.0 + 1..=last, offset, limit, |view, number| {
-            let number = SubscriptionNumber(number);
-            view.subscription(number).map(|_| number)
-        })
+        self.walk_numbers(
+            after.0.saturating_add(1)..=last,
+            offset,
+            limit,
+            |view, number| {
+                let number = SubscriptionNumber(number);
+                view.subscription(number).map(|_| number)
+            },
+        )
     }
 
     /// An item's texts from the ledger; none if its lines cannot be read.
-    pub fn item_details(&self, found: Found) -> Option<ItemDetails> {
+    pub fn item_texts(&self, found: Found) -> Option<ItemTexts> {
         let (event, created_at, created_by) = self.event(found.item.created)?;
-        let mut details = ItemDetails {
+        let mut details = ItemTexts {
             notes: notes(event).unwrap_or_default(),
             updated_at: created_at,
             updated_by: created_by.clone(),

@@ -3,20 +3,40 @@
 //! HTTP, control, the command line and jobs are translators in front of this room. An action looks things up, runs the
 //! mapping's checks, hands one command to `commit/` and says what became of it. There is no second road.
 
+pub mod access_changed;
+pub mod blacklist;
+pub mod cancel;
 pub mod details;
+pub mod explain;
 pub mod find;
+pub mod history;
+pub mod import;
+pub mod items;
 pub mod list;
+pub mod local_time;
 pub mod pair;
+pub mod pairings;
+pub mod past;
+pub mod pause;
+pub mod process;
+pub mod providers;
 pub mod register;
+pub mod requests;
+pub mod resolve;
+pub mod retry;
+pub mod status;
+pub mod subscriptions;
 pub mod waiting;
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use crate::clock::Clock;
 use crate::commit::Door;
 use crate::ledger::Reader;
-use crate::provider::Providers;
+use crate::provider::{ProviderHealth, Providers};
 use crate::store::State;
+use process::Processing;
+use status::ThreadsShown;
 use waiting::Waiting;
 
 /// What every action needs; shared by all doors.
@@ -27,6 +47,12 @@ pub struct Actions {
     pub clock: Arc<dyn Clock>,
     pub waiting: Arc<Waiting>,
     pub policy: PairingPolicy,
+    /// Filled by dispatch; empty while nothing sends.
+    pub health: Arc<ProviderHealth>,
+    /// Set once by `service.rs` when it can send.
+    pub processing: OnceLock<Processing>,
+    /// Set once by `service.rs`, who alone starts threads.
+    pub threads: OnceLock<ThreadsShown>,
     providers: RwLock<Arc<Providers>>,
 }
 
@@ -57,6 +83,9 @@ impl Actions {
             clock,
             waiting,
             policy,
+            health: Arc::default(),
+            processing: OnceLock::new(),
+            threads: OnceLock::new(),
             providers,
         }
     }

@@ -16,4 +16,4 @@ pub use command::{
 };
 pub use door::{Door, Queues};
 pub use notices::{Mailbox, Notices};
-pub use writer::{Responses, Writer, WriterOptions};
+pub use writer::{Responses, Writer, WriterOptions, WriterParts};

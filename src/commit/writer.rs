@@ -33,8 +33,8 @@ pub struct WriterOptions {
 /// How often free space is asked for.
 const SPACE_CHECK_EVERY: Duration = Duration::from_secs(1);
 
-/// The only writer of ledger and state.
-pub struct Writer {
+/// What the writer works with.
+pub struct WriterParts {
     pub ledger: Ledger,
     pub state: Arc<State>,
     pub clock: Arc<dyn Clock>,
@@ -44,14 +44,46 @@ pub struct Writer {
     pub options: WriterOptions,
 }
 
+/// The only writer of ledger and state.
+pub struct Writer {
+    ledger: Ledger,
+    state: Arc<State>,
+    clock: Arc<dyn Clock>,
+    queues: Queues,
+    mailboxes: Vec<Arc<Mailbox>>,
+    responses: Sender<Responses>,
+    options: WriterOptions,
+    space: Space,
+}
+
 impl Writer {
+    pub fn new(parts: WriterParts) -> Self {
+        let WriterParts {
+            ledger,
+            state,
+            clock,
+            queues,
+            mailboxes,
+            responses,
+            options,
+        } = parts;
+        Self {
+            ledger,
+            state,
+            clock,
+            queues,
+            mailboxes,
+            responses,
+            options,
+            space: Space::default(),
+        }
+    }
+
     /// Works until `stop` says so, then refuses what is still queued and closes ledger and state.
     pub fn run(mut self, stop: &Receiver<()>) {
-        let mut space = Space::default();
         while self.wait(stop) {
             self.state.wait_for_room();
-            space = self.look_at_space(space);
-            if let Err(error) = self.group(&space) {
+            if let Err(error) = self.turn() {
                 fatal(&format!("the ledger cannot be written: {error}"));
             }
         }
@@ -81,12 +113,14 @@ impl Writer {
         ready != stopped || !dispatch.is_empty()
     }
 
-    /// Takes what is queued, judges, records, syncs, makes visible, answers.
-    fn group(&mut self, space: &Space) -> Result<(), LedgerError> {
+    /// One group: takes what is queued, judges, records, syncs, makes visible, answers. After an error nothing may be
+    /// answered any more.
+    pub fn turn(&mut self) -> Result<(), LedgerError> {
+        let space = self.look_at_space()?;
         self.ledger.begin_group()?;
         let state = self.state.clone();
         let view = state.view();
-        let mut group = Group::new(&view, &mut self.ledger, self.clock.now(), space);
+        let mut group = Group::new(&view, &mut self.ledger, self.clock.now(), &space);
         let mut responses = Responses::new();
         let mut room = self.options.group_commands_max;
         while room > 0 && !group.is_full() {
@@ -126,23 +160,21 @@ impl Writer {
         Ok(())
     }
 
-    fn look_at_space(&self, mut space: Space) -> Space {
+    fn look_at_space(&mut self) -> Result<Space, LedgerError> {
         let now = self.clock.monotonic();
-        if space
+        let is_fresh = self
+            .space
             .checked_at
-            .is_some_and(|at| now.saturating_sub(at) < SPACE_CHECK_EVERY)
-        {
-            return space;
+            .is_some_and(|at| now.saturating_sub(at) < SPACE_CHECK_EVERY);
+        if !is_fresh {
+            let free = self.ledger.free_bytes()?;
+            self.space = Space {
+                checked_at: Some(now),
+                is_low: free < self.options.reserve_bytes,
+                is_very_low: free < self.options.reserve_bytes / 2,
+            };
         }
-        space.checked_at = Some(now);
-        match self.ledger.free_bytes() {
-            Ok(free) => {
-                space.is_low = free < self.options.reserve_bytes;
-                space.is_very_low = free < self.options.reserve_bytes / 2;
-            }
-            Err(error) => fatal(&format!("the free space cannot be read: {error}")),
-        }
-        space
+        Ok(self.space)
     }
 
     fn refuse_queued(&self) {

@@ -1,11 +1,13 @@
 //! Registering what the CRM names: items, products, subscriptions. Add, import again, change, blacklist.
 
+use serde::{Deserialize, Serialize};
+
 use super::event::{Event, ItemFields, SubscriptionFields};
 use super::item::identifier_fault;
 use super::{ItemNumber, Kind, ProductNumber, PublicId, Refusal, SubscriptionNumber, View};
 
 /// An item as an import row or a create call gives it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NewItem {
     pub product: String,
     pub serial_number: String,

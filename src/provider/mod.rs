@@ -4,6 +4,7 @@
 //! configuration into `ProviderOptions` and starts the lanes' threads.
 
 pub mod circuit;
+mod health;
 pub mod lane;
 pub mod rate;
 mod set;
@@ -18,9 +19,10 @@ use wildmatch::WildMatch;
 use crate::clock::Clock;
 use crate::script::contract::{Ambiguous, ItemKind, Session};
 use crate::script::{Mapping, ScriptError, Settings};
-use lane::LaneError;
+pub use lane::LaneError;
 
 pub use circuit::{Advice, Circuit};
+pub use health::{Health, ProviderHealth};
 pub use lane::{
     DownPhase, LaneBatch, LaneCommand, LaneEvent, LaneHandle, LaneId, LaneOptions, LaneRunner,
     LaneStatus, Outgoing,
@@ -162,5 +164,43 @@ impl SessionOverrides {
             matching: described.matching,
             ready_after: described.ready_after,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::script::contract::Matching;
+
+    #[test]
+    fn overrides_replace_the_mappings_numbers_one_by_one() {
+        let described = Session {
+            connect_timeout: Duration::from_secs(5),
+            reply_timeout: Duration::from_secs(10),
+            keepalive_every: Duration::from_secs(30),
+            lanes: 1,
+            window: 64,
+            matching: Matching::Key,
+            rate_per_s: 0,
+            min_gap: Duration::ZERO,
+            ready_after: 3,
+            reconnect_min: Duration::from_secs(1),
+            reconnect_max: Duration::from_mins(1),
+            ambiguous: Ambiguous::Resend,
+        };
+        assert_eq!(SessionOverrides::default().over(&described), described);
+        let overrides = SessionOverrides {
+            window: Some(0),
+            rate_per_s: Some(50),
+            ambiguous: Some(Ambiguous::Hold),
+            ..SessionOverrides::default()
+        };
+        let expected = Session {
+            window: 1,
+            rate_per_s: 50,
+            ambiguous: Ambiguous::Hold,
+            ..described.clone()
+        };
+        assert_eq!(overrides.over(&described), expected);
     }
 }

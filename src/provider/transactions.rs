@@ -14,10 +14,10 @@ pub const BLOCK_NUMBERS: u64 = 1_000;
 /// The transaction numbers of one provider.
 pub struct Transactions {
     range: TransactionRange,
-    shelf: Mutex<Shelf>,
+    stock: Mutex<Stock>,
 }
 
-struct Shelf {
+struct Stock {
     /// Granted and not drawn, as first and last.
     blocks: VecDeque<(u64, u64)>,
     /// The last number ever granted.
@@ -32,7 +32,7 @@ impl Transactions {
         let granted_to = reserved_to.filter(|last| (range.min..=range.max).contains(last));
         Self {
             range,
-            shelf: Mutex::new(Shelf {
+            stock: Mutex::new(Stock {
                 blocks: VecDeque::new(),
                 granted_to,
                 unanswered: HashSet::new(),
@@ -42,12 +42,12 @@ impl Transactions {
 
     /// The next number that is not unanswered; none until more is granted.
     pub fn take(&self) -> Option<u64> {
-        let mut shelf = self.lock();
-        while let Some((first, last)) = shelf.blocks.pop_front() {
+        let mut stock = self.lock();
+        while let Some((first, last)) = stock.blocks.pop_front() {
             if first < last {
-                shelf.blocks.push_front((first + 1, last));
+                stock.blocks.push_front((first + 1, last));
             }
-            if !shelf.unanswered.contains(&first) {
+            if !stock.unanswered.contains(&first) {
                 return Some(first);
             }
         }
@@ -56,11 +56,11 @@ impl Transactions {
 
     /// The block to reserve next, once no more than half of one is left. The same until it is granted.
     pub fn needs_block(&self) -> Option<(u64, u64)> {
-        let shelf = self.lock();
-        if shelf.remaining() > self.block_numbers() / 2 {
+        let stock = self.lock();
+        if stock.remaining() > self.block_numbers() / 2 {
             return None;
         }
-        let first = match shelf.granted_to {
+        let first = match stock.granted_to {
             Some(last) if last < self.range.max => last + 1,
             Some(_) | None => self.range.min,
         };
@@ -68,15 +68,15 @@ impl Transactions {
         Some((first, last.min(self.range.max)))
     }
 
-    /// Puts a block on the shelf; the caller has recorded it.
+    /// Puts a block in stock; the caller has recorded it.
     pub fn grant(&self, first: u64, last: u64) {
         assert!(
             self.range.min <= first && first <= last && last <= self.range.max,
             "a granted block lies in the mapping's range"
         );
-        let mut shelf = self.lock();
-        shelf.blocks.push_back((first, last));
-        shelf.granted_to = Some(last);
+        let mut stock = self.lock();
+        stock.blocks.push_back((first, last));
+        stock.granted_to = Some(last);
     }
 
     /// Numbers that can still be drawn, unanswered ones included.
@@ -103,12 +103,12 @@ impl Transactions {
         BLOCK_NUMBERS.min(quarter.max(1))
     }
 
-    fn lock(&self) -> MutexGuard<'_, Shelf> {
-        self.shelf.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Stock> {
+        self.stock.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Shelf {
+impl Stock {
     fn remaining(&self) -> u64 {
         self.blocks
             .iter()

@@ -61,6 +61,10 @@ pub struct TransactionRange {
 
 /// What the CAS behind this mapping can do.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is an answer of its own about the CAS"
+)]
 pub struct Capabilities {
     pub pair: bool,
     pub unpair: bool,
@@ -115,7 +119,8 @@ pub enum Decoded {
         data: String,
         reply: Option<Vec<u8>>,
     },
-    /// The answer to a keepalive.
+    /// The answer to a keepalive, where the CAS marks it as such. Where it looks like any acknowledgement (smsgw), `decode` gives
+    /// a `Reply` with the key of the keepalive's `Encoded`.
     Keepalive,
     Ignore,
 }

@@ -82,7 +82,7 @@ fn session(value: Dynamic) -> Read<Session> {
         min_gap: span(&mut fields, "min_gap")?.unwrap_or(Duration::ZERO),
         ready_after: within(&mut fields, "ready_after", 0, u8::MAX)?.unwrap_or(0),
         reconnect_min: span(&mut fields, "reconnect_min")?.unwrap_or(Duration::from_secs(1)),
-        reconnect_max: span(&mut fields, "reconnect_max")?.unwrap_or(Duration::from_secs(60)),
+        reconnect_max: span(&mut fields, "reconnect_max")?.unwrap_or(Duration::from_mins(1)),
         ambiguous: choice(
             &mut fields,
             "ambiguous",
@@ -133,7 +133,7 @@ fn capabilities(value: Dynamic) -> Read<Capabilities> {
 
 fn within<T>(fields: &mut Fields, key: &'static str, min: T, max: T) -> Read<Option<T>>
 where
-    T: TryFrom<i64> + PartialOrd + std::fmt::Display,
+    T: TryFrom<i64> + PartialOrd + Copy + std::fmt::Display,
 {
     let expected = format!("a number from {min} to {max}");
     match fields.number::<T>(key, &expected)? {
@@ -200,7 +200,7 @@ mod tests {
     fn spans_need_a_unit() {
         assert_eq!(parse_span("10s"), Some(Duration::from_secs(10)));
         assert_eq!(parse_span("250ms"), Some(Duration::from_millis(250)));
-        assert_eq!(parse_span("5 m"), Some(Duration::from_secs(300)));
+        assert_eq!(parse_span("5 m"), Some(Duration::from_mins(5)));
         for wrong in [
             "",
             "10",

@@ -87,10 +87,20 @@ fn refuse(text: &str) -> Refusal {
     Err(EvalAltResult::ErrorRuntime(text.into(), Position::NONE).into())
 }
 
+const SLEEP: &str = "`sleep` is not for scripts: the engine keeps all waits and time-outs";
+const CLOCK: &str = "`timestamp` is not for scripts: use ctx.now and ctx.date";
+const READ: &str = "rhai's parse_le/parse_be functions misread short fields: use frame.u8(at), frame.u16be(at), \
+                    frame.u16le(at), frame.u24be(at), frame.u32be(at), frame.u32le(at)";
+const WRITE: &str = "rhai's write_le/write_be functions miswrite short fields: use put_u8, put_u16be, put_u16le, put_u24be, \
+                     put_u32be, put_u32le";
+const TEXT: &str =
+    "rhai's write_ascii/write_utf8 clip silently: use put_ascii, put_text, put_digits";
+
+type Open = core::ops::Range<INT>;
+type Closed = core::ops::RangeInclusive<INT>;
+
 /// Overrides what rhai offers and a mapping must not use. `disable_symbol` has no effect on plain functions.
 fn take_away(engine: &mut Engine) {
-    const SLEEP: &str = "`sleep` is not for scripts: the engine keeps all waits and time-outs";
-    const CLOCK: &str = "`timestamp` is not for scripts: use ctx.now and ctx.date";
     engine.register_fn("sleep", |_: INT| refuse(SLEEP));
     engine.register_fn("sleep", |_: f64| refuse(SLEEP));
     engine.register_fn("sleep", |_: Duration| refuse(SLEEP));
@@ -98,14 +108,6 @@ fn take_away(engine: &mut Engine) {
 
     // rhai 1.27 keeps the high bytes of the 8-byte number when a big-endian field is shorter (write_be(0, 2, 0x0102) writes
     // 00 00), and all of these clip silently at the end of the blob.
-    const READ: &str = "rhai's parse_le/parse_be functions misread short fields: use frame.u8(at), frame.u16be(at), \
-                        frame.u16le(at), frame.u24be(at), frame.u32be(at), frame.u32le(at)";
-    const WRITE: &str = "rhai's write_le/write_be functions miswrite short fields: use put_u8, put_u16be, put_u16le, \
-                         put_u24be, put_u32be, put_u32le";
-    const TEXT: &str =
-        "rhai's write_ascii/write_utf8 clip silently: use put_ascii, put_text, put_digits";
-    type Open = core::ops::Range<INT>;
-    type Closed = core::ops::RangeInclusive<INT>;
     for name in [
         "parse_be_int",
         "parse_le_int",

@@ -32,7 +32,11 @@ impl Place {
                 .take(column.saturating_sub(1))
                 .map(|character| if character == '\t' { '\t' } else { ' ' })
                 .collect();
-            text.push_str(&format!("\n{:gutter$} | {blanks}^", ""));
+            text.push('\n');
+            text.push_str(&" ".repeat(gutter));
+            text.push_str(" | ");
+            text.push_str(&blanks);
+            text.push('^');
         }
         text
     }
@@ -88,42 +92,42 @@ pub enum ScriptError {
         source: csv::Error,
     },
     #[error("{place}: does not compile: {message}")]
-    Compile { place: Place, message: String },
+    Compile { place: Box<Place>, message: String },
     #[error(
         "{place}: function `{function}` takes {found} arguments where the contract has {expected}"
     )]
     Arity {
-        place: Place,
+        place: Box<Place>,
         function: String,
         expected: usize,
         found: usize,
     },
     #[error("{place}: the script has no function `{function}`, which is needed here")]
     NoHook {
-        place: Place,
+        place: Box<Place>,
         function: &'static str,
     },
     #[error("{place}: in `{function}`: {message}")]
     Run {
-        place: Place,
+        place: Box<Place>,
         function: String,
         message: String,
     },
     #[error("{place}: in `{function}`: stopped: {bound}")]
     Budget {
-        place: Place,
+        place: Box<Place>,
         function: String,
         bound: Bound,
     },
     #[error("{place}: `{function}` gave a wrong value: {message}")]
     Shape {
-        place: Place,
+        place: Box<Place>,
         function: String,
         message: String,
         hint: Option<String>,
     },
     #[error("{place}: in `{function}`: the script engine panicked")]
-    Panicked { place: Place, function: String },
+    Panicked { place: Box<Place>, function: String },
     #[error("the settings of mapping `{mapping}` are wrong: {message}")]
     Settings {
         mapping: String,

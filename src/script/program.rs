@@ -37,11 +37,11 @@ impl Program {
         let run_name: Arc<str> = Arc::from(script);
         let ast = catch_unwind(AssertUnwindSafe(|| engine(profile).compile(&text)))
             .map_err(|_| ScriptError::Panicked {
-                place: place(script, &text, Position::NONE),
+                place: Box::new(place(script, &text, Position::NONE)),
                 function: "compile".to_owned(),
             })?
             .map_err(|error| ScriptError::Compile {
-                place: place(script, &text, error.position()),
+                place: Box::new(place(script, &text, error.position())),
                 message: error.err_type().to_string(),
             })?;
         let functions: Vec<(String, usize)> = ast
@@ -76,7 +76,7 @@ impl Program {
             return Ok(());
         }
         Err(ScriptError::Arity {
-            place: self.place_of_function(name),
+            place: Box::new(self.place_of_function(name)),
             function: name.to_owned(),
             expected,
             found: first,
@@ -135,7 +135,7 @@ impl Program {
             return Ok(());
         }
         Err(ScriptError::NoHook {
-            place: self.place_at(Position::NONE),
+            place: Box::new(self.place_at(Position::NONE)),
             function,
         })
     }
@@ -162,7 +162,7 @@ impl Program {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(error)) => Err(self.failure(function, *error, tripped)),
             Err(_) => Err(ScriptError::Panicked {
-                place: self.place_at(Position::NONE),
+                place: Box::new(self.place_at(Position::NONE)),
                 function: function.to_owned(),
             }),
         }
@@ -174,10 +174,10 @@ impl Program {
             function = name;
             error = *inner;
         }
-        let mut place = self.place_at(error.position());
+        let mut place = Box::new(self.place_at(error.position()));
         if place.line.is_none() {
             // rhai passes an overflow of the call stack up without a position or the functions in between.
-            place = self.place_of_function(&function);
+            *place = self.place_of_function(&function);
         }
         let bound = match &error {
             EvalAltResult::ErrorTerminated(..) => tripped,
@@ -207,7 +207,7 @@ impl Program {
     /// The error for a return value of the wrong shape.
     pub(crate) fn shape(&self, function: &str, wrong: super::value::Wrong) -> ScriptError {
         ScriptError::Shape {
-            place: self.place_of_function(function),
+            place: Box::new(self.place_of_function(function)),
             function: function.to_owned(),
             message: wrong.message,
             hint: wrong.hint,

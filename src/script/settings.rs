@@ -23,7 +23,7 @@ impl Settings {
         for (name, value) in self.0 {
             let Some(default) = settings.get(&name) else {
                 let wrong = Wrong::new(format!("there is no setting `{name}`"));
-                let names = settings.keys().map(|key| key.as_str());
+                let names = settings.keys().map(|key| &**key);
                 return Err(match nearest(&name, names.clone()) {
                     Some(near) => wrong.with_hint(format!("did you mean `{near}`?")),
                     None => wrong.with_hint(format!(

@@ -67,7 +67,7 @@ impl Fields {
 
     pub(crate) fn missing(&self, key: &str) -> Wrong {
         let wrong = Wrong::new(format!("{} has no `{key}`", self.path));
-        let rest = self.map.keys().map(|key| key.as_str());
+        let rest = self.map.keys().map(|key| &**key);
         match nearest(key, rest) {
             Some(found) => wrong.with_hint(format!("`{found}` is there: did you mean `{key}`?")),
             None => wrong,

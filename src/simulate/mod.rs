@@ -62,6 +62,11 @@ pub enum SimulateError {
     Poll(#[source] std::io::Error),
     #[error("the simulator's script: {0}")]
     Script(#[from] ScriptError),
+    #[error("the simulator of `{mapping}` cannot `{fault}`: its script does not read `cfg.fault`")]
+    Unspoken {
+        mapping: String,
+        fault: &'static str,
+    },
     #[error(transparent)]
     StateFile(#[from] StateFileError),
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use super::SimulateError;
 use super::fault::{Fault, Faults};
 use crate::domain::Timestamp;
 use crate::script::contract::{Description, EncodeContext, SessionStep};
@@ -60,8 +61,16 @@ impl Persona {
     }
 
     /// Makes the copies that these faults need.
-    pub(super) fn prepare(&mut self, faults: &Faults) -> Result<(), ScriptError> {
+    pub(super) fn prepare(&mut self, faults: &Faults) -> Result<(), SimulateError> {
+        let text = self.mapping.origin().read("simulator.rhai")?;
+        let reads_fault = text.is_some_and(|text| text.contains("cfg.fault"));
         for fault in SPOKEN.into_iter().filter(|fault| faults.names(*fault)) {
+            if !reads_fault {
+                return Err(SimulateError::Unspoken {
+                    mapping: self.mapping.name().to_owned(),
+                    fault: fault.name(),
+                });
+            }
             let mut settings = match &self.settings {
                 Value::Object(settings) => settings.clone(),
                 _ => serde_json::Map::new(),

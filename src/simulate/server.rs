@@ -24,9 +24,11 @@ use crate::transport::Connection;
 pub const CONNECTIONS_MAX: usize = 1_024;
 /// Replies that wait to be late; beyond it a reply is in time.
 pub const LATE_MAX: usize = 65_536;
-/// At most this old is what the state file and `snapshot` show.
+/// How long after a change the state file and `snapshot` show it, unless saving itself takes long.
 pub const SAVE_EVERY: Duration = Duration::from_millis(200);
 const LISTENER: Token = Token(0);
+/// Saving takes at most one part in so many of the time: a large state is saved less often.
+const SAVE_SHARE: u32 = 10;
 /// A turn at least this often, so that the stop flag is seen.
 const TURN_AT_MOST: Duration = Duration::from_millis(50);
 
@@ -46,6 +48,7 @@ pub struct Simulator {
     shared: Arc<Shared>,
     /// Set by a change, until it is saved.
     save_at: Option<Duration>,
+    save_after: Duration,
 }
 
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
@@ -105,10 +108,9 @@ impl SimulatorView {
 impl Simulator {
     /// Listens, and takes up the pairings of the state file.
     pub fn bind(mut options: SimulateOptions) -> Result<(Self, SocketAddr), SimulateError> {
-        if let Some(path) = &options.state_file {
-            if let Some(state) = state_file::load(path)? {
-                options.persona.restore(&state);
-            }
+        let kept = options.state_file.as_deref().map(state_file::load);
+        if let Some(state) = kept.transpose()?.flatten() {
+            options.persona.restore(&state);
         }
         options.persona.prepare(&options.faults)?;
         let failed = |source| SimulateError::Listen {
@@ -139,6 +141,7 @@ impl Simulator {
             frames: Vec::new(),
             shared: Arc::new(Shared::default()),
             save_at: None,
+            save_after: SAVE_EVERY,
         };
         simulator.save()?;
         Ok((simulator, local))
@@ -299,7 +302,7 @@ impl Simulator {
             }
             Kind::Command => {
                 count(&self.shared.commands);
-                let due = self.now() + SAVE_EVERY;
+                let due = self.now() + self.save_after;
                 self.save_at.get_or_insert(due);
                 self.answer_command(token, send);
             }
@@ -380,6 +383,7 @@ impl Simulator {
     /// Publishes the pairings and writes the file.
     fn save(&mut self) -> Result<(), SimulateError> {
         self.save_at = None;
+        let began = self.now();
         let pairings = self.options.persona.pairings()?;
         if let Some(path) = &self.options.state_file {
             state_file::save(path, &self.options.persona.state()?)?;
@@ -389,6 +393,8 @@ impl Simulator {
             .pairings
             .lock()
             .unwrap_or_else(PoisonError::into_inner) = pairings;
+        let cost = self.now().saturating_sub(began);
+        self.save_after = SAVE_EVERY.max(cost * SAVE_SHARE);
         Ok(())
     }
 }

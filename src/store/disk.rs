@@ -80,6 +80,9 @@ impl Disk {
         if was_cut(data) {
             return Ok(Err(Distrust::PowerCut));
         }
+        if let Ok(why) = fs::read_to_string(suspect_mark(data)) {
+            return Ok(Err(Distrust::Unreadable(why)));
+        }
         remove_unfinished_snapshots(&folder)?;
         let disk = match open_tree(&folder, cache_bytes)? {
             Ok(tree) => Self { tree, folder },
@@ -114,6 +117,7 @@ impl Disk {
             source: io::Error::other(why),
         })?;
         mark_open(data)?;
+        let _ = fs::remove_file(suspect_mark(data));
         Ok(Self { tree, folder })
     }
 
@@ -217,6 +221,16 @@ fn remove_unfinished_snapshots(folder: &Path) -> Result<(), StoreError> {
         }
     }
     Ok(())
+}
+
+/// Says that a read failed while the service ran: the next start rebuilds.
+pub fn mark_suspect(data: &Path, why: &str) {
+    // The process is about to end; if this fails too, the next start meets the same fault and tries again.
+    let _ = fs::write(suspect_mark(data), why);
+}
+
+fn suspect_mark(data: &Path) -> PathBuf {
+    data.join("state.suspect")
 }
 
 fn open_mark(data: &Path) -> PathBuf {

@@ -1,5 +1,6 @@
 //! Opening the state at start: take what is on disk if it can be trusted, replay what it lacks, rebuild it otherwise.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -35,9 +36,12 @@ pub fn open(
     progress: &mut dyn FnMut(u64),
 ) -> Result<(State, Opened), StoreError> {
     let started = Instant::now();
-    let distrust = match Disk::open(data, cache_bytes)? {
-        Ok(disk) => {
-            let memory = load(&disk)?;
+    let loaded = match Disk::open(data, cache_bytes)? {
+        Ok(disk) => load_guarded(&disk).map(|memory| (disk, memory)),
+        Err(distrust) => Err(distrust),
+    };
+    let distrust = match loaded {
+        Ok((disk, memory)) => {
             let applied = memory.meta.applied_seq;
             if applied <= last_seq {
                 let state = State::new(memory, disk, data.to_owned());
@@ -109,6 +113,15 @@ fn create(data: &Path, cache_bytes: u64) -> Result<Disk, StoreError> {
     let disk = Disk::create(data, cache_bytes)?;
     disk.write(std::iter::once((Key::Schema, Some(Row::Schema(SCHEMA)))))?;
     Ok(disk)
+}
+
+/// Reads all rows; sled panics on some torn files, and an unreadable row is as good as none.
+fn load_guarded(disk: &Disk) -> Result<Memory, Distrust> {
+    match catch_unwind(AssertUnwindSafe(|| load(disk))) {
+        Ok(Ok(memory)) => Ok(memory),
+        Ok(Err(error)) => Err(Distrust::Unreadable(error.to_string())),
+        Err(_) => Err(Distrust::Unreadable("sled panicked on reading it".into())),
+    }
 }
 
 fn load(disk: &Disk) -> Result<Memory, StoreError> {

@@ -3,10 +3,10 @@
 //! The writer alone merges; one thread alone moves the overlay to disk; readers take a `StateView` for as long as one
 //! judgement or one row takes.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use super::disk::{Disk, StoreError};
+use super::disk::{Disk, StoreError, mark_suspect};
 use super::draft::Changes;
 use super::memory::{Memory, Text};
 use super::row::{Key, Row};
@@ -15,6 +15,7 @@ use crate::domain::{
     Item, ItemNumber, Meta, Pairing, Place, Product, ProductNumber, ProviderNumber, ProviderRow,
     PublicId, Request, RequestNumber, Subscription, SubscriptionNumber, View,
 };
+use crate::telemetry::fatal;
 
 /// Rows that may wait for the disk; beyond it the writer waits.
 pub const OVERLAY_ROWS_MAX: usize = 65_536;
@@ -45,6 +46,7 @@ impl State {
         StateView {
             memory: self.memory.read().unwrap_or_else(PoisonError::into_inner),
             disk: &self.disk,
+            data: &self.data,
         }
     }
 
@@ -112,6 +114,7 @@ impl State {
 pub struct StateView<'a> {
     memory: RwLockReadGuard<'a, Memory>,
     disk: &'a Disk,
+    data: &'a Path,
 }
 
 impl StateView<'_> {
@@ -207,7 +210,7 @@ impl View for StateView<'_> {
             .map(|(number, _)| *number)
     }
 
-    /// Panics if the disk cannot be read: the process ends, the state is rebuilt from the ledger.
+    /// If the disk cannot be read the process ends, and the next start rebuilds the state from the ledger.
     fn request(&self, number: RequestNumber) -> Option<Arc<Request>> {
         if let Some(request) = self.memory.requests.get(&number) {
             return Some(request.clone());
@@ -221,7 +224,12 @@ impl View for StateView<'_> {
         match self.disk.get(&Key::Request(number.0)) {
             Ok(Some(Row::Request(request))) => Some(request),
             Ok(_) => None,
-            Err(error) => crate::telemetry::fatal(&format!("the state cannot be read: {error}")),
+            Err(error) => {
+                mark_suspect(self.data, &error.to_string());
+                fatal(&format!(
+                    "the state cannot be read, the next start rebuilds it: {error}"
+                ))
+            }
         }
     }
 

@@ -5,9 +5,11 @@
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr};
+use std::time::Duration;
 
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
+use socket2::{SockRef, TcpKeepalive};
 
 use super::framing::{Decoder, FramingError, encode};
 use crate::domain::Framing;
@@ -16,7 +18,9 @@ use crate::domain::Framing;
 pub const OUTPUT_BYTES_MAX: usize = 8 << 20;
 /// The most bytes taken from the kernel in one turn, so that a flood cannot starve timers and commands.
 pub const READ_BYTES_A_TURN: usize = 256 << 10;
-const READ_PIECE_BYTES: usize = 32 << 10;
+/// The kernel probes a peer that is silent this long, for sessions without keepalives of their own.
+const PEER_PROBED_AFTER: Duration = Duration::from_mins(1);
+const READ_PIECE_BYTES: usize = 16 << 10;
 
 /// Why a connection cannot go on.
 #[derive(Debug, thiserror::Error)]
@@ -119,6 +123,10 @@ impl Connection {
         match self.stream.peer_addr() {
             Ok(_) => {
                 self.stream.set_nodelay(true).map_err(failed)?;
+                let probes = TcpKeepalive::new().with_time(PEER_PROBED_AFTER);
+                SockRef::from(&self.stream)
+                    .set_tcp_keepalive(&probes)
+                    .map_err(failed)?;
                 self.is_open = true;
                 Ok(true)
             }

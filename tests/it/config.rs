@@ -36,7 +36,7 @@ fn all_mistakes_are_reported_at_once_with_their_lines() {
         ("PAIRBOX_HTTP_LISTEN", "0.0.0.0:8087"),
         ("PAIRBOX_BLESS", "1"),
         ("PAIRBOX_TEST_LONG", "1"),
-        ("HOME", "/root"),
+        ("HOME", "/home/anna"),
     ];
     let found = parse(text, &variables).unwrap_err();
     check_golden("config_ten_mistakes.txt", &(found + "\n"));
@@ -111,6 +111,14 @@ fn a_provider_decides_its_own_retries() {
     let retry = config.provider("north").unwrap().retry.over(&config.retry);
     assert_eq!(retry.delays, [Duration::from_secs(3)]);
     assert_eq!(retry.give_up_after, Duration::from_hours(24));
+}
+
+#[test]
+fn the_packaged_file_loads_and_keeps_data_where_the_unit_says() {
+    let config = parse(include_str!("../../packaging/debian/pairbox.toml"), &[]).unwrap();
+    assert_eq!(config.data_dir, PathBuf::from("/var/lib/pairbox"));
+    let unit = include_str!("../../packaging/systemd/pairbox.service");
+    assert!(unit.contains("StateDirectory=pairbox\n"));
 }
 
 #[test]

@@ -16,6 +16,7 @@ use pairbox::actions::{Actions, PairingPolicy};
 use pairbox::clock::{Clock, ManualClock};
 use pairbox::commit::{
     Begin, Command, DispatchCommand, Door, Mailbox, SettleAttempt, Writer, WriterOptions,
+    WriterParts,
 };
 use pairbox::config::{ApiConfig, ErrorStatus, HttpConfig, TokenLife};
 use pairbox::domain::event::{Frame, ProviderSettings, Then};
@@ -341,7 +342,7 @@ impl Scene {
         let (responses, answered) = unbounded::<pairbox::commit::Responses>();
         let (stop_writer, writer_stops) = bounded(1);
         let (stop_waiting, waiting_stops) = bounded(1);
-        let writer = Writer {
+        let writer = Writer::new(WriterParts {
             ledger,
             state: state.clone(),
             clock: clock.clone(),
@@ -352,7 +353,7 @@ impl Scene {
                 reserve_bytes: 0,
                 group_commands_max: 4096,
             },
-        };
+        });
         let mut back = vec![spawn("writer", move || writer.run(&writer_stops))];
         back.push(spawn("responder", move || {
             for (reply, result) in answered.into_iter().flatten() {

@@ -84,7 +84,7 @@ fn a_failed_roll_ends_the_writing() {
 
 #[test]
 fn no_power_cut_loses_a_synced_line() {
-    for seed in 0..400_u64 {
+    for seed in 0..200_u64 {
         let dir = tempfile::tempdir().unwrap();
         let (mut folder, mut acknowledged, mut attempted) = (dir.path().join("0"), 0, 0);
         // Three lives, each ended by a fault and a power cut; the second and third begin with a recovery.

@@ -34,14 +34,8 @@ fn groups_roll_over_many_segments_and_restarts() {
         }
     }
     assert_eq!(verify(dir.path()).unwrap().0, last);
-    let segments = names(dir.path());
-    assert!(
-        segments
-            .iter()
-            .filter(|name| name.ends_with(".jsonl"))
-            .count()
-            > 4
-    );
+    let is_segment = |name: &&String| name.strip_suffix(".jsonl").is_some();
+    assert!(names(dir.path()).iter().filter(is_segment).count() > 4);
     let reader = Reader::open(dir.path(), Arc::new(RealFiles)).unwrap();
     assert_eq!(read_all(&reader), last);
     for from in 1..=last + 1 {
@@ -60,13 +54,13 @@ fn a_prepared_segment_is_used_and_made_again() {
     let preparer = ledger.preparer();
     assert!(preparer.prepare_once().unwrap());
     assert!(!preparer.prepare_once().unwrap());
-    let prepared = dir.path().join("next.prepared");
-    assert_eq!(std::fs::read(&prepared).unwrap(), vec![0; 4096]);
+    let ready = dir.path().join("next.prepared");
+    assert_eq!(std::fs::read(&ready).unwrap(), vec![0; 4096]);
     let before = names(dir.path()).len();
-    while names(dir.path()).len() == before && prepared.exists() {
+    while names(dir.path()).len() == before && ready.exists() {
         write_group(&mut ledger, 2).unwrap();
     }
-    assert!(!prepared.exists());
+    assert!(!ready.exists());
     assert!(preparer.prepare_once().unwrap());
 
     let stop = AtomicBool::new(false);

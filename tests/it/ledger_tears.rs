@@ -124,6 +124,37 @@ fn an_earlier_group_changed_at_any_byte_stops_the_start() {
 }
 
 #[test]
+fn a_changed_line_feed_does_not_hide_the_last_group() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut ledger, _) = open(dir.path());
+    write_group(&mut ledger, 2).unwrap();
+    let second = write_group(&mut ledger, 1).unwrap()[0].offset as usize;
+    drop(ledger);
+    let mut bytes = std::fs::read(segment(dir.path(), 1)).unwrap();
+    bytes[second - 1] = b' ';
+    std::fs::write(segment(dir.path(), 1), bytes).unwrap();
+    let error = verify(dir.path()).unwrap_err();
+    assert!(
+        matches!(&error, LedgerError::Damaged { line: 2, .. }),
+        "{error}"
+    );
+}
+
+#[test]
+fn verify_tells_of_a_torn_group_and_is_content() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut bytes, [_, _, last, end]) = three_groups(dir.path());
+    bytes[end - 100..end].fill(0);
+    std::fs::write(segment(dir.path(), 1), bytes).unwrap();
+    let files = std::sync::Arc::new(pairbox::ledger::RealFiles);
+    let verified = pairbox::ledger::verify(dir.path(), files, &mut |_| {}).unwrap();
+    assert_eq!((verified.last_seq, verified.groups), (3, 2));
+    let unfinished = verified.unfinished.unwrap();
+    assert_eq!((unfinished.line, unfinished.found), (6, Finding::TornLine));
+    assert!(unfinished.offset > last as u64);
+}
+
+#[test]
 fn damage_names_file_line_and_the_next_command() {
     let dir = tempfile::tempdir().unwrap();
     let (mut bytes, [_, second, ..]) = three_groups(dir.path());

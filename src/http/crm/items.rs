@@ -51,7 +51,7 @@ pub fn list(api: &Api, call: &Call) -> Result<Value, CallError> {
         }
     };
     let offset = parameters.whole("offset")?.unwrap_or(0);
-    let items = api.actions.list_items(after, offset, limit);
+    let items = api.actions.page_items(after, offset, limit, |_| true);
     let objects: Result<Vec<Value>, CallError> = items
         .into_iter()
         .map(|found| object(api, found, &fields))
@@ -147,7 +147,7 @@ fn find_one(api: &Api, named: &ItemIdentifier) -> Result<Found, CallError> {
 }
 
 fn object(api: &Api, found: Found, fields: &FieldsSet) -> Result<Value, CallError> {
-    let details = api.actions.item_details(found).ok_or(CallError::Internal)?;
+    let details = api.actions.item_texts(found).ok_or(CallError::Internal)?;
     let view = api.actions.state.view();
     let objects = Objects::new(&view, api.config.time_zone);
     Ok(fields.of_object(objects.item(&details)))

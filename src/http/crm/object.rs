@@ -11,7 +11,7 @@ use super::dates;
 use super::value::{Members, Value};
 use crate::actions::details::RequestDetails;
 use crate::actions::find::Found;
-use crate::actions::list::ItemDetails;
+use crate::actions::list::ItemTexts;
 use crate::domain::{
     Item, ItemNumber, Kind, ProviderNumber, PublicId, Salt, Subscription, SubscriptionNumber,
     Timestamp, View,
@@ -117,7 +117,7 @@ impl<'a> Objects<'a> {
     }
 
     /// The installed item object (952004, 952050).
-    pub fn item(&self, details: &ItemDetails) -> Members {
+    pub fn item(&self, details: &ItemTexts) -> Members {
         let Found {
             number,
             item,

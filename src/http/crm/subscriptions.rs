@@ -40,7 +40,7 @@ pub fn list(api: &Api, call: &Call) -> Result<Value, CallError> {
         }
     };
     let offset = parameters.whole("offset")?.unwrap_or(0);
-    let found = api.actions.list_subscriptions(after, offset, limit);
+    let found = api.actions.page_subscriptions(after, offset, limit);
     let objects: Result<Vec<Value>, CallError> = found
         .into_iter()
         .map(|number| object(api, number, &fields))

@@ -38,7 +38,7 @@ impl fmt::Display for LaneId {
 pub enum LaneCommand {
     /// Connect, and connect again whenever the connection ends.
     Connect,
-    /// Close and stay down until the next `Connect`.
+    /// Close and stay down until the next `Connect`. A lane that is between two connects tells no further `Down`.
     Disconnect { reason: String },
     /// Send these, in this order.
     Send {

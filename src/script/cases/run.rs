@@ -195,6 +195,10 @@ fn compare<T: PartialEq + Debug>(what: &str, expected: &T, found: &T) -> Tried {
     ))
 }
 
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "the form that `map_err` takes"
+)]
 pub(super) fn told(error: ScriptError) -> String {
     error.report()
 }

@@ -51,6 +51,7 @@ pub(crate) const NAMES: &[&str] = &[
     "strip_left",
     "strip_right",
     "date_yyyymmdd",
+    "put_date",
     "crc16_ccitt",
     "crc16_modbus",
     "crc32",

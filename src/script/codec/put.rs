@@ -51,7 +51,10 @@ pub(super) fn register(engine: &mut Engine) {
             zero_padded(frame, &text, width)
         },
     );
-    engine.register_fn("put_bcd", bcd);
+    engine.register_fn(
+        "put_bcd",
+        |frame: &mut Blob, digits: ImmutableString, bytes: INT| bcd(frame, &digits, bytes),
+    );
     engine.register_fn("put_hex", |frame: &mut Blob, text: ImmutableString| {
         append(frame, &super::text::from_hex(&text)?)
     });
@@ -117,7 +120,7 @@ fn room(frame: &Blob, more: usize) -> Native<()> {
     Ok(())
 }
 
-fn append(frame: &mut Blob, bytes: &[u8]) -> Native<()> {
+pub(super) fn append(frame: &mut Blob, bytes: &[u8]) -> Native<()> {
     room(frame, bytes.len())?;
     frame.extend_from_slice(bytes);
     Ok(())
@@ -223,10 +226,10 @@ fn column(frame: &mut Blob, text: &str, width: INT, side: Side) -> Native<()> {
 }
 
 /// Packed decimal, two digits a byte, zero-padded on the left to `bytes`.
-fn bcd(frame: &mut Blob, digits: ImmutableString, bytes: INT) -> Native<()> {
+fn bcd(frame: &mut Blob, digits: &str, bytes: INT) -> Native<()> {
     let width = size(bytes, "the number of bytes")?.saturating_mul(2);
     let mut padded = Blob::new();
-    zero_padded(&mut padded, &digits, width)?;
+    zero_padded(&mut padded, digits, width)?;
     let packed: Vec<u8> = padded
         .chunks_exact(2)
         .map(|pair| {

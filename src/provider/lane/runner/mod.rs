@@ -3,7 +3,9 @@
 //! A turn waits for the socket, the handle or a timer; hears its orders; reads, decodes, keeps the session, writes once, and
 //! hands over what happened as one message. `service.rs` runs it on a thread with a script's stack (8 MiB).
 
-use std::net::{SocketAddr, ToSocketAddrs};
+mod connect;
+mod converse;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,8 +20,8 @@ use super::{DownPhase, LaneBatch, LaneCommand, LaneEvent, LaneHandle, LaneId, Ou
 use crate::clock::Clock;
 use crate::domain::{Chance, Framing};
 use crate::provider::Transactions;
-use crate::script::contract::{Decoded, EncodeContext, Session, SessionStep};
-use crate::transport::{Connection, ConnectionError};
+use crate::script::contract::Session;
+use crate::transport::ConnectionError;
 
 const SOCKET: Token = Token(0);
 const WAKER: Token = Token(1);
@@ -170,8 +172,6 @@ impl LaneRunner {
             .fold(TURN_AT_MOST, Duration::min)
     }
 
-    // ---- orders ----
-
     fn obey(&mut self) {
         match self.shared.wanted() {
             Wanted::Ended => {
@@ -201,10 +201,9 @@ impl LaneRunner {
 
     fn send(&mut self, frames: Vec<Outgoing>) {
         let mut refused = Vec::new();
-        let mut reason = String::new();
+        let mut reason = "not connected".to_owned();
         for Outgoing { attempt, body } in frames {
             let Some(link) = &mut self.link else {
-                reason = "not connected".to_owned();
                 refused.push(attempt);
                 continue;
             };
@@ -252,169 +251,6 @@ impl LaneRunner {
         }
     }
 
-    // ---- the connection's life ----
-
-    fn connect(&mut self) {
-        if self.options.transactions.remaining() == 0 {
-            self.shared
-                .status
-                .set_state("waits for transaction numbers");
-            self.batch.push(LaneEvent::NumbersNeeded);
-            self.stage = Stage::Backoff {
-                until: self.now() + NUMBERS_AGAIN,
-            };
-            return;
-        }
-        self.connection += 1;
-        count(&self.shared.status.connects, 1);
-        self.shared.status.set_state("connecting");
-        let attempt = self.resolve().and_then(|address| {
-            let framing = self.options.framing.clone();
-            Connection::connect(address, framing, self.poll.registry(), SOCKET)
-                .map_err(|error| error.to_string())
-        });
-        match attempt {
-            Ok(connection) => {
-                self.link = Some(Link::new(connection));
-                self.stage = Stage::Connecting {
-                    until: self.now() + self.options.session.connect_timeout,
-                };
-            }
-            Err(reason) => self.down_and_back_off(DownPhase::Connect, reason),
-        }
-    }
-
-    /// One address of the host, another one each time. Blocks for the resolver, which has its own time-out.
-    fn resolve(&self) -> Result<SocketAddr, String> {
-        let address = &self.options.address;
-        let found: Vec<SocketAddr> = address
-            .to_socket_addrs()
-            .map_err(|error| format!("resolving `{address}`: {error}"))?
-            .collect();
-        let turn = self.connection.saturating_sub(1);
-        let index = turn.checked_rem(found.len() as u64).unwrap_or(0);
-        usize::try_from(index)
-            .ok()
-            .and_then(|index| found.get(index).copied())
-            .ok_or_else(|| format!("`{address}` has no address"))
-    }
-
-    /// The socket is connected: begin the session as soon as there is a transaction number for it.
-    fn open(&mut self) {
-        if let Some(link) = &mut self.link {
-            link.is_up = true;
-            // The edge that told of the connect may have told of bytes too.
-            link.may_read = true;
-        }
-        self.stage = Stage::Hello {
-            until: self.now() + self.options.session.reply_timeout,
-        };
-        self.shared.status.set_state("hello");
-        let Some(ctx) = self.context() else {
-            return self.down(
-                DownPhase::Asked,
-                "no transaction number is granted".to_owned(),
-            );
-        };
-        let steps = self.dialogue.open(&ctx);
-        self.heard_in_hello(steps);
-    }
-
-    fn heard_in_hello(&mut self, steps: Result<Vec<SessionStep>, String>) {
-        let steps = match steps {
-            Ok(steps) => steps,
-            Err(reason) => return self.down(DownPhase::Hello, reason),
-        };
-        for step in steps {
-            match step {
-                SessionStep::Send(bodies) => {
-                    for body in bodies {
-                        self.send_own(&body, DownPhase::Hello);
-                    }
-                }
-                SessionStep::Ready => {
-                    self.shared.status.set_state("warming");
-                    self.warm(0);
-                }
-                SessionStep::Fail(reason) => return self.down(DownPhase::Hello, reason),
-            }
-        }
-    }
-
-    /// After `acknowledged` keepalives: the next one, or ready.
-    fn warm(&mut self, acknowledged: u8) {
-        let session = &self.options.session;
-        if acknowledged < session.ready_after && !session.keepalive_every.is_zero() {
-            self.stage = Stage::Warming { acknowledged };
-            return self.keepalive();
-        }
-        self.stage = Stage::Ready;
-        self.backoff = session.reconnect_min;
-        let next =
-            (!session.keepalive_every.is_zero()).then(|| self.now() + session.keepalive_every);
-        if let Some(link) = &mut self.link {
-            link.next_keepalive_at = next;
-        }
-        self.shared.status.set_state("ready");
-        self.shared
-            .status
-            .set_connected(Some(self.options.clock.now()));
-        self.shared.open_for(Some(self.connection));
-        tracing::info!(lane = %self.options.id, connection = self.connection, "lane ready");
-        self.batch.push(LaneEvent::Ready {
-            connection: self.connection,
-        });
-    }
-
-    fn keepalive(&mut self) {
-        let Some(ctx) = self.context() else {
-            let again = self.now() + NUMBERS_AGAIN;
-            if let Some(link) = &mut self.link {
-                link.next_keepalive_at = Some(again);
-            }
-            return;
-        };
-        match self.dialogue.keepalive(&ctx) {
-            Ok(encoded) => {
-                let until = self.now() + self.options.session.reply_timeout;
-                if let Some(link) = &mut self.link {
-                    link.sent_keepalive(encoded.key, until);
-                }
-                self.send_own(&encoded.body, DownPhase::Keepalive);
-            }
-            Err(reason) => self.down(DownPhase::Keepalive, reason),
-        }
-    }
-
-    fn keepalive_answered(&mut self) {
-        let next = self.now() + self.options.session.keepalive_every;
-        let Some(link) = &mut self.link else {
-            return;
-        };
-        if link.keepalive.take().is_none() {
-            return;
-        }
-        match self.stage {
-            Stage::Warming { acknowledged } => self.warm(acknowledged.saturating_add(1)),
-            _ => link.next_keepalive_at = Some(next),
-        }
-    }
-
-    /// What the next frame of the session may use; none until dispatch grants numbers.
-    fn context(&mut self) -> Option<EncodeContext> {
-        let Some(transaction) = self.options.transactions.take() else {
-            self.batch.push(LaneEvent::NumbersNeeded);
-            return None;
-        };
-        Some(EncodeContext {
-            transaction,
-            now: self.options.clock.now(),
-            lane: self.options.id.lane,
-        })
-    }
-
-    // ---- the socket ----
-
     fn turn_socket(&mut self) {
         let Some(link) = self.link.as_mut().filter(|link| link.may_read) else {
             return;
@@ -437,65 +273,6 @@ impl LaneRunner {
         }
     }
 
-    /// Goes through the frames that were read, as long as their connection stands.
-    fn hear(&mut self) {
-        let mut frames = std::mem::take(&mut self.frames);
-        count(&self.shared.status.frames_in, frames.len());
-        for frame in frames.drain(..) {
-            if self.link.is_none() {
-                break;
-            }
-            if matches!(self.stage, Stage::Hello { .. }) {
-                let steps = self.dialogue.hear(&frame);
-                self.heard_in_hello(steps);
-            } else {
-                self.decode(frame);
-            }
-        }
-        self.frames = frames;
-    }
-
-    fn decode(&mut self, frame: Vec<u8>) {
-        let connection = self.connection;
-        let event = match self.dialogue.decode(&frame) {
-            Ok(Decoded::Reply(reply)) => {
-                let keepalive = self.link.as_ref().and_then(|link| link.keepalive.as_ref());
-                if keepalive.is_some_and(|sent| sent.key == reply.key) {
-                    if reply.outcome.is_confirmed() {
-                        return self.keepalive_answered();
-                    }
-                    let code = reply.code.as_deref().unwrap_or("none");
-                    return self.down(
-                        DownPhase::Keepalive,
-                        format!("the CAS refused a keepalive, code `{code}`"),
-                    );
-                }
-                LaneEvent::Reply {
-                    connection,
-                    reply,
-                    frame,
-                }
-            }
-            Ok(Decoded::Push { data, reply }) => LaneEvent::Push {
-                connection,
-                data,
-                reply,
-                frame,
-            },
-            Ok(Decoded::Keepalive) => return self.keepalive_answered(),
-            Ok(Decoded::Ignore) => return,
-            Err(error) => {
-                count(&self.shared.status.frames_unreadable, 1);
-                LaneEvent::Unreadable {
-                    connection,
-                    frame,
-                    error,
-                }
-            }
-        };
-        self.batch.push(event);
-    }
-
     fn flush(&mut self) {
         let Some(link) = &mut self.link else {
             return;
@@ -509,8 +286,6 @@ impl LaneRunner {
             self.down(phase, reason);
         }
     }
-
-    // ---- timers ----
 
     fn turn_timers(&mut self) {
         let now = self.now();
@@ -546,65 +321,6 @@ impl LaneRunner {
             link.next_keepalive_at = None;
             self.keepalive();
         }
-    }
-
-    // ---- the end of a connection ----
-
-    fn phase(&self) -> DownPhase {
-        match self.stage {
-            Stage::Connecting { .. } => DownPhase::Connect,
-            Stage::Hello { .. } => DownPhase::Hello,
-            Stage::Warming { .. } => DownPhase::Keepalive,
-            Stage::Idle | Stage::Backoff { .. } | Stage::Ready => DownPhase::Established,
-        }
-    }
-
-    /// Ends the connection, if there is one, and backs off.
-    fn down(&mut self, phase: DownPhase, reason: String) {
-        if self.link.is_some() {
-            self.down_and_back_off(phase, reason);
-        }
-    }
-
-    fn down_and_back_off(&mut self, phase: DownPhase, reason: String) {
-        self.shared.open_for(None);
-        let mut unsent = Vec::new();
-        if let Some(mut link) = self.link.take() {
-            link.forget_touched();
-            unsent.extend(link.untouched.iter().map(|(attempt, _)| *attempt));
-            link.connection.close(self.poll.registry());
-        }
-        while let Ok(command) = self.commands.try_recv() {
-            if let LaneCommand::Send { frames, .. } = command {
-                unsent.extend(frames.iter().map(|outgoing| outgoing.attempt));
-            }
-        }
-        self.shared.status.set_connected(None);
-        let retry_in = (self.shared.wanted() == Wanted::Up).then(|| {
-            let retry_in = self.chance.jitter(self.backoff);
-            self.backoff = (self.backoff * 2).min(self.options.session.reconnect_max);
-            retry_in
-        });
-        self.stage = match retry_in {
-            Some(retry_in) => Stage::Backoff {
-                until: self.now() + retry_in,
-            },
-            None => Stage::Idle,
-        };
-        if phase == DownPhase::Asked {
-            tracing::info!(lane = %self.options.id, reason, "lane down");
-        } else {
-            self.shared.status.set_state("reconnecting");
-            self.shared.status.set_error(reason.clone());
-            tracing::warn!(lane = %self.options.id, ?phase, reason, "lane down");
-        }
-        self.batch.push(LaneEvent::Down {
-            connection: self.connection,
-            phase,
-            reason,
-            unsent,
-            retry_in,
-        });
     }
 
     /// Hands the turn's events over. Waits while the dispatcher is behind: meanwhile nothing is read, so the CAS waits too.

@@ -1,0 +1,113 @@
+//! The pairings that a card had, newest first: from its row to the event that set it, and from each event to the one before.
+
+use serde::{Deserialize, Serialize};
+
+use super::Actions;
+use super::items::serial_number;
+use crate::domain::event::{Confirmed, Event};
+use crate::domain::{Confirms, ItemNumber, Position, Timestamp, View};
+
+/// Most steps of one history that are told at once.
+pub const STEPS_MAX: usize = 1_000;
+
+/// What became of a card's pairing at one instant.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PairingStep {
+    pub at: Timestamp,
+    pub by: String,
+    pub request: Option<u64>,
+    pub change: PairingChange,
+    /// The ledger line that says so.
+    pub seq: u64,
+}
+
+/// The change itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PairingChange {
+    Paired {
+        stb: String,
+    },
+    Unpaired,
+    /// An ending left it open what the CAS holds.
+    InDoubt,
+}
+
+/// A card's history.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PairingHistory {
+    pub card: String,
+    pub steps: Vec<PairingStep>,
+    /// Why the walk ended before the first pairing; none if it is whole.
+    pub cut: Option<String>,
+}
+
+impl Actions {
+    pub fn pairing_history(&self, card: ItemNumber) -> PairingHistory {
+        let mut position = {
+            let view = self.state.view();
+            view.pairing(card)
+                .map_or(Position::NONE, |pairing| pairing.recorded)
+        };
+        let mut history = PairingHistory {
+            card: serial_number(&self.state.view(), card),
+            steps: Vec::new(),
+            cut: None,
+        };
+        while position.is_some() {
+            if history.steps.len() == STEPS_MAX {
+                history.cut = Some(format!(
+                    "only the newest {STEPS_MAX} steps are shown; the ledger has all"
+                ));
+                break;
+            }
+            let Some((event, at, by)) = self.event(position) else {
+                history.cut = Some(format!("ledger line {} cannot be read", position.seq));
+                break;
+            };
+            let (request, confirmed) = change_of(&event);
+            history.steps.push(PairingStep {
+                at,
+                by,
+                request,
+                change: self.change(confirmed),
+                seq: position.seq,
+            });
+            let Some(confirmed) = confirmed else {
+                history.cut = Some(format!(
+                    "ledger line {} marked a doubt and does not name the pairing before it",
+                    position.seq
+                ));
+                break;
+            };
+            position = confirmed.before;
+        }
+        history
+    }
+
+    fn change(&self, confirmed: Option<Confirmed>) -> PairingChange {
+        match confirmed {
+            None => PairingChange::InDoubt,
+            Some(Confirmed {
+                confirms: Confirms::Pair,
+                stb: Some(stb),
+                ..
+            }) => PairingChange::Paired {
+                stb: serial_number(&self.state.view(), stb),
+            },
+            Some(_) => PairingChange::Unpaired,
+        }
+    }
+}
+
+fn change_of(event: &Event) -> (Option<u64>, Option<Confirmed>) {
+    match event {
+        Event::AttemptSettled(settled) => (Some(settled.request.0), settled.confirmed),
+        Event::LateAnswer(answer) => (Some(answer.request.0), answer.confirmed),
+        Event::RequestResolved {
+            request, confirmed, ..
+        } => (Some(request.0), *confirmed),
+        Event::RequestEnded { request, .. } => (Some(request.0), None),
+        _ => (None, None),
+    }
+}

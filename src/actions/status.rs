@@ -1,0 +1,157 @@
+//! The box at a glance: what is kept, what waits, what the disk has left, who sends.
+
+use std::path::{Path, PathBuf};
+
+use chrono_tz::Tz;
+use serde::{Deserialize, Serialize};
+
+use super::Actions;
+use super::providers::ProviderReport;
+use crate::config::ProcessingMode;
+use crate::domain::{Phase, Timestamp, View};
+
+/// What does not change while the process lives; `service.rs` and the command line fill it from the configuration.
+#[derive(Clone, Debug)]
+pub struct Setting {
+    pub zone: Tz,
+    pub processing: ProcessingMode,
+    pub data_dir: PathBuf,
+    pub reserve_bytes: u64,
+    pub started_at: Timestamp,
+    /// False: a command of its own opened the data directory, nothing else runs.
+    pub is_serving: bool,
+}
+
+/// Lists the service's threads.
+pub type ThreadsShown = Box<dyn Fn() -> Vec<ThreadReport> + Send + Sync>;
+
+/// A thread as `status` shows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ThreadReport {
+    pub name: String,
+    pub state: String,
+}
+
+/// What `pairbox status` tells.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StatusReport {
+    pub version: String,
+    pub pid: u32,
+    pub is_serving: bool,
+    pub now: Timestamp,
+    pub started_at: Timestamp,
+    pub time_zone: String,
+    pub data_dir: PathBuf,
+    /// As the configuration writes it.
+    pub processing: String,
+    pub ledger_last_seq: u64,
+    pub ledger_first_seq: u64,
+    pub ledger_bytes: u64,
+    pub state_bytes: u64,
+    pub disk_free_bytes: Option<u64>,
+    pub reserve_bytes: u64,
+    pub items: u64,
+    pub subscriptions: u64,
+    pub pairings: u64,
+    pub pairing_conflicts: u64,
+    pub requests: RequestCounts,
+    pub providers: Vec<ProviderReport>,
+    pub threads: Vec<ThreadReport>,
+}
+
+/// Requests by what became of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RequestCounts {
+    pub total: u64,
+    pub completed: u64,
+    pub rejected: u64,
+    /// Not due yet.
+    pub scheduled: u64,
+    /// Due and not begun.
+    pub due: u64,
+    pub waiting: u64,
+    pub sending: u64,
+    pub in_doubt: u64,
+    pub held: u64,
+}
+
+/// Requests that one look at the state counts.
+const ROWS_A_LOOK: usize = 4_096;
+
+impl Actions {
+    pub fn status(&self, setting: &Setting) -> StatusReport {
+        let meta = self.state.view().meta();
+        let mut requests = self.count_unfinished();
+        requests.total = meta.requests;
+        requests.completed = meta.completed;
+        requests.rejected = meta.rejected;
+        StatusReport {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: std::process::id(),
+            is_serving: setting.is_serving,
+            now: self.clock.now(),
+            started_at: setting.started_at,
+            time_zone: setting.zone.name().to_owned(),
+            data_dir: setting.data_dir.clone(),
+            processing: mode_words(setting.processing),
+            ledger_last_seq: self.ledger.last_seq(),
+            ledger_first_seq: self.ledger.first_seq(),
+            ledger_bytes: folder_bytes(&setting.data_dir.join("ledger")),
+            state_bytes: self.state.disk_bytes(),
+            disk_free_bytes: free_bytes(&setting.data_dir),
+            reserve_bytes: setting.reserve_bytes,
+            items: meta.items,
+            subscriptions: meta.subscriptions,
+            pairings: meta.pairings,
+            pairing_conflicts: meta.conflicts,
+            requests,
+            providers: self.provider_reports(),
+            threads: self.threads.get().map(|show| show()).unwrap_or_default(),
+        }
+    }
+
+    fn count_unfinished(&self) -> RequestCounts {
+        let now = self.clock.now();
+        let numbers = self.state.view().unfinished();
+        let mut counts = RequestCounts::default();
+        for some in numbers.chunks(ROWS_A_LOOK) {
+            let view = self.state.view();
+            for request in some.iter().filter_map(|number| view.request(*number)) {
+                let count = match request.phase {
+                    Phase::Pending if request.is_due(now) => &mut counts.due,
+                    Phase::Pending => &mut counts.scheduled,
+                    Phase::Waiting => &mut counts.waiting,
+                    Phase::Sending => &mut counts.sending,
+                    Phase::InDoubt => &mut counts.in_doubt,
+                    Phase::Held => &mut counts.held,
+                    Phase::Completed | Phase::Rejected => continue,
+                };
+                *count += 1;
+            }
+        }
+        counts
+    }
+}
+
+/// The processing mode as the configuration writes it.
+pub fn mode_words(mode: ProcessingMode) -> String {
+    match mode {
+        ProcessingMode::Continuous => "continuous".to_owned(),
+        ProcessingMode::Manual => "manual".to_owned(),
+        ProcessingMode::Every(span) => format!("every {}", crate::config::SpanText(span)),
+    }
+}
+
+/// What the files of a folder hold; unreadable ones count nothing, for this is for the eye only.
+fn folder_bytes(folder: &Path) -> u64 {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    entries
+        .filter_map(|entry| entry.metadata().ok())
+        .map(|metadata| metadata.len())
+        .sum()
+}
+
+fn free_bytes(folder: &Path) -> Option<u64> {
+    let disk = rustix::fs::statvfs(folder).ok()?;
+    disk.f_bavail.checked_mul(disk.f_frsize)
+}

@@ -1,0 +1,165 @@
+//! Attempts: those in flight, and those that are over but may still be answered.
+
+use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
+
+use crate::domain::{Confirms, Purpose, RequestNumber};
+use crate::provider::LaneId;
+
+/// Attempts that are over and still known by their key, for each provider.
+const OVER_MAX: usize = 65_536;
+
+/// An attempt from the `begin` command to its settling.
+#[derive(Clone, Debug)]
+pub struct Flight {
+    pub request: RequestNumber,
+    pub lane: LaneId,
+    pub connection: u64,
+    /// Given by the writer; none until the intent is recorded.
+    pub attempt: Option<u32>,
+    pub purpose: Purpose,
+    pub transaction: u64,
+    pub key: String,
+    pub confirms: Confirms,
+    pub body: Vec<u8>,
+    /// Sent alone on its lane.
+    pub is_alone: bool,
+}
+
+/// What is still known of an attempt that is over.
+#[derive(Clone, Copy, Debug)]
+pub struct Over {
+    pub request: RequestNumber,
+    pub attempt: u32,
+    pub transaction: u64,
+    pub confirms: Confirms,
+}
+
+/// The attempts of one provider.
+#[derive(Default)]
+pub struct Attempts {
+    flights: HashMap<u64, Flight>,
+    by_key: HashMap<String, u64>,
+    by_request: HashMap<RequestNumber, u64>,
+    /// Deadlines of replies, soonest first: the time-out is the same for all.
+    deadlines: VecDeque<(Duration, u64)>,
+    over: HashMap<String, Over>,
+    over_order: VecDeque<String>,
+}
+
+impl Attempts {
+    pub fn in_flight(&self) -> usize {
+        self.flights.len()
+    }
+
+    pub fn has(&self, request: RequestNumber) -> bool {
+        self.by_request.contains_key(&request)
+    }
+
+    pub fn add(&mut self, handle: u64, flight: Flight) {
+        self.by_key.insert(flight.key.clone(), handle);
+        self.by_request.insert(flight.request, handle);
+        self.flights.insert(handle, flight);
+    }
+
+    pub fn get(&self, handle: u64) -> Option<&Flight> {
+        self.flights.get(&handle)
+    }
+
+    /// The intent is recorded: the attempt has a number and a deadline.
+    pub fn begun(&mut self, handle: u64, attempt: u32, deadline: Duration) -> Option<&mut Flight> {
+        let flight = self.flights.get_mut(&handle)?;
+        flight.attempt = Some(attempt);
+        self.deadlines.push_back((deadline, handle));
+        Some(flight)
+    }
+
+    pub fn by_key(&self, key: &str) -> Option<u64> {
+        self.by_key.get(key).copied()
+    }
+
+    /// The oldest attempt in flight on a connection, for mappings that match in order.
+    pub fn oldest_on(&self, lane: LaneId, connection: u64) -> Option<u64> {
+        let on_it = |handle: &&u64| {
+            self.flights.get(handle).is_some_and(|flight| {
+                flight.lane == lane && flight.connection == connection && flight.attempt.is_some()
+            })
+        };
+        self.deadlines
+            .iter()
+            .map(|(_, handle)| handle)
+            .find(on_it)
+            .copied()
+    }
+
+    /// All attempts on a connection, in the order of their handles.
+    pub fn on_connection(&self, lane: LaneId, connection: u64) -> Vec<u64> {
+        let on_it =
+            |(_, flight): &(&u64, &Flight)| flight.lane == lane && flight.connection == connection;
+        let mut handles: Vec<u64> = self
+            .flights
+            .iter()
+            .filter(on_it)
+            .map(|(handle, _)| *handle)
+            .collect();
+        handles.sort_unstable();
+        handles
+    }
+
+    /// Takes an attempt out of flight. If its intent was recorded it stays known by its key.
+    pub fn end(&mut self, handle: u64) -> Option<Flight> {
+        let flight = self.flights.remove(&handle)?;
+        self.by_key.remove(&flight.key);
+        self.by_request.remove(&flight.request);
+        if let Some(attempt) = flight.attempt {
+            let (request, transaction, confirms) =
+                (flight.request, flight.transaction, flight.confirms);
+            self.remember(
+                flight.key.clone(),
+                Over {
+                    request,
+                    attempt,
+                    transaction,
+                    confirms,
+                },
+            );
+        }
+        Some(flight)
+    }
+
+    /// Keeps the key of an attempt that is over.
+    pub fn remember(&mut self, key: String, over: Over) {
+        if self.over.insert(key.clone(), over).is_none() {
+            self.over_order.push_back(key);
+        }
+        while self.over_order.len() > OVER_MAX {
+            if let Some(oldest) = self.over_order.pop_front() {
+                self.over.remove(&oldest);
+            }
+        }
+    }
+
+    pub fn over(&self, key: &str) -> Option<Over> {
+        self.over.get(key).copied()
+    }
+
+    /// An attempt whose answer is overdue.
+    pub fn take_overdue(&mut self, now: Duration) -> Option<u64> {
+        while let Some((deadline, handle)) = self.deadlines.front().copied() {
+            let is_over = !self.flights.contains_key(&handle);
+            if !is_over && deadline > now {
+                return None;
+            }
+            self.deadlines.pop_front();
+            if !is_over {
+                return Some(handle);
+            }
+        }
+        None
+    }
+
+    /// When the next answer is overdue.
+    pub fn next_deadline(&self) -> Option<Duration> {
+        self.deadlines.front().map(|(deadline, _)| *deadline)
+    }
+}

@@ -1,0 +1,154 @@
+//! One provider as dispatch sees it: its lanes, what is ready, what is in flight, its rate and circuit.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::attempts::Attempts;
+use super::ready::Ready;
+use crate::domain::settle::RetryPolicy;
+use crate::domain::{ItemNumber, RequestNumber, Step, Timestamp};
+use crate::provider::{Circuit, LaneId, Provider, Rate};
+
+/// What makes a line.
+pub struct LineOptions {
+    pub provider: Arc<Provider>,
+    pub retry: RetryPolicy,
+}
+
+/// A lane's connection as far as dispatch knows.
+#[derive(Clone, Copy, Debug)]
+pub struct LaneState {
+    pub id: LaneId,
+    /// The connection that is ready.
+    pub connection: Option<u64>,
+    /// Frames that are recorded and not handed over yet are gathered by lane.
+    pub in_flight: u32,
+    /// One that is sent alone is in flight.
+    pub has_alone: bool,
+}
+
+/// Script errors in a row, each on another card, that pause a provider.
+pub const SCRIPT_ERRORS_MAX: usize = 5;
+
+/// One provider's line.
+pub struct Line {
+    pub provider: Arc<Provider>,
+    pub retry: RetryPolicy,
+    pub lanes: Vec<LaneState>,
+    pub ready: Ready,
+    pub attempts: Attempts,
+    pub rate: Rate,
+    pub circuit: Circuit,
+    pub plans: HashMap<RequestNumber, Arc<Vec<Step>>>,
+    /// When each request that may go out became able to, on the line's own clock.
+    pub patient_since: HashMap<RequestNumber, Duration>,
+    pub script_errors: Vec<ItemNumber>,
+    pub awaits_block: bool,
+    /// How many lanes are told to connect.
+    pub lanes_up: usize,
+    /// The line's clock: runs only while the provider works and a run is open.
+    working: Duration,
+    working_since: Option<Duration>,
+    /// Answers to no known attempt, in this minute.
+    pub unknown_answers: Option<(Timestamp, u64, String)>,
+}
+
+impl Line {
+    pub fn new(options: LineOptions, now: Duration) -> Self {
+        let LineOptions { provider, retry } = options;
+        let session = &provider.session;
+        let lanes = (0..session.lanes)
+            .map(|lane| LaneState {
+                id: LaneId {
+                    provider: provider.number,
+                    lane,
+                },
+                connection: None,
+                in_flight: 0,
+                has_alone: false,
+            })
+            .collect();
+        Self {
+            rate: Rate::new(session.rate_per_s, session.min_gap, now),
+            provider,
+            retry,
+            lanes,
+            ready: Ready::default(),
+            attempts: Attempts::default(),
+            circuit: Circuit::new(),
+            plans: HashMap::new(),
+            patient_since: HashMap::new(),
+            script_errors: Vec::new(),
+            awaits_block: false,
+            lanes_up: 0,
+            working: Duration::ZERO,
+            working_since: None,
+            unknown_answers: None,
+        }
+    }
+
+    /// Lets the line's clock run or stand.
+    pub fn set_working(&mut self, is_working: bool, now: Duration) {
+        match (is_working, self.working_since) {
+            (true, None) => self.working_since = Some(now),
+            (false, Some(since)) => {
+                self.working += now.saturating_sub(since);
+                self.working_since = None;
+            }
+            _ => {}
+        }
+    }
+
+    /// The line's clock.
+    pub fn worked(&self, now: Duration) -> Duration {
+        self.working
+            + self
+                .working_since
+                .map_or(Duration::ZERO, |since| now.saturating_sub(since))
+    }
+
+    /// How long the request has been first in its queues while the line worked, since its latest event.
+    pub fn patience(&self, request: RequestNumber, spent_ms: u64, now: Duration) -> Duration {
+        let since = self
+            .patient_since
+            .get(&request)
+            .map_or(Duration::ZERO, |since| {
+                self.worked(now).saturating_sub(*since)
+            });
+        Duration::from_millis(spent_ms) + since
+    }
+
+    pub fn lane_mut(&mut self, id: LaneId) -> Option<&mut LaneState> {
+        self.lanes.iter_mut().find(|lane| lane.id == id)
+    }
+
+    /// The ready lane with the most room. `alone`: one with nothing in flight at all.
+    pub fn free_lane(&self, alone: bool) -> Option<LaneState> {
+        let window = if alone {
+            1
+        } else {
+            self.provider.session.window
+        };
+        self.lanes
+            .iter()
+            .filter(|lane| lane.connection.is_some() && !lane.has_alone && lane.in_flight < window)
+            .min_by_key(|lane| lane.in_flight)
+            .copied()
+    }
+
+    /// Counts a script error; true if it is time to pause the provider.
+    pub fn script_failed(&mut self, card: ItemNumber) -> bool {
+        if !self.script_errors.contains(&card) {
+            self.script_errors.push(card);
+        }
+        self.script_errors.len() >= SCRIPT_ERRORS_MAX
+    }
+
+    /// Forgets a request that has ended.
+    pub fn forget(&mut self, request: RequestNumber) {
+        self.ready.forget(request);
+        self.plans.remove(&request);
+        self.patient_since.remove(&request);
+    }
+}

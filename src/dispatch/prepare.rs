@@ -1,0 +1,219 @@
+//! From a request at the head of its queues to the `begin` command: plan, step, bytes.
+
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+
+use super::attempts::Flight;
+use super::dispatcher::Recall;
+use super::line::{LaneState, Line};
+use crate::commit::Begin;
+use crate::domain::event::{Begun, Event, Frame};
+use crate::domain::{
+    Ambiguous, Confirms, ItemKind, ItemNumber, Position, Purpose, Request, Step, Timestamp, View,
+};
+use crate::script::ScriptError;
+use crate::script::contract::{Action, EncodeContext, MappingRequest};
+
+/// What goes to the writer, and what is kept until it answers.
+pub struct Prepared {
+    pub begin: Begin,
+    pub flight: Flight,
+}
+
+/// What one attempt is made with.
+pub struct Slot {
+    pub handle: u64,
+    pub lane: LaneState,
+    pub transaction: u64,
+    pub run: u64,
+    pub now: Timestamp,
+    pub is_alone: bool,
+}
+
+/// Plans (or recalls the plan), encodes the next step, or the query if the policy asks first.
+pub fn prepare(
+    line: &mut Line,
+    view: &dyn View,
+    recall: &Recall,
+    request: &Request,
+    leaves: Option<ItemNumber>,
+    slot: &Slot,
+) -> Result<Prepared, ScriptError> {
+    let provider = line.provider.clone();
+    let asked = mapping_request(line, view, request, leaves)?;
+    let (plan, is_new) = match known_plan(line, recall, request) {
+        Some(plan) => (plan, false),
+        None => (
+            Arc::new(provider.mapping.plan(&asked, &provider.settings)?),
+            true,
+        ),
+    };
+    line.plans.insert(request.number, plan.clone());
+    let purpose = purpose(line, request);
+    let context = EncodeContext {
+        transaction: slot.transaction,
+        now: slot.now,
+        lane: slot.lane.id.lane,
+    };
+    let step = plan.get(usize::from(request.steps_acknowledged));
+    let (encoded, confirms) = match (purpose, step) {
+        (Purpose::Query, _) => (
+            provider
+                .mapping
+                .query(&asked, &context, &provider.settings)?,
+            final_confirms(&plan),
+        ),
+        (Purpose::Command, Some(step)) => (
+            provider
+                .mapping
+                .encode(step, &context, &provider.settings)?,
+            step.confirms,
+        ),
+        (Purpose::Command, None) => {
+            let encoded =
+                provider
+                    .mapping
+                    .encode(&lone_step(&asked), &context, &provider.settings)?;
+            (encoded, final_confirms(&plan))
+        }
+    };
+    let begin = Begin {
+        request: request.number,
+        handle: slot.handle,
+        purpose,
+        transaction: slot.transaction,
+        key: encoded.key.clone(),
+        step: request.steps_acknowledged,
+        plan: is_new.then(|| (*plan).clone()),
+        leaves,
+        run: slot.run,
+        frame: frame(&encoded.body, true),
+        mapping_sha256: provider.mapping.sha256().to_owned(),
+    };
+    let flight = Flight {
+        request: request.number,
+        lane: slot.lane.id,
+        connection: slot.lane.connection.unwrap_or(0),
+        attempt: None,
+        purpose,
+        transaction: slot.transaction,
+        key: encoded.key,
+        confirms,
+        body: encoded.body,
+        is_alone: slot.is_alone,
+    };
+    Ok(Prepared { begin, flight })
+}
+
+fn purpose(line: &Line, request: &Request) -> Purpose {
+    let asks_first =
+        line.retry.ambiguous == Ambiguous::Query && line.provider.mapping.description().caps.query;
+    if request.unknown_attempts > 0 && asks_first {
+        Purpose::Query
+    } else {
+        Purpose::Command
+    }
+}
+
+fn mapping_request(
+    line: &Line,
+    view: &dyn View,
+    request: &Request,
+    leaves: Option<ItemNumber>,
+) -> Result<MappingRequest, ScriptError> {
+    let provider = &line.provider;
+    let previous = leaves.and_then(|stb| view.item(stb));
+    let previous_stb = previous
+        .map(|item| {
+            provider
+                .mapping
+                .normalize(ItemKind::Stb, item.identifiers.ca_id(), &provider.settings)
+        })
+        .transpose()?;
+    Ok(MappingRequest {
+        action: if request.is_unpair() {
+            Action::Unpair
+        } else {
+            Action::Pair
+        },
+        number: request.number.0,
+        card: request.card_ca.to_string(),
+        stb: request.stb_ca.as_deref().map(str::to_owned),
+        previous_stb,
+    })
+}
+
+/// The plan as it was recorded with the first attempt.
+fn known_plan(line: &Line, recall: &Recall, request: &Request) -> Option<Arc<Vec<Step>>> {
+    if !request.is_bound() {
+        return None;
+    }
+    if let Some(plan) = line.plans.get(&request.number) {
+        return Some(plan.clone());
+    }
+    let mut at = request.begun;
+    while at.is_some() {
+        let event = recall(at)?;
+        if let Event::AttemptBegun(Begun {
+            plan: Some(plan), ..
+        }) = event
+        {
+            return Some(Arc::new(plan));
+        }
+        at = before(&event);
+    }
+    None
+}
+
+/// The event of the same request that came before.
+pub fn before(event: &Event) -> Position {
+    match event {
+        Event::AttemptBegun(begun) => begun.before,
+        Event::AttemptSettled(settled) => settled.before,
+        Event::LateAnswer(answer) => answer.before,
+        Event::RequestEnded { before, .. }
+        | Event::RequestHeld { before, .. }
+        | Event::RequestHastened { before, .. }
+        | Event::RequestResolved { before, .. } => *before,
+        _ => Position::NONE,
+    }
+}
+
+fn final_confirms(plan: &[Step]) -> Confirms {
+    plan.iter()
+        .rev()
+        .map(|step| step.confirms)
+        .find(|confirms| *confirms != Confirms::None)
+        .unwrap_or(Confirms::None)
+}
+
+fn lone_step(asked: &MappingRequest) -> Step {
+    let confirms = if asked.action == Action::Pair {
+        Confirms::Pair
+    } else {
+        Confirms::Unpair
+    };
+    Step {
+        confirms,
+        card: asked.card.clone(),
+        stb: asked.stb.clone(),
+        data: serde_json::Value::Null,
+    }
+}
+
+/// Bytes as they are recorded: printable ASCII as text, anything else as hex.
+pub fn frame(bytes: &[u8], with_digest: bool) -> Frame {
+    let is_text = bytes.iter().all(|byte| (0x20..0x7f).contains(byte));
+    let text = if is_text {
+        String::from_utf8_lossy(bytes).into_owned()
+    } else {
+        hex::encode(bytes)
+    };
+    let sha256 = with_digest.then(|| hex::encode(Sha256::digest(bytes)));
+    Frame {
+        bytes: text,
+        is_hex: !is_text,
+        sha256,
+    }
+}

@@ -1,0 +1,290 @@
+//! The ends of attempts: answers, time-outs, what never left, what a restart interrupted, and answers that come too late.
+
+use std::time::Duration;
+
+use super::attempts::Over;
+use super::dispatcher::{Dispatcher, Now, Output, release_lane};
+use super::prepare::frame;
+use crate::commit::{Answered, DispatchCommand, SettleAttempt};
+use crate::domain::event::{Begun, Event, Then};
+use crate::domain::settle::{End, settle};
+use crate::domain::{Confirms, Outcome, Phase, ProviderNumber, Purpose, Request, Timestamp, View};
+use crate::provider::LaneId;
+use crate::script::contract::{Matching, Reply};
+
+/// What an attempt ended in, before it is known what follows.
+struct Ended {
+    outcome: Outcome,
+    code: Option<String>,
+    text: Option<String>,
+    reference: Option<String>,
+    bytes: Option<Vec<u8>>,
+}
+
+impl Ended {
+    fn engine(outcome: Outcome, text: &str) -> Self {
+        Self {
+            outcome,
+            code: None,
+            text: Some(text.to_owned()),
+            reference: None,
+            bytes: None,
+        }
+    }
+}
+
+const MICROS_A_MINUTE: i64 = 60_000_000;
+
+impl Dispatcher {
+    /// An answer: to an attempt in flight, to one that is over, or to none that is known.
+    pub(super) fn reply(
+        &mut self,
+        view: &dyn View,
+        now: Now,
+        lane: LaneId,
+        connection: u64,
+        reply: Reply,
+        bytes: &[u8],
+    ) {
+        let provider = ProviderNumber(lane.provider);
+        let Some(line) = self.lines.get_mut(&provider) else {
+            return;
+        };
+        let handle = match line.provider.session.matching {
+            Matching::Key => line.attempts.by_key(&reply.key),
+            Matching::Fifo => line.attempts.oldest_on(lane, connection),
+        };
+        let handle = handle.filter(|handle| {
+            line.attempts
+                .get(*handle)
+                .is_some_and(|flight| flight.attempt.is_some())
+        });
+        if let Some(handle) = handle {
+            let explained = reply.text.or_else(|| {
+                reply
+                    .code
+                    .as_deref()
+                    .and_then(|code| line.provider.mapping.explain(code))
+            });
+            let bytes = Some(bytes.to_vec());
+            let ended = Ended {
+                outcome: reply.outcome,
+                code: reply.code,
+                text: explained,
+                reference: reply.reference,
+                bytes,
+            };
+            return self.settle_flight(view, now, handle, ended);
+        }
+        let Some(over) = line.attempts.over(&reply.key) else {
+            return self.count_unknown(now, provider, bytes);
+        };
+        line.provider.transactions.mark_answered(over.transaction);
+        self.out
+            .push(Output::Commit(DispatchCommand::Answered(Box::new(
+                Answered {
+                    request: over.request,
+                    attempt: over.attempt,
+                    transaction: over.transaction,
+                    outcome: reply.outcome,
+                    code: reply.code,
+                    text: reply.text,
+                    reference: reply.reference,
+                    frame: frame(bytes, false),
+                    confirms: over.confirms,
+                },
+            ))));
+    }
+
+    /// No byte of these attempts left.
+    pub(super) fn not_sent(&mut self, view: &dyn View, now: Now, handles: &[u64], reason: &str) {
+        for handle in handles {
+            self.settle_flight(view, now, *handle, Ended::engine(Outcome::NotSent, reason));
+        }
+    }
+
+    /// Bytes left and no answer came.
+    pub(super) fn unknown(&mut self, view: &dyn View, now: Now, handle: u64, reason: &str) {
+        self.settle_flight(view, now, handle, Ended::engine(Outcome::Unknown, reason));
+    }
+
+    pub(super) fn overdue(&mut self, view: &dyn View, now: Now, provider: ProviderNumber) {
+        while let Some(handle) = self
+            .lines
+            .get_mut(&provider)
+            .and_then(|line| line.attempts.take_overdue(now.monotonic))
+        {
+            self.unknown(view, now, handle, "no answer within the reply time-out");
+        }
+    }
+
+    fn settle_flight(&mut self, view: &dyn View, now: Now, handle: u64, ended: Ended) {
+        let Some(line) = self
+            .lines
+            .values_mut()
+            .find(|line| line.attempts.get(handle).is_some())
+        else {
+            return;
+        };
+        let Some(flight) = line.attempts.end(handle) else {
+            return;
+        };
+        release_lane(line, flight.lane, flight.is_alone);
+        if ended.outcome != Outcome::Unknown {
+            line.provider.transactions.mark_answered(flight.transaction);
+        }
+        let (Some(attempt), Some(request)) = (flight.attempt, view.request(flight.request)) else {
+            return;
+        };
+        if request.phase != Phase::Sending || request.latest_attempt != attempt {
+            return;
+        }
+        let spent = line.patience(request.number, request.patience_spent_ms, now.monotonic);
+        line.patient_since
+            .insert(request.number, line.worked(now.monotonic));
+        let end = End {
+            outcome: ended.outcome,
+            purpose: flight.purpose,
+            now: now.wall,
+            patience_spent: spent,
+            chance: u8::try_from(self.chance.below(100)).unwrap_or(0),
+        };
+        let then = settle(&request, end, &line.retry);
+        match then {
+            Then::Completed => self.runs.report.completed += 1,
+            Then::Rejected { .. } => self.runs.report.rejected += 1,
+            Then::NextStep => {}
+            _ => self.runs.report.put_off += 1,
+        }
+        if ended.outcome == Outcome::Fatal {
+            let reason = ended
+                .text
+                .clone()
+                .or_else(|| ended.code.clone())
+                .unwrap_or_else(|| "fatal answer".into());
+            let provider = request.provider;
+            self.out.push(Output::Commit(DispatchCommand::Pause {
+                provider,
+                reason: format!("the CAS: {reason}"),
+            }));
+        }
+        self.out
+            .push(Output::Commit(DispatchCommand::Settle(Box::new(
+                SettleAttempt {
+                    request: flight.request,
+                    attempt,
+                    outcome: ended.outcome,
+                    code: ended.code,
+                    text: ended.text,
+                    reference: ended.reference,
+                    frame: ended.bytes.map(|bytes| frame(&bytes, false)),
+                    patience_spent_ms: u64::try_from(spent.as_millis()).unwrap_or(u64::MAX),
+                    then,
+                    confirms: flight.confirms,
+                },
+            ))));
+    }
+
+    /// After a start: an attempt that was in flight is unknown now, and the keys of past attempts are known again.
+    pub(super) fn recover(&mut self, now: Now, request: &Request) {
+        let Some(line) = self.lines.get_mut(&request.provider) else {
+            return;
+        };
+        if request.latest_attempt == 0 {
+            return;
+        }
+        let Some(Event::AttemptBegun(begun)) = (self.recall)(request.begun) else {
+            return;
+        };
+        let confirms = recalled_confirms(&begun, request);
+        line.attempts.remember(
+            begun.key.clone(),
+            Over {
+                request: request.number,
+                attempt: begun.attempt,
+                transaction: begun.transaction,
+                confirms,
+            },
+        );
+        line.provider
+            .transactions
+            .mark_unanswered(begun.transaction);
+        if request.phase != Phase::Sending {
+            return;
+        }
+        let end = End {
+            outcome: Outcome::Unknown,
+            purpose: begun.purpose,
+            now: now.wall,
+            patience_spent: Duration::from_millis(request.patience_spent_ms),
+            chance: u8::try_from(self.chance.below(100)).unwrap_or(0),
+        };
+        let then = settle(request, end, &line.retry);
+        self.out
+            .push(Output::Commit(DispatchCommand::Settle(Box::new(
+                SettleAttempt {
+                    request: request.number,
+                    attempt: begun.attempt,
+                    outcome: Outcome::Unknown,
+                    code: None,
+                    text: Some("the service ended while the answer was awaited".into()),
+                    reference: None,
+                    frame: None,
+                    patience_spent_ms: request.patience_spent_ms,
+                    then,
+                    confirms,
+                },
+            ))));
+    }
+
+    /// An answer to no known attempt: counted, recorded once a minute.
+    pub(super) fn count_unknown(&mut self, now: Now, provider: ProviderNumber, bytes: &[u8]) {
+        let Some(line) = self.lines.get_mut(&provider) else {
+            return;
+        };
+        let sample = || frame(bytes.get(..256).unwrap_or(bytes), false).bytes;
+        match &mut line.unknown_answers {
+            Some((_, count, _)) => *count += 1,
+            None => {
+                let minute = now.wall.micros().div_euclid(MICROS_A_MINUTE) * MICROS_A_MINUTE;
+                line.unknown_answers = Some((Timestamp::from_micros(minute), 1, sample()));
+            }
+        }
+    }
+
+    pub(super) fn flush_unknown_answers(&mut self, now: Now) {
+        let this_minute = now.wall.micros().div_euclid(MICROS_A_MINUTE) * MICROS_A_MINUTE;
+        for (provider, line) in &mut self.lines {
+            let is_over = line
+                .unknown_answers
+                .as_ref()
+                .is_some_and(|(minute, ..)| minute.micros() != this_minute);
+            if !is_over {
+                continue;
+            }
+            if let Some((minute, count, sample)) = line.unknown_answers.take() {
+                let provider = *provider;
+                let command = DispatchCommand::AnswersUnknown {
+                    provider,
+                    minute,
+                    count,
+                    sample,
+                };
+                self.out.push(Output::Commit(command));
+            }
+        }
+    }
+}
+
+/// What the recorded attempt would confirm.
+fn recalled_confirms(begun: &Begun, request: &Request) -> Confirms {
+    let step = begun
+        .plan
+        .as_ref()
+        .and_then(|plan| plan.get(usize::from(begun.step)));
+    match (step, begun.purpose) {
+        (Some(step), Purpose::Command) => step.confirms,
+        _ if request.is_unpair() => Confirms::Unpair,
+        _ => Confirms::Pair,
+    }
+}

@@ -1,0 +1,190 @@
+//! What a lane says for itself and hears: hello, keepalives, and the meaning of every frame from the CAS.
+//!
+//! Answers to commands are passed on undecided; a frame that the mapping cannot read never ends the connection.
+
+use super::super::status::count;
+use super::super::{DownPhase, LaneEvent};
+use super::{LaneRunner, NUMBERS_AGAIN, Stage};
+use crate::script::contract::{Decoded, EncodeContext, SessionStep};
+
+impl LaneRunner {
+    /// The socket is connected: begin the session as soon as there is a transaction number for it.
+    pub(super) fn open(&mut self) {
+        if let Some(link) = &mut self.link {
+            link.is_up = true;
+            // The edge that told of the connect may have told of bytes too.
+            link.may_read = true;
+        }
+        self.stage = Stage::Hello {
+            until: self.now() + self.options.session.reply_timeout,
+        };
+        self.shared.status.set_state("hello");
+        let Some(ctx) = self.context() else {
+            return self.down(
+                DownPhase::Asked,
+                "no transaction number is granted".to_owned(),
+            );
+        };
+        let steps = self.dialogue.open(&ctx);
+        self.heard_in_hello(steps);
+    }
+
+    fn heard_in_hello(&mut self, steps: Result<Vec<SessionStep>, String>) {
+        let steps = match steps {
+            Ok(steps) => steps,
+            Err(reason) => return self.down(DownPhase::Hello, reason),
+        };
+        for step in steps {
+            match step {
+                SessionStep::Send(bodies) => {
+                    for body in bodies {
+                        self.send_own(&body, DownPhase::Hello);
+                    }
+                }
+                SessionStep::Ready => {
+                    self.shared.status.set_state("warming");
+                    self.warm(0);
+                }
+                SessionStep::Fail(reason) => return self.down(DownPhase::Hello, reason),
+            }
+        }
+    }
+
+    /// After `acknowledged` keepalives: the next one, or ready.
+    fn warm(&mut self, acknowledged: u8) {
+        let session = &self.options.session;
+        if acknowledged < session.ready_after && !session.keepalive_every.is_zero() {
+            self.stage = Stage::Warming { acknowledged };
+            return self.keepalive();
+        }
+        self.stage = Stage::Ready;
+        let next =
+            (!session.keepalive_every.is_zero()).then(|| self.now() + session.keepalive_every);
+        if let Some(link) = &mut self.link {
+            link.next_keepalive_at = next;
+        }
+        self.shared.status.set_state("ready");
+        self.shared
+            .status
+            .set_connected(Some(self.options.clock.now()));
+        self.shared.open_for(Some(self.connection));
+        tracing::info!(lane = %self.options.id, connection = self.connection, "lane ready");
+        self.batch.push(LaneEvent::Ready {
+            connection: self.connection,
+        });
+    }
+
+    pub(super) fn keepalive(&mut self) {
+        let Some(ctx) = self.context() else {
+            let again = self.now() + NUMBERS_AGAIN;
+            if let Some(link) = &mut self.link {
+                link.next_keepalive_at = Some(again);
+            }
+            return;
+        };
+        match self.dialogue.keepalive(&ctx) {
+            Ok(encoded) => {
+                let until = self.now() + self.options.session.reply_timeout;
+                if let Some(link) = &mut self.link {
+                    link.sent_keepalive(encoded.key, until);
+                }
+                self.send_own(&encoded.body, DownPhase::Keepalive);
+            }
+            Err(reason) => self.down(DownPhase::Keepalive, reason),
+        }
+    }
+
+    fn keepalive_answered(&mut self) {
+        let next = self.now() + self.options.session.keepalive_every;
+        let Some(link) = &mut self.link else {
+            return;
+        };
+        if link.keepalive.take().is_none() {
+            return;
+        }
+        if let Stage::Warming { acknowledged } = self.stage {
+            self.warm(acknowledged.saturating_add(1));
+        } else {
+            link.next_keepalive_at = Some(next);
+            self.proven();
+        }
+    }
+
+    /// The connection is of use: the next one may come soon. A CAS that greets and closes never gets here.
+    fn proven(&mut self) {
+        self.backoff = self.options.session.reconnect_min;
+    }
+
+    /// What the next frame of the session may use; none until dispatch grants numbers.
+    fn context(&mut self) -> Option<EncodeContext> {
+        let Some(transaction) = self.options.transactions.take() else {
+            self.batch.push(LaneEvent::NumbersNeeded);
+            return None;
+        };
+        Some(EncodeContext {
+            transaction,
+            now: self.options.clock.now(),
+            lane: self.options.id.lane,
+        })
+    }
+
+    /// Goes through the frames that were read, as long as their connection stands.
+    pub(super) fn hear(&mut self) {
+        let mut frames = std::mem::take(&mut self.frames);
+        count(&self.shared.status.frames_in, frames.len());
+        for frame in frames.drain(..) {
+            if self.link.is_none() {
+                break;
+            }
+            if matches!(self.stage, Stage::Hello { .. }) {
+                let steps = self.dialogue.hear(&frame);
+                self.heard_in_hello(steps);
+            } else {
+                self.decode(frame);
+            }
+        }
+        self.frames = frames;
+    }
+
+    fn decode(&mut self, frame: Vec<u8>) {
+        let connection = self.connection;
+        let event = match self.dialogue.decode(&frame) {
+            Ok(Decoded::Reply(reply)) => {
+                let keepalive = self.link.as_ref().and_then(|link| link.keepalive.as_ref());
+                if keepalive.is_some_and(|sent| sent.key == reply.key) {
+                    if reply.outcome.is_confirmed() {
+                        return self.keepalive_answered();
+                    }
+                    let code = reply.code.as_deref().unwrap_or("none");
+                    return self.down(
+                        DownPhase::Keepalive,
+                        format!("the CAS refused a keepalive, code `{code}`"),
+                    );
+                }
+                self.proven();
+                LaneEvent::Reply {
+                    connection,
+                    reply,
+                    frame,
+                }
+            }
+            Ok(Decoded::Push { data, reply }) => LaneEvent::Push {
+                connection,
+                data,
+                reply,
+                frame,
+            },
+            Ok(Decoded::Keepalive) => return self.keepalive_answered(),
+            Ok(Decoded::Ignore) => return,
+            Err(error) => {
+                count(&self.shared.status.frames_unreadable, 1);
+                LaneEvent::Unreadable {
+                    connection,
+                    frame,
+                    error,
+                }
+            }
+        };
+        self.batch.push(event);
+    }
+}

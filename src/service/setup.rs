@@ -1,0 +1,198 @@
+//! From the configuration to parts: providers with their mappings, retry policies, the events that record a start.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crossbeam_channel::{Sender, bounded};
+
+use super::ServiceError;
+use crate::access::LoginFailures;
+use crate::actions::process::{PassProgress, Processing};
+use crate::commit::{Command, Door};
+use crate::config::{AmbiguousPolicy, Config, ProviderConfig, ProviderState};
+use crate::dispatch::{Ask, RunReport};
+use crate::domain::event::{Event, ProviderSettings};
+use crate::domain::settle::RetryPolicy;
+use crate::domain::{Ambiguous, Refusal, Salt, View};
+use crate::provider::{Provider, ProviderOptions, Providers, SessionOverrides};
+use crate::script::Mapping;
+use crate::store::{State, boot_id};
+
+/// The version of the ledger's lines and events.
+const LEDGER_FORMAT: u32 = 1;
+
+/// Records that this ledger begins, that a new epoch begins, and that the service started.
+pub fn record_start(door: &Door, last_seq: u64, lost_events: bool) -> Result<(), ServiceError> {
+    let mut events = Vec::new();
+    if last_seq == 0 {
+        events.push(Event::LedgerBegun {
+            format: LEDGER_FORMAT,
+            salt: Salt(random()?),
+        });
+    }
+    if lost_events {
+        events.push(Event::EpochBegun {
+            reason: "restored: the ledger lost acknowledged events".into(),
+        });
+    }
+    let version = env!("CARGO_PKG_VERSION").to_owned();
+    events.push(Event::ServiceStarted {
+        version,
+        boot_id: boot_id(),
+    });
+    door.call("service", Command::Record(events))?;
+    Ok(())
+}
+
+/// Loads every configured mapping, records what changed, and makes the providers.
+pub fn configure(
+    config: &Config,
+    door: &Door,
+    state: &Arc<State>,
+) -> Result<Providers, ServiceError> {
+    let mut mappings = Vec::new();
+    for provider in &config.providers {
+        let mapping = Mapping::load(&config.scripts_dir, &provider.mapping).map_err(|source| {
+            ServiceError::Mapping {
+                provider: provider.name.clone(),
+                source: Box::new(source),
+            }
+        })?;
+        mappings.push(Arc::new(mapping));
+    }
+    let settings = config
+        .providers
+        .iter()
+        .zip(&mappings)
+        .map(|(provider, mapping)| ProviderSettings {
+            name: provider.name.clone(),
+            family: provider.family.clone(),
+            is_effective: provider.state == ProviderState::Effective,
+            mapping: provider.mapping.clone(),
+            mapping_sha256: mapping.sha256().to_owned(),
+        });
+    door.call(
+        "service",
+        Command::Configure {
+            providers: settings.collect(),
+        },
+    )?;
+    let mut providers = Vec::new();
+    for (configured, mapping) in config.providers.iter().zip(mappings) {
+        let options = options(configured, mapping, state)?;
+        let provider = Provider::new(options).map_err(|source| ServiceError::Mapping {
+            provider: configured.name.clone(),
+            source: Box::new(source),
+        })?;
+        providers.push(Arc::new(provider));
+    }
+    Ok(Providers::new(providers))
+}
+
+fn options(
+    configured: &ProviderConfig,
+    mapping: Arc<Mapping>,
+    state: &State,
+) -> Result<ProviderOptions, ServiceError> {
+    let view = state.view();
+    let number = view.provider_by_name(&configured.name);
+    let row = number.and_then(|number| view.provider(number));
+    Ok(ProviderOptions {
+        number: number.map_or(0, |number| number.0),
+        name: configured.name.clone(),
+        family: configured.family.clone(),
+        mapping,
+        settings: configured.settings.clone(),
+        address: configured.address.clone(),
+        overrides: SessionOverrides {
+            window: configured.window,
+            connect_timeout: configured.connect_timeout,
+            reply_timeout: configured.reply_timeout,
+            keepalive_every: configured.keepalive_every,
+            rate_per_s: configured.rate_per_s,
+            min_gap: configured.min_gap,
+            lanes: configured.lanes.and_then(|lanes| u8::try_from(lanes).ok()),
+            reconnect_min: None,
+            reconnect_max: None,
+            ambiguous: configured.ambiguous.map(|policy| match policy {
+                AmbiguousPolicy::Resend => Ambiguous::Resend,
+                AmbiguousPolicy::Query => Ambiguous::Query,
+                AmbiguousPolicy::Hold => Ambiguous::Hold,
+            }),
+        },
+        smartcard_products: configured.smartcard_products.clone(),
+        stb_products: configured.stb_products.clone(),
+        seed: u64::from_be_bytes(random()?),
+        reserved_to: row
+            .map(|row| row.transactions_reserved)
+            .filter(|last| *last > 0),
+    })
+}
+
+/// The provider's own retries over the general ones.
+pub fn retry_policy(config: &Config, provider: &Provider) -> RetryPolicy {
+    let general = &config.retry;
+    let own = config
+        .provider(&provider.name)
+        .map_or_else(|| general.clone(), |own| own.retry.over(general));
+    RetryPolicy {
+        delays: own.delays,
+        jitter_percent: own.jitter_percent,
+        give_up_after: own.give_up_after,
+        ambiguous: provider.session.ambiguous,
+    }
+}
+
+/// Random bytes of the operating system.
+pub fn random<const N: usize>() -> Result<[u8; N], ServiceError> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes)
+        .map_err(|error| ServiceError::Thread(std::io::Error::other(error)))?;
+    Ok(bytes)
+}
+
+/// The operator's hook for processing runs.
+pub fn processing(asks: Sender<Ask>, board: Arc<Mutex<RunReport>>) -> Processing {
+    let begin = move || {
+        let (number, numbered) = bounded(1);
+        asks.send(Ask::Run(number)).map_err(|_| Refusal::Stopping)?;
+        numbered.recv().map_err(|_| Refusal::Stopping)
+    };
+    let progress = move |_| {
+        let report = *board.lock().unwrap_or_else(PoisonError::into_inner);
+        PassProgress {
+            run: report.run,
+            is_over: report.is_over,
+            due: report.due,
+            completed: report.completed,
+            rejected: report.rejected,
+            put_off: report.put_off,
+        }
+    };
+    Processing {
+        begin: Box::new(begin),
+        progress: Box::new(progress),
+    }
+}
+
+/// A count of failed logins as the ledger records it.
+pub fn failure_event(failures: LoginFailures) -> Event {
+    match failures {
+        LoginFailures::Counted {
+            user,
+            address,
+            minute,
+            count,
+        } => Event::LoginsFailed {
+            user,
+            address: address.to_string(),
+            minute,
+            count,
+        },
+        LoginFailures::Suppressed { hour, count } => Event::LoginsFailed {
+            user: "(suppressed)".into(),
+            address: String::new(),
+            minute: hour,
+            count,
+        },
+    }
+}

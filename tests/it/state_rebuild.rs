@@ -1,0 +1,168 @@
+//! Whatever happens to the sled folder, the state comes back identical from the ledger.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use pairbox::domain::Phase;
+use pairbox::ledger::{Reader, RealFiles};
+use pairbox::service::Service;
+use pairbox::store::{self, Opened};
+
+use crate::scene::{Cas, Scene};
+
+/// A data folder with a history: pairs, swaps, unpairs, refusals, a pending request.
+fn history() -> Scene {
+    let cas = Cas::start("refuse=20%", 7);
+    let mut scene = Scene::sending(cas.address, "");
+    scene.items(40);
+    let mut numbers = Vec::new();
+    for at in 0..40 {
+        numbers.push(scene.pair(at, Some(at)).unwrap().number);
+    }
+    for number in &numbers {
+        let finished = |scene: &Scene| scene.phase(*number).is_finished();
+        crate::scene::wait_until(|| finished(&scene), || format!("{number}"));
+    }
+    for at in (0..40).step_by(3) {
+        let _ = scene.pair(at, None);
+    }
+    let future = scene.pair_with(1, Some(1), |call| {
+        call.scheduled = Some(pairbox::domain::Timestamp::from_micros(
+            4_000_000_000_000_000,
+        ));
+    });
+    assert_eq!(scene.phase(future.unwrap().number), Phase::Pending);
+    scene.service.take().map(Service::stop).unwrap();
+    scene
+}
+
+/// Opens the state as a start would, dumps it, and closes it again.
+fn dump(folder: &Path) -> (String, Opened) {
+    let data = folder.join("data");
+    let reader = Reader::open(&data.join("ledger"), Arc::new(RealFiles)).unwrap();
+    let (state, opened) =
+        store::open(&data, 64 << 20, &reader, reader.last_seq(), &mut |_| {}).unwrap();
+    let mut out = Vec::new();
+    store::dump(&state, &mut out).unwrap().unwrap();
+    state.close().unwrap();
+    (String::from_utf8(out).unwrap(), opened)
+}
+
+#[test]
+fn a_state_that_is_whole_is_taken_as_it_is() {
+    let scene = history();
+    let (_, opened) = dump(&scene.folder);
+    assert_eq!(opened.rebuilt_because, None);
+    assert_eq!(opened.replayed_events, 0);
+}
+
+#[test]
+fn a_deleted_state_comes_back_identical() {
+    let scene = history();
+    let (before, _) = dump(&scene.folder);
+    fs::remove_dir_all(scene.folder.join("data/state")).unwrap();
+    let (after, opened) = dump(&scene.folder);
+    assert!(opened.rebuilt_because.is_some());
+    assert!(opened.replayed_events > 0);
+    assert_eq!(before, after);
+}
+
+#[test]
+fn a_state_that_is_truncated_or_corrupted_comes_back_identical() {
+    let scene = history();
+    let (before, _) = dump(&scene.folder);
+    let file = scene.folder.join("data/state/db");
+    let whole = fs::read(&file).unwrap();
+    let mut rebuilt = 0;
+    for (name, bytes) in [
+        ("empty", Vec::new()),
+        ("a third", whole[..whole.len() / 3].to_vec()),
+        ("all but a byte", whole[..whole.len() - 1].to_vec()),
+        ("noise in the middle", noisy(&whole, whole.len() / 8, 4_096)),
+        ("noise at the head", noisy(&whole, 0, 64)),
+        ("all noise", noisy(&whole, 0, whole.len())),
+    ] {
+        fs::write(&file, &bytes).unwrap();
+        let (after, opened) = dump(&scene.folder);
+        assert_eq!(before, after, "{name}");
+        rebuilt += u32::from(opened.rebuilt_because.is_some() || opened.replayed_events > 0);
+    }
+    assert!(
+        rebuilt >= 3,
+        "some of these faults must have been noticed, {rebuilt} were"
+    );
+}
+
+#[test]
+fn a_state_of_another_boot_that_was_not_closed_is_rebuilt() {
+    let scene = history();
+    let (before, _) = dump(&scene.folder);
+    fs::write(scene.folder.join("data/state.open"), "another boot").unwrap();
+    let (after, opened) = dump(&scene.folder);
+    assert!(
+        opened
+            .rebuilt_because
+            .unwrap()
+            .contains("before the machine went down")
+    );
+    assert_eq!(before, after);
+}
+
+#[test]
+fn a_state_that_knows_more_than_the_ledger_begins_a_new_epoch() {
+    let scene = history();
+    let older = tempfile::tempdir().unwrap();
+    copy(
+        &scene.folder.join("data/ledger"),
+        &older.path().join("ledger"),
+    );
+    let cas = Cas::start("", 1);
+    let mut again = reopen(&scene.folder, &cas);
+    again.pair(5, Some(5)).unwrap();
+    again.service.take().map(Service::stop).unwrap();
+    // The ledger of before comes back, as from a backup.
+    fs::remove_dir_all(scene.folder.join("data/ledger")).unwrap();
+    copy(
+        &older.path().join("ledger"),
+        &scene.folder.join("data/ledger"),
+    );
+    let mut restored = reopen(&scene.folder, &cas);
+    assert!(restored.service().arrival.state.lost_events);
+    let number = restored.pair(6, Some(6)).unwrap().number;
+    assert!(number.0 > 1_000_000, "{number}");
+    let view = restored.service().actions().state.view();
+    let providers = view.providers();
+    assert!(
+        providers[0]
+            .1
+            .pause
+            .as_ref()
+            .unwrap()
+            .reason
+            .contains("restored")
+    );
+    drop(view);
+    restored.service.take().map(Service::stop).unwrap();
+}
+
+fn reopen(folder: &Path, cas: &Cas) -> Scene {
+    Scene::reopen(folder, cas.address, "")
+}
+
+fn noisy(whole: &[u8], from: usize, count: usize) -> Vec<u8> {
+    let mut bytes = whole.to_vec();
+    let mut chance = pairbox::domain::Chance::new(11);
+    for byte in bytes.iter_mut().skip(from).take(count) {
+        *byte = chance.draw() as u8;
+    }
+    bytes
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+    }
+}
