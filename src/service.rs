@@ -21,7 +21,9 @@ use crate::actions::status::Setting;
 use crate::actions::waiting::Waiting;
 use crate::actions::{Actions, PairingPolicy};
 use crate::clock::{Clock, SystemClock};
-use crate::commit::{Command, Door, Mailbox, Responses, Writer, WriterOptions, WriterParts};
+use crate::commit::{
+    Command, Door, Mailbox, Responses, Writer, WriterOptions, WriterParts, recover,
+};
 use crate::config::{Config, StbTaken, UnpairUnknown};
 use crate::control::{ControlContext, ControlServerError, DataLock};
 use crate::dispatch::{
@@ -33,7 +35,7 @@ use crate::http::ServeError;
 use crate::ledger::{Cut, Ledger, LedgerError, Options, Preparer, RealFiles};
 use crate::provider::{EVENT_BATCHES_MAX, LaneError, LaneId};
 use crate::script::{STACK_BYTES_MIN, ScriptError};
-use crate::store::{self, Opened, State, StoreError};
+use crate::store::{Opened, State, StoreError};
 use crate::telemetry::{Metrics, fatal};
 
 use doors::Doors;
@@ -120,13 +122,7 @@ impl Service {
         let group_commands_max = options.group_commands_max;
         let (ledger, opening) = Ledger::open(&data.join("ledger"), Arc::new(RealFiles), options)?;
         let reader = ledger.reader();
-        let (state, opened) = store::open(
-            &data,
-            config.store.cache_bytes,
-            &reader,
-            opening.last_seq,
-            progress,
-        )?;
+        let (state, opened) = recover(&data, config.store.cache_bytes, &reader, progress)?;
         let access = Arc::new(Access::open(&data, config.api.token_life, clock.clone())?);
         let state = Arc::new(state);
         let (door, queues) = Door::new(config.http.queue_max);

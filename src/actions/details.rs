@@ -167,7 +167,7 @@ fn ending_words(ending: &Ending, view: &dyn View) -> Option<String> {
             "the STB is held by smartcard {}",
             crate::domain::admission::serial(view, *holder)
         )),
-        Ending::ProviderUnreachable { .. } => {
+        Ending::ProviderUnreachable => {
             Some("the CAS could not be reached before the patience ran out".into())
         }
         Ending::ScriptError { text } => Some(text.clone()),

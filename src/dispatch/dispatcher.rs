@@ -455,10 +455,7 @@ impl Dispatcher {
 
     fn give_up(&mut self, request: &Request) {
         if request.unknown_attempts == 0 {
-            self.end_unsent(
-                request.number,
-                Ending::ProviderUnreachable { in_doubt: false },
-            );
+            self.end_unsent(request.number, Ending::ProviderUnreachable);
         } else {
             let reason = "gave up; an attempt ended unknown".into();
             self.out.push(Output::Commit(DispatchCommand::Hold {

@@ -163,8 +163,7 @@ impl Scene {
         ledger.sync().unwrap();
         let reader = ledger.reader();
         let (state, _) =
-            pairbox::store::open(&data_dir, 1 << 20, &reader, reader.last_seq(), &mut |_| {})
-                .unwrap();
+            pairbox::commit::recover(&data_dir, 1 << 20, &reader, &mut |_| {}).unwrap();
         let state = Arc::new(state);
         let (door, queues) = Door::new(64);
         let (responses, answered) = unbounded::<Responses>();
