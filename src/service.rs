@@ -147,7 +147,7 @@ impl Service {
         let stopping = Arc::new(AtomicBool::new(false));
         let mut threads = Threads::default();
         threads.start("writer", STACK_BYTES_MIN, move || {
-            guarded("writer", || writer.run(&stop))
+            guarded("writer", || writer.run(&stop));
         })?;
         threads.start("responder", STACK_BYTES_MIN, move || respond(&responded))?;
         let (moved, halt) = (state.clone(), stopping.clone());
@@ -160,7 +160,7 @@ impl Service {
         let waiting = Arc::new(Waiting::new(config.api.immediate_waiting_max));
         let (kept, recorder, halt) = (access.clone(), door.clone(), stopping.clone());
         threads.start("housekeeper", 0, move || {
-            keep_house(&kept, &recorder, &halt)
+            keep_house(&kept, &recorder, &halt);
         })?;
         let policy = PairingPolicy {
             sends_unknown_unpairs: config.pairing.unpair_unknown == UnpairUnknown::Send,
@@ -270,7 +270,7 @@ impl Service {
             health: self.actions.health.clone(),
         };
         self.threads.start("dispatch", STACK_BYTES_MIN, move || {
-            guarded("dispatch", || runner.run())
+            guarded("dispatch", || runner.run());
         })?;
         let (stop, stopped) = bounded(1);
         let (actions, mail, clock) = (
@@ -366,10 +366,10 @@ fn guarded(thread: &str, work: impl FnOnce()) {
 fn move_overlay(state: &State, stopping: &AtomicBool) {
     while !stopping.load(Ordering::Acquire) {
         std::thread::sleep(MOVE_EVERY);
-        if state.overlay_rows() > 0 {
-            if let Err(error) = state.move_overlay() {
-                fatal(&format!("the state cannot be written: {error}"));
-            }
+        if state.overlay_rows() > 0
+            && let Err(error) = state.move_overlay()
+        {
+            fatal(&format!("the state cannot be written: {error}"));
         }
     }
 }
@@ -380,7 +380,7 @@ fn keep_house(access: &Access, door: &Door, stopping: &AtomicBool) {
     while !stopping.load(Ordering::Acquire) {
         std::thread::sleep(MOVE_EVERY);
         turns += 1;
-        if turns % HOUSEKEEPING_TURNS != 0 {
+        if !turns.is_multiple_of(HOUSEKEEPING_TURNS) {
             continue;
         }
         if let Err(error) = access.flush() {

@@ -71,7 +71,7 @@ fn open(config: &Config, reader: &Reader) -> Result<(State, Opened), CliError> {
     let mut progress = Progress::new("events replayed", None);
     let cache_bytes = config.store.cache_bytes;
     let opened = commit::recover(&config.data_dir, cache_bytes, reader, &mut |count| {
-        progress.at(count, count)
+        progress.at(count, count);
     })?;
     progress.end();
     Ok(opened)

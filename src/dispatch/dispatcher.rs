@@ -111,7 +111,7 @@ impl Dispatcher {
             Input::Committed(notices) => self.committed(view, now, notices),
             Input::Lane(lane, event) => self.lane_event(view, now, lane, event),
             Input::NotTaken(_, handles) => {
-                self.not_sent(view, now, &handles, "the connection was gone")
+                self.not_sent(view, now, &handles, "the connection was gone");
             }
             Input::Run => self.order_run(),
             Input::Tick => {}
@@ -253,7 +253,7 @@ impl Dispatcher {
         match head::judge(view, &request, now.wall) {
             Head::End(ending) => self.end_unsent(number, ending),
             Head::Send { .. } | Head::NotYet(NotYet::ProviderStopped) => {
-                self.make_ready(now, &request)
+                self.make_ready(now, &request);
             }
             Head::NotYet(NotYet::Scheduled) => {
                 let wait = request.due.since(now.wall);
@@ -277,7 +277,7 @@ impl Dispatcher {
             let wait = request
                 .again_at
                 .since(now.wall)
-                .min(Duration::from_secs(3_600).max(line.retry.delay(u32::MAX, 99)));
+                .min(Duration::from_hours(1).max(line.retry.delay(u32::MAX, 99)));
             self.timers
                 .set(now.monotonic + wait, Timer::Look(request.number));
             return;

@@ -243,12 +243,11 @@ impl Dispatcher {
             return;
         };
         let sample = || frame(bytes.get(..256).unwrap_or(bytes), false).bytes;
-        match &mut line.unknown_answers {
-            Some((_, count, _)) => *count += 1,
-            None => {
-                let minute = now.wall.micros().div_euclid(MICROS_A_MINUTE) * MICROS_A_MINUTE;
-                line.unknown_answers = Some((Timestamp::from_micros(minute), 1, sample()));
-            }
+        if let Some((_, count, _)) = &mut line.unknown_answers {
+            *count += 1;
+        } else {
+            let minute = now.wall.micros().div_euclid(MICROS_A_MINUTE) * MICROS_A_MINUTE;
+            line.unknown_answers = Some((Timestamp::from_micros(minute), 1, sample()));
         }
     }
 

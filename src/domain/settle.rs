@@ -26,7 +26,7 @@ impl RetryPolicy {
             .get(at)
             .or_else(|| self.delays.last())
             .copied()
-            .unwrap_or(Duration::from_secs(60));
+            .unwrap_or(Duration::from_mins(1));
         let jitter = base * u32::from(self.jitter_percent) * u32::from(chance.min(99)) / 10_000;
         base + jitter
     }
@@ -120,9 +120,8 @@ pub fn confirmed(view: &dyn View, request: &Request, confirms: Confirms) -> Opti
 /// What an answer changes that comes to an attempt which is over. `is_latest`: to the latest attempt of the request.
 pub fn late_effect(request: &Request, outcome: Outcome, is_latest: bool) -> LateEffect {
     match (request.phase, outcome) {
-        (Phase::Completed, _) => LateEffect::Nothing,
         (Phase::Rejected, Outcome::Ok) => LateEffect::MarksDoubt,
-        (Phase::Rejected, _) => LateEffect::Nothing,
+        (Phase::Completed | Phase::Rejected, _) => LateEffect::Nothing,
         (_, Outcome::Ok | Outcome::Already) => {
             if request.steps_acknowledged + 1 < request.steps {
                 LateEffect::NextStep

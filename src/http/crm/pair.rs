@@ -89,7 +89,7 @@ fn may_wait(api: &Api, number: RequestNumber) -> bool {
 /// Answers with the request as it is now.
 fn tell(api: &Api, number: RequestNumber, reply: Reply) {
     let request = api.actions.state.view().request(number);
-    let details = request.and_then(|request| api.actions.details(request));
+    let details = request.and_then(|request| api.actions.details(&request));
     let Some(details) = details else {
         return reply.error(&CallError::Internal);
     };
