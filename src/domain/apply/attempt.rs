@@ -137,7 +137,6 @@ pub fn confirm(state: &mut impl Edit, recorded: Recorded<'_>, confirmed: &Confir
             recorded: recorded.position,
         },
     );
-    queues::rederive(state, confirmed.card);
 }
 
 /// Marks the pairing of a request's card: the CAS may hold what the request asked for.
@@ -178,8 +177,10 @@ fn set_pairing(state: &mut impl Edit, card: ItemNumber, pairing: Pairing) {
                     ..theirs
                 },
             );
+            queues::rederive(state, other);
         }
     }
     state.put_meta(meta);
     state.put_pairing(card, pairing);
+    queues::rederive(state, card);
 }
