@@ -40,6 +40,10 @@ pub fn settle(state: &mut impl Edit, recorded: Recorded<'_>, settled: &Settled) 
         match settled.outcome {
             Outcome::Unknown => row.unknown_attempts += 1,
             Outcome::Ok | Outcome::Already => row.unknown_attempts = 0,
+            // Only a refused query leaves a request waiting: the CAS does not hold it, so nothing is unknown any more.
+            Outcome::Refused if matches!(settled.then, Then::Waiting { .. }) => {
+                row.unknown_attempts = 0;
+            }
             _ => {}
         }
         match &settled.then {
@@ -85,7 +89,7 @@ pub fn late(state: &mut impl Edit, recorded: Recorded<'_>, answer: &LateAnswer) 
         confirm(state, recorded, confirmed);
     }
     change(state, recorded, answer.request, |row| {
-        row.late_answers += 1;
+        row.late_answers = row.late_answers.saturating_add(1);
         match answer.effect {
             LateEffect::Nothing | LateEffect::MarksDoubt => {}
             LateEffect::Completes => {
