@@ -398,8 +398,9 @@ impl Stage {
     }
 
     fn lane_command(&mut self, id: LaneId, command: LaneCommand) -> Option<Input> {
+        let now = self.clock.monotonic();
         let lane = self.lanes.entry(id).or_default();
-        match lane.command(command) {
+        match lane.command(command, now) {
             Ok(events) => {
                 self.inbox
                     .extend(events.into_iter().map(|event| Input::Lane(id, event)));
@@ -423,7 +424,14 @@ impl Stage {
             if lane.is_stuck || lane.connection.is_none() {
                 continue;
             }
-            for frame in std::mem::take(&mut lane.waiting) {
+            let timeout = self.cas.reply_timeout;
+            let is_stale = lane.waiting.iter().any(|(at, _)| now >= *at + timeout);
+            if is_stale {
+                // What could not be written for so long: the keepalive has given the connection up.
+                self.lose_connection(id, DownPhase::Keepalive);
+                continue;
+            }
+            for (_, frame) in std::mem::take(&mut lane.waiting) {
                 self.frame_leaves(id, &frame.body);
             }
         }

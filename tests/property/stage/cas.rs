@@ -242,8 +242,8 @@ pub struct Lane {
     pub is_wanted: bool,
     pub connection: Option<u64>,
     connects: u64,
-    /// Taken and not written yet: these are `unsent` if the connection ends.
-    pub waiting: Vec<Outgoing>,
+    /// Taken and not written yet, with the instant: these are `unsent` if the connection ends.
+    pub waiting: Vec<(Duration, Outgoing)>,
     /// Keeps what it takes until `release`.
     pub is_stuck: bool,
     pub pushes_acknowledged: u32,
@@ -251,7 +251,11 @@ pub struct Lane {
 
 impl Lane {
     /// Takes a command, or says which attempts it did not take.
-    pub fn command(&mut self, command: LaneCommand) -> Result<Vec<LaneEvent>, Vec<u64>> {
+    pub fn command(
+        &mut self,
+        command: LaneCommand,
+        now: Duration,
+    ) -> Result<Vec<LaneEvent>, Vec<u64>> {
         match command {
             LaneCommand::Connect => self.is_wanted = true,
             LaneCommand::Disconnect { .. } | LaneCommand::Stop => {
@@ -265,7 +269,7 @@ impl Lane {
                 if self.connection != Some(connection) {
                     return Err(frames.into_iter().map(|frame| frame.attempt).collect());
                 }
-                self.waiting.extend(frames);
+                self.waiting.extend(frames.into_iter().map(|frame| (now, frame)));
             }
         }
         Ok(Vec::new())
@@ -295,7 +299,11 @@ impl Lane {
             connection,
             phase,
             reason: "closed by the test".into(),
-            unsent: self.waiting.drain(..).map(|frame| frame.attempt).collect(),
+            unsent: self
+                .waiting
+                .drain(..)
+                .map(|(_, frame)| frame.attempt)
+                .collect(),
             retry_in: None,
         }
     }
