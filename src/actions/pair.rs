@@ -7,11 +7,11 @@ use std::sync::Arc;
 
 use super::{Actions, find};
 use crate::commit::{Command, Committed};
-use crate::domain::admission::{Ask, Replaced, projected_holder, projected_stb};
+use crate::domain::admission::{Ask, Replaced, Wanted, foresee};
 use crate::domain::event::Idempotency;
 use crate::domain::view::IDEMPOTENCY_LIFE;
 use crate::domain::{
-    ItemIdentifier, ItemKind, ItemNumber, Place, Priority, ProcessName, Refusal, RequestNumber,
+    ItemIdentifier, ItemKind, ItemNumber, Priority, ProcessName, Refusal, RequestNumber,
     SubscriptionIdentifier, Timestamp, View,
 };
 use crate::provider::Provider;
@@ -132,18 +132,15 @@ impl Actions {
                 product,
             });
         }
-        let previous = projected_stb(&view, card.number, None);
-        let holder = stb
-            .as_ref()
-            .filter(|_| self.policy.replaces_holder)
-            .and_then(|stb| {
-                let at_the_end = Place {
-                    due: Timestamp::from_micros(i64::MAX),
-                    number: RequestNumber(u64::MAX),
-                };
-                projected_holder(&view, stb.number, at_the_end)
-                    .filter(|holder| *holder != card.number)
-            });
+        let wanted = Wanted {
+            card: card.number,
+            stb: stb.as_ref().map(|stb| stb.number),
+            scheduled: call.scheduled,
+            replaces_holder: self.policy.replaces_holder,
+        };
+        let foreseen = foresee(&view, &wanted, self.clock.now());
+        let previous = foreseen.leaves;
+        let holder = foreseen.holder.filter(|_| self.policy.replaces_holder);
         let ca_ids = |number: Option<ItemNumber>| {
             number
                 .and_then(|number| view.item(number))

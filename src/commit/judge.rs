@@ -9,7 +9,7 @@ use crate::domain::event::{
 };
 use crate::domain::head::{self, Head};
 use crate::domain::items;
-use crate::domain::settle::{confirmed, late_effect};
+use crate::domain::settle::{Late, confirmed, late_effect};
 use crate::domain::view::LATE_ANSWERS_MAX;
 use crate::domain::{
     Phase, Position, ProviderNumber, ProviderRow, Refusal, Request, Timestamp, View, operate,
@@ -266,14 +266,23 @@ fn settle(view: &dyn View, settle: &SettleAttempt) -> Option<Event> {
 
 fn answered(view: &dyn View, answer: &Answered) -> Option<Event> {
     let request = view.request(answer.request)?;
-    if request.late_answers >= LATE_ANSWERS_MAX {
-        return None;
-    }
     let effect = late_effect(
         &request,
-        answer.outcome,
-        answer.attempt == request.latest_attempt,
+        Late {
+            outcome: answer.outcome,
+            purpose: answer.purpose,
+            step: answer.step,
+            is_latest: answer.attempt == request.latest_attempt,
+        },
     );
+    // What moves the request is recorded always: it cannot repeat.
+    let moves = matches!(
+        effect,
+        LateEffect::Completes | LateEffect::NextStep | LateEffect::Rejects
+    );
+    if request.late_answers >= LATE_ANSWERS_MAX && !moves {
+        return None;
+    }
     let confirmed = match effect {
         LateEffect::Completes | LateEffect::NextStep => confirmed(view, &request, answer.confirms),
         _ => None,

@@ -40,6 +40,10 @@ pub fn settle(state: &mut impl Edit, recorded: Recorded<'_>, settled: &Settled) 
         match settled.outcome {
             Outcome::Unknown => row.unknown_attempts += 1,
             Outcome::Ok | Outcome::Already => row.unknown_attempts = 0,
+            // Only a refused query leaves a request waiting: the CAS does not hold it, so nothing is unknown any more.
+            Outcome::Refused if matches!(settled.then, Then::Waiting { .. }) => {
+                row.unknown_attempts = 0;
+            }
             _ => {}
         }
         match &settled.then {
@@ -85,7 +89,7 @@ pub fn late(state: &mut impl Edit, recorded: Recorded<'_>, answer: &LateAnswer) 
         confirm(state, recorded, confirmed);
     }
     change(state, recorded, answer.request, |row| {
-        row.late_answers += 1;
+        row.late_answers = row.late_answers.saturating_add(1);
         match answer.effect {
             LateEffect::Nothing | LateEffect::MarksDoubt => {}
             LateEffect::Completes => {
@@ -132,7 +136,6 @@ pub fn confirm(state: &mut impl Edit, recorded: Recorded<'_>, confirmed: &Confir
             recorded: recorded.position,
         },
     );
-    queues::rederive(state, confirmed.card);
 }
 
 /// Marks the pairing of a request's card: the CAS may hold what the request asked for.
@@ -173,8 +176,10 @@ fn set_pairing(state: &mut impl Edit, card: ItemNumber, pairing: Pairing) {
                     ..theirs
                 },
             );
+            queues::rederive(state, other);
         }
     }
     state.put_meta(meta);
     state.put_pairing(card, pairing);
+    queues::rederive(state, card);
 }
