@@ -117,6 +117,14 @@ fn masked(text: &str) -> String {
         {
             line = format!("{before}, in $TIME");
         }
+        // Both follow the text of the shipped scripts.
+        if let Some((before, _)) = line.clone().split_once(", last hash ") {
+            line = format!("{before}, last hash $HASH");
+        }
+        if line.starts_with("intact: ") {
+            let words = line.split(", ").filter(|word| !word.ends_with("iB"));
+            line = words.collect::<Vec<_>>().join(", ");
+        }
         lines.push(line);
     }
     lines.join("\n") + "\n"
