@@ -20,6 +20,7 @@ mod http_reading;
 mod http_scene;
 mod http_transport;
 mod http_wire;
+mod immediate;
 mod kills;
 mod lane;
 mod ledger_faults;
