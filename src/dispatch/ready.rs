@@ -1,9 +1,9 @@
 //! The requests of one provider that may go out now, by priority and place.
 //!
 //! EXPRESS before REGULAR, but after four EXPRESS one REGULAR. An EXPRESS or immediate request lends its priority to those
-//! it waits behind. Requests that share a card or an STB never stand here together, so order per card cannot change.
+//! it waits behind; an immediate one lends its leave to go outside of processing runs too. Requests that share a card or an STB never stand here together, so order per card cannot change.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap};
 
 use crate::domain::{Place, Priority, Request, RequestNumber, View};
 
@@ -15,22 +15,29 @@ const EXPRESS_IN_A_ROW: u32 = 4;
 pub struct Ready {
     express: BTreeSet<Place>,
     regular: BTreeSet<Place>,
-    lent: HashSet<RequestNumber>,
+    /// Those of the express ones that go outside of processing runs.
+    immediate: BTreeSet<Place>,
+    /// What was lent; true with the leave to go outside of runs.
+    lent: HashMap<RequestNumber, bool>,
     express_in_a_row: u32,
 }
 
 impl Ready {
     pub fn insert(&mut self, request: &Request) {
-        if self.is_express(request) {
-            self.express.insert(request.place());
-        } else {
+        if !self.is_express(request) {
             self.regular.insert(request.place());
+            return;
+        }
+        self.express.insert(request.place());
+        if self.is_immediate(request) {
+            self.immediate.insert(request.place());
         }
     }
 
     pub fn remove(&mut self, place: Place) {
         self.express.remove(&place);
         self.regular.remove(&place);
+        self.immediate.remove(&place);
     }
 
     /// Forgets what was lent to a request that has ended.
@@ -51,18 +58,20 @@ impl Ready {
         self.express.iter().chain(&self.regular).copied()
     }
 
-    /// The next one, taken out. `only_express` leaves the regular ones (outside of processing runs).
-    pub fn take(&mut self, only_express: bool) -> Option<Place> {
-        let prefers_regular =
-            self.express_in_a_row >= EXPRESS_IN_A_ROW && !self.regular.is_empty() && !only_express;
+    /// The next one, taken out. `only_immediate` leaves all others (outside of processing runs).
+    pub fn take(&mut self, only_immediate: bool) -> Option<Place> {
+        if only_immediate {
+            let place = self.immediate.pop_first()?;
+            self.express.remove(&place);
+            return Some(place);
+        }
+        let prefers_regular = self.express_in_a_row >= EXPRESS_IN_A_ROW && !self.regular.is_empty();
         if !prefers_regular {
             if let Some(place) = self.express.pop_first() {
+                self.immediate.remove(&place);
                 self.express_in_a_row += 1;
                 return Some(place);
             }
-        }
-        if only_express {
-            return None;
         }
         self.express_in_a_row = 0;
         self.regular.pop_first()
@@ -73,6 +82,7 @@ impl Ready {
         if !self.is_express(request) {
             return;
         }
+        let is_immediate = self.is_immediate(request);
         let mut waits = vec![request.number];
         while let Some(number) = waits.pop() {
             let Some(behind) = view.request(number) else {
@@ -85,10 +95,7 @@ impl Ready {
                     .into_iter()
                     .take_while(|ahead| *ahead < place)
                 {
-                    if self.lent.insert(ahead.number) {
-                        if self.regular.remove(&ahead) {
-                            self.express.insert(ahead);
-                        }
+                    if self.lend_to(ahead, is_immediate) {
                         waits.push(ahead.number);
                     }
                 }
@@ -96,9 +103,29 @@ impl Ready {
         }
     }
 
-    pub fn is_express(&self, request: &Request) -> bool {
+    /// False if it was lent as much before.
+    fn lend_to(&mut self, ahead: Place, is_immediate: bool) -> bool {
+        let before = self.lent.get(&ahead.number).copied();
+        if before.is_some_and(|before| before || !is_immediate) {
+            return false;
+        }
+        self.lent.insert(ahead.number, is_immediate);
+        if self.regular.remove(&ahead) {
+            self.express.insert(ahead);
+        }
+        if is_immediate && self.express.contains(&ahead) {
+            self.immediate.insert(ahead);
+        }
+        true
+    }
+
+    fn is_express(&self, request: &Request) -> bool {
         request.priority == Priority::Express
             || request.is_immediate
-            || self.lent.contains(&request.number)
+            || self.lent.contains_key(&request.number)
+    }
+
+    fn is_immediate(&self, request: &Request) -> bool {
+        request.is_immediate || self.lent.get(&request.number) == Some(&true)
     }
 }

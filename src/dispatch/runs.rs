@@ -1,7 +1,8 @@
 //! Processing runs: when regular requests may go out at all.
 //!
 //! Continuous: one run per day and start, always open. Every: a run at each interval, open until nothing is left to do.
-//! Manual: a run when asked. Outside of runs only immediate and EXPRESS requests' own road is closed too; immediate ones go.
+//! Manual: a run when asked. Outside of runs only immediate requests go, and those that
+//! they wait behind.
 
 use std::time::Duration;
 
