@@ -62,7 +62,11 @@ pub fn admit(view: &dyn View, ask: &Ask, now: Timestamp) -> Result<Admission, Re
         check_item(view, stb, ItemKind::Stb)?;
     }
     let foreseen = foresee(view, &Wanted::of(ask), now);
-    let Foreseen { place, leaves, holder } = foreseen;
+    let Foreseen {
+        place,
+        leaves,
+        holder,
+    } = foreseen;
     if ask.stb.is_none() && leaves.is_none() && !ask.sends_unknown {
         return Err(Refusal::NotPaired {
             serial_number: serial(view, ask.card),

@@ -21,7 +21,9 @@ pub fn leave(state: &mut impl Edit, request: &Request) {
 
 /// Derives anew what each unbound request of the card leaves.
 pub fn rederive(state: &mut impl Edit, card: ItemNumber) {
-    let mut at = state.pairing(card).and_then(|pairing| pairing.held().next());
+    let mut at = state
+        .pairing(card)
+        .and_then(|pairing| pairing.held().next());
     for place in state.queue(card) {
         let Some(request) = state.request(place.number) else {
             continue;
