@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use pairbox::clock::Clock;
 use pairbox::commit::Command;
 use pairbox::dispatch::{Input, Mode};
-use pairbox::domain::event::Resolution;
+use pairbox::domain::event::{Idempotency, Resolution};
 use pairbox::domain::{
     Ambiguous, Chance, Phase, Priority, ProviderNumber, Refusal, RequestNumber, Timestamp, View,
 };
@@ -38,7 +38,10 @@ fn no_history_breaks_a_promise() {
         if !is_long && started.elapsed() > PLAIN_TIME_MAX {
             break;
         }
-        assert!(passes(seed), "seed {seed} fails; PAIRBOX_SEED={seed} repeats it");
+        assert!(
+            passes(seed),
+            "seed {seed} fails; PAIRBOX_SEED={seed} repeats it"
+        );
         done += 1;
     }
     println!("{done} histories in {:?}", started.elapsed());
@@ -211,8 +214,18 @@ impl History {
         let card = self.chance.below(CARDS) as u32;
         let stb = (self.chance.below(4) > 0).then(|| self.chance.below(STBS) as u32);
         let scheduled = match self.chance.below(6) {
-            0 => Some(self.stage.clock.now().plus(seconds(self.chance.below(4_000)))),
-            1 => Some(self.stage.clock.now().minus(seconds(self.chance.below(4_000)))),
+            0 => Some(
+                self.stage
+                    .clock
+                    .now()
+                    .plus(seconds(self.chance.below(4_000))),
+            ),
+            1 => Some(
+                self.stage
+                    .clock
+                    .now()
+                    .minus(seconds(self.chance.below(4_000))),
+            ),
             _ => None,
         };
         let is_immediate = scheduled.is_none() && self.chance.below(5) == 0;
@@ -221,7 +234,13 @@ impl History {
         } else {
             Priority::Regular
         };
+        let key = (self.chance.below(3) == 0).then(|| self.chance.below(40));
+        let idempotency = key.map(|key| Idempotency {
+            key: format!("key {key}"),
+            digest: format!("{card} {stb:?}"),
+        });
         let result = self.stage.ask(card, stb, |call| {
+            call.idempotency = idempotency;
             call.scheduled = scheduled;
             call.is_immediate = is_immediate;
             call.priority = priority;
@@ -229,7 +248,11 @@ impl History {
         self.note(format!(
             "ask card {card} stb {stb:?} scheduled {scheduled:?}: {result:?}"
         ));
-        assert_ne!(result, Err(Refusal::Changed), "nobody else changes anything");
+        assert_ne!(
+            result,
+            Err(Refusal::Changed),
+            "nobody else changes anything"
+        );
     }
 
     fn some(&mut self, has: impl Fn(Phase) -> bool) -> Option<RequestNumber> {
@@ -270,7 +293,9 @@ impl History {
         let card = row.card.0 as u32 - 1;
         let stb = row.stb.map(|stb| stb.0 as u32 - 6);
         drop(view);
-        let result = self.stage.ask(card, stb, |call| call.retries = Some(number));
+        let result = self
+            .stage
+            .ask(card, stb, |call| call.retries = Some(number));
         self.note(format!("retry {number}: {result:?}"));
     }
 
@@ -292,9 +317,7 @@ impl History {
             (0, _) => Resolution::SendAgain,
             (_, true) => Resolution::Done,
             // Said only where the earlier steps did nothing either.
-            (_, false) if request.steps == 1 && self.nothing_applied(number) => {
-                Resolution::NotDone
-            }
+            (_, false) if request.steps == 1 && self.nothing_applied(number) => Resolution::NotDone,
             _ => Resolution::SendAgain,
         };
         let result = self.stage.resolve(number, resolution);
@@ -400,7 +423,10 @@ impl History {
                 self.resolve(number);
             }
         }
-        panic!("held requests without end: {:?}", self.stage.model.unfinished());
+        panic!(
+            "held requests without end: {:?}",
+            self.stage.model.unfinished()
+        );
     }
 
     /// Small steps while answers and retries come, then past every schedule.

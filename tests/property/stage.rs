@@ -237,7 +237,10 @@ impl Stage {
     pub fn sent(&self) -> Vec<(u32, Option<u32>)> {
         let number = |heard: &cas::Heard| {
             let card: u32 = heard.card[4..].parse().unwrap();
-            let stb = heard.stb.as_ref().map(|stb| stb.parse::<u32>().unwrap() - 1_000);
+            let stb = heard
+                .stb
+                .as_ref()
+                .map(|stb| stb.parse::<u32>().unwrap() - 1_000);
             (card, stb)
         };
         self.cas.heard.iter().map(number).collect()
@@ -436,7 +439,10 @@ impl Stage {
             }
         }
         for coming in self.cas.arrived(now) {
-            let connection = self.lanes.get(&coming.lane).and_then(|lane| lane.connection);
+            let connection = self
+                .lanes
+                .get(&coming.lane)
+                .and_then(|lane| lane.connection);
             // What comes while the lane is down comes to nobody.
             let Some(connection) = connection else {
                 continue;
@@ -456,9 +462,16 @@ impl Stage {
     fn frame_leaves(&mut self, lane: LaneId, body: &[u8]) {
         let now = self.clock.monotonic();
         let heard = self.cas.hear(lane, body, now);
-        let request = self.model.transactions.get(&heard.transaction).copied();
+        let request = self
+            .model
+            .transactions
+            .get(&(lane.provider, heard.transaction))
+            .copied();
         let request = request.unwrap_or_else(|| {
-            panic!("transaction {} was sent and is not recorded", heard.transaction)
+            panic!(
+                "transaction {} was sent and is not recorded",
+                heard.transaction
+            )
         });
         let known = &self.model.requests[&request];
         let items = self.model.items(request);
@@ -528,7 +541,10 @@ impl Stage {
             let now = self.clock.monotonic();
             let next = [self.live().dispatcher.next_deadline(), self.cas.next_at()];
             let next = next.into_iter().flatten().min().unwrap_or(end);
-            let to = next.clamp(now, end).max(now + Duration::from_micros(1)).min(end);
+            let to = next
+                .clamp(now, end)
+                .max(now + Duration::from_micros(1))
+                .min(end);
             self.clock.advance(to.saturating_sub(now));
             self.step(Input::Tick);
             self.settle();
@@ -610,8 +626,9 @@ impl Stage {
 
     /// The state as it is, and as the ledger alone gives it, byte for byte; and the chain.
     pub fn check_rebuild(&self) {
-        let reader = pairbox::ledger::Reader::open(&self.data().join("ledger"), Arc::new(RealFiles))
-            .unwrap();
+        let reader =
+            pairbox::ledger::Reader::open(&self.data().join("ledger"), Arc::new(RealFiles))
+                .unwrap();
         let verified = reader.verify(&mut |_| {}).unwrap();
         assert_eq!(verified.last_seq, self.model.seq);
         let scratch = temporary();
@@ -645,7 +662,8 @@ impl Stage {
         for (seq, event) in entries {
             if !matches!(event, Event::ItemAdded { .. } | Event::ProductAdded { .. }) {
                 let at = self.clock.now();
-                self.log.push(format!("        {seq} {at} {}", brief(&event)));
+                self.log
+                    .push(format!("        {seq} {at} {}", brief(&event)));
             }
             self.model.take(seq, &event, &self.cas.confirmed);
         }
@@ -811,7 +829,10 @@ fn mapping(text: &str) -> Arc<Mapping> {
     static COMPILED: OnceLock<Mutex<HashMap<String, Arc<Mapping>>>> = OnceLock::new();
     let mut compiled = COMPILED.get_or_init(Mutex::default).lock().unwrap();
     let compile = || Arc::new(Mapping::from_text("smsgw", text).unwrap());
-    compiled.entry(text.to_owned()).or_insert_with(compile).clone()
+    compiled
+        .entry(text.to_owned())
+        .or_insert_with(compile)
+        .clone()
 }
 
 pub fn card_serial(product: &str, card: u32) -> String {

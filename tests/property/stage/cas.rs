@@ -188,13 +188,21 @@ impl Cas {
             };
         }
         if falls(moods.lost) {
-            return if second { Answer::Lost } else { Answer::Swallowed };
+            return if second {
+                Answer::Lost
+            } else {
+                Answer::Swallowed
+            };
         }
         if falls(moods.refused) {
             return Answer::Refuse;
         }
         if falls(moods.busy) {
-            return if second { Answer::Busy(7) } else { Answer::Retry };
+            return if second {
+                Answer::Busy(7)
+            } else {
+                Answer::Retry
+            };
         }
         if falls(moods.doubled) {
             return Answer::OkTwice;
@@ -202,7 +210,11 @@ impl Cas {
         if falls(moods.fatal) {
             return Answer::Fatal;
         }
-        if second { Answer::Ok } else { Answer::OkAfter(soon) }
+        if second {
+            Answer::Ok
+        } else {
+            Answer::OkAfter(soon)
+        }
     }
 }
 
@@ -269,7 +281,8 @@ impl Lane {
                 if self.connection != Some(connection) {
                     return Err(frames.into_iter().map(|frame| frame.attempt).collect());
                 }
-                self.waiting.extend(frames.into_iter().map(|frame| (now, frame)));
+                self.waiting
+                    .extend(frames.into_iter().map(|frame| (now, frame)));
             }
         }
         Ok(Vec::new())

@@ -21,6 +21,7 @@ pub enum Stands {
 #[derive(Clone, Debug)]
 pub struct Known {
     pub place: Place,
+    pub provider: u16,
     pub card: ItemNumber,
     pub stb: Option<ItemNumber>,
     /// Bound by the first attempt.
@@ -47,7 +48,8 @@ pub struct Model {
     pub requests: BTreeMap<RequestNumber, Known>,
     pub pairings: BTreeMap<ItemNumber, Paired>,
     pub conflicts: u64,
-    pub transactions: BTreeMap<u64, RequestNumber>,
+    /// By provider and number on the wire.
+    pub transactions: BTreeMap<(u16, u64), RequestNumber>,
     pub events: Vec<Event>,
 }
 
@@ -71,6 +73,7 @@ impl Model {
                         due: accepted.due,
                         number,
                     },
+                    provider: accepted.provider.0,
                     card: accepted.card,
                     stb: accepted.stb,
                     leaves: None,
@@ -186,7 +189,8 @@ impl Model {
         known
             .attempts
             .push((begun.transaction, begun.purpose, begun.step));
-        let before = self.transactions.insert(begun.transaction, number);
+        let wire = (known.provider, begun.transaction);
+        let before = self.transactions.insert(wire, number);
         assert!(before.is_none(), "a transaction number was used twice");
     }
 
@@ -266,7 +270,11 @@ impl Model {
                     .find(|(transaction, ..)| *transaction == answer.transaction);
                 let (_, purpose, step) = asked.unwrap();
                 if *purpose == Purpose::Command {
-                    assert_eq!(usize::from(*step), known.acknowledged, "{number}: {known:?}");
+                    assert_eq!(
+                        usize::from(*step),
+                        known.acknowledged,
+                        "{number}: {known:?}"
+                    );
                 }
                 known.unknown = 0;
                 known.acknowledged += 1;
@@ -398,11 +406,19 @@ impl Model {
             let request = view.request(*number);
             let request = request.unwrap_or_else(|| panic!("request {number} is gone"));
             assert_eq!(request.place(), known.place);
-            assert_eq!(request.phase.is_finished(), known.is_finished(), "{known:?}");
+            assert_eq!(
+                request.phase.is_finished(),
+                known.is_finished(),
+                "{known:?}"
+            );
             assert_eq!(request.unknown_attempts > 0, known.unknown > 0, "{known:?}");
         }
         for item in (1..=meta.last_item).map(ItemNumber) {
-            assert_eq!(view.queue(item), self.queue(item), "the queue of item {item}");
+            assert_eq!(
+                view.queue(item),
+                self.queue(item),
+                "the queue of item {item}"
+            );
             let paired = self.pairings.get(&item).copied().unwrap_or_default();
             let row = view.pairing(item);
             assert_eq!(row.and_then(|row| row.stb), paired.stb, "card {item}");
@@ -411,7 +427,11 @@ impl Model {
             assert_eq!(meta.conflicts, 0);
             let held: Vec<_> = self.pairings.values().filter_map(|at| at.stb).collect();
             let distinct: BTreeSet<_> = held.iter().collect();
-            assert_eq!(held.len(), distinct.len(), "an STB with two cards: {held:?}");
+            assert_eq!(
+                held.len(),
+                distinct.len(),
+                "an STB with two cards: {held:?}"
+            );
         }
     }
 }
