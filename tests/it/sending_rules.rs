@@ -590,7 +590,7 @@ fn an_ok_after_eight_late_answers_still_completes() {
         let event = answer_to(&stage, transaction, Outcome::Retry);
         stage.lane_says(event);
     }
-    stage.cas.confirmed.insert(transaction);
+    stage.cas.said.confirmed.insert(transaction);
     let event = answer_to(&stage, transaction, Outcome::Ok);
     stage.lane_says(event);
     assert_eq!(stage.phase(number), Phase::Completed);
@@ -856,7 +856,7 @@ fn a_late_ok_to_any_attempt_is_known_after_a_restart() {
     stage.restart();
     assert_eq!(stage.phase(number), Phase::InDoubt);
     let event = answer_to(&stage, first, Outcome::Ok);
-    stage.cas.confirmed.insert(first);
+    stage.cas.said.confirmed.insert(first);
     stage.lane_says(event);
     assert_eq!(stage.phase(number), Phase::Completed);
 }

@@ -665,7 +665,7 @@ impl Stage {
                 self.log
                     .push(format!("        {seq} {at} {}", brief(&event)));
             }
-            self.model.take(seq, &event, &self.cas.confirmed);
+            self.model.take(seq, &event, &self.cas.said);
         }
     }
 

@@ -42,6 +42,13 @@ pub struct Paired {
     pub doubt: Option<Option<ItemNumber>>,
 }
 
+/// The transactions that the CAS said yes and no to.
+#[derive(Default)]
+pub struct Said {
+    pub confirmed: BTreeSet<u64>,
+    pub refused: BTreeSet<u64>,
+}
+
 #[derive(Default)]
 pub struct Model {
     pub seq: u64,
@@ -60,8 +67,8 @@ impl Known {
 }
 
 impl Model {
-    /// Takes the next event in; panics where a promise is broken. `confirmed` are the transactions that the CAS said yes to.
-    pub fn take(&mut self, seq: u64, event: &Event, confirmed: &BTreeSet<u64>) {
+    /// Takes the next event in; panics where a promise is broken. `said` is what the CAS answered.
+    pub fn take(&mut self, seq: u64, event: &Event, said: &Said) {
         assert_eq!(seq, self.seq + 1, "no event is missing");
         self.seq = seq;
         self.events.push(event.clone());
@@ -88,8 +95,8 @@ impl Model {
                 assert!(earlier.is_none(), "request {number} was accepted twice");
             }
             Event::AttemptBegun(begun) => self.begun(begun),
-            Event::AttemptSettled(settled) => self.settled(settled, confirmed),
-            Event::LateAnswer(answer) => self.late(answer, confirmed),
+            Event::AttemptSettled(settled) => self.settled(settled, said),
+            Event::LateAnswer(answer) => self.late(answer, said),
             Event::RequestEnded {
                 request, ending, ..
             } => {
@@ -194,12 +201,16 @@ impl Model {
         assert!(before.is_none(), "a transaction number was used twice");
     }
 
-    fn settled(&mut self, settled: &Settled, confirmed: &BTreeSet<u64>) {
+    fn settled(&mut self, settled: &Settled, said: &Said) {
         let number = settled.request;
         let known = self.open(number);
         assert!(known.stands == Stands::Sending, "{number}: {known:?}");
         assert_eq!(settled.attempt as usize, known.attempts.len());
         let (transaction, purpose, _) = *known.attempts.last().unwrap();
+        assert!(
+            settled.outcome != Outcome::Refused || said.refused.contains(&transaction),
+            "{number} is called refused, the CAS said nothing"
+        );
         match settled.outcome {
             Outcome::Unknown => known.unknown += 1,
             Outcome::Ok | Outcome::Already => known.unknown = 0,
@@ -209,7 +220,7 @@ impl Model {
         match &settled.then {
             Then::Completed | Then::NextStep => {
                 assert!(
-                    confirmed.contains(&transaction),
+                    said.confirmed.contains(&transaction),
                     "{number} is called done, the CAS said nothing"
                 );
                 known.acknowledged += 1;
@@ -248,7 +259,7 @@ impl Model {
         }
     }
 
-    fn late(&mut self, answer: &LateAnswer, confirmed: &BTreeSet<u64>) {
+    fn late(&mut self, answer: &LateAnswer, said: &Said) {
         let number = answer.request;
         let known = self.requests.get_mut(&number).unwrap();
         known.late_answers += 1;
@@ -261,7 +272,7 @@ impl Model {
             LateEffect::Completes | LateEffect::NextStep => {
                 assert!(!known.is_finished(), "{number} left a final state");
                 assert!(
-                    confirmed.contains(&answer.transaction),
+                    said.confirmed.contains(&answer.transaction),
                     "{number} is called done, the CAS said nothing"
                 );
                 let attempts = known.attempts.iter();
