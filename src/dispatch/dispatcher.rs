@@ -113,7 +113,7 @@ impl Dispatcher {
             Input::Committed(notices) => self.committed(view, now, notices),
             Input::Lane(lane, event) => self.lane_event(view, now, lane, event),
             Input::NotTaken(_, handles) => {
-                self.not_sent(view, now, &handles, "the connection was gone")
+                self.not_sent(view, now, &handles, "the connection was gone");
             }
             Input::Run => self.order_run(),
             Input::Tick => {}
@@ -266,7 +266,7 @@ impl Dispatcher {
             // An attempt that outlived its request is still out; its end brings this one back.
             Head::Send { .. } if is_busy => {}
             Head::Send { .. } | Head::NotYet(NotYet::ProviderStopped) => {
-                self.make_ready(now, &request)
+                self.make_ready(now, &request);
             }
             Head::NotYet(NotYet::Scheduled) => {
                 let wait = request.due.since(now.wall);

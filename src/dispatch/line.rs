@@ -126,7 +126,7 @@ impl Line {
     /// When a request is tried again: reckoned once, so that a wall clock set back costs no second wait; bounded by the
     /// longest wait there is, whatever the wall clock did before.
     pub fn again_at(&mut self, request: &Request, now: Now) -> Duration {
-        let longest = Duration::from_secs(3_600).max(self.retry.delay(u32::MAX, 99));
+        let longest = Duration::from_hours(1).max(self.retry.delay(u32::MAX, 99));
         let wait = request.again_at.since(now.wall).min(longest);
         let fresh = (request.again_at, now.monotonic + wait);
         let known = self.again.entry(request.number).or_insert(fresh);

@@ -66,12 +66,10 @@ impl Ready {
             return Some(place);
         }
         let prefers_regular = self.express_in_a_row >= EXPRESS_IN_A_ROW && !self.regular.is_empty();
-        if !prefers_regular {
-            if let Some(place) = self.express.pop_first() {
-                self.immediate.remove(&place);
-                self.express_in_a_row += 1;
-                return Some(place);
-            }
+        if !prefers_regular && let Some(place) = self.express.pop_first() {
+            self.immediate.remove(&place);
+            self.express_in_a_row += 1;
+            return Some(place);
         }
         self.express_in_a_row = 0;
         self.regular.pop_first()

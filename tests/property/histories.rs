@@ -21,7 +21,7 @@ use crate::stage::{After, NORTH, Setting, Stage, seconds};
 const HISTORIES: u64 = 400;
 const HISTORIES_LONG: u64 = 20_000;
 /// The plain tier stops here on a slow machine.
-const PLAIN_TIME_MAX: Duration = Duration::from_secs(60);
+const PLAIN_TIME_MAX: Duration = Duration::from_mins(1);
 const CARDS: u64 = 5;
 const STBS: u64 = 4;
 

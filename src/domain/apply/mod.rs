@@ -48,7 +48,7 @@ pub fn apply(state: &mut impl Edit, recorded: Recorded<'_>, event: &Event) {
             move_to(row, Phase::Held);
         }),
         Event::RequestHastened { request, .. } => {
-            change(state, recorded, *request, |row| row.again_at = recorded.at)
+            change(state, recorded, *request, |row| row.again_at = recorded.at);
         }
         Event::RequestResolved {
             request,

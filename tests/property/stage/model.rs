@@ -24,8 +24,9 @@ pub struct Known {
     pub provider: u16,
     pub card: ItemNumber,
     pub stb: Option<ItemNumber>,
-    /// Bound by the first attempt.
-    pub leaves: Option<Option<ItemNumber>>,
+    pub is_bound: bool,
+    /// As the first attempt bound it.
+    pub leaves: Option<ItemNumber>,
     pub stands: Stands,
     pub unknown: u32,
     pub steps: usize,
@@ -38,8 +39,9 @@ pub struct Known {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Paired {
     pub stb: Option<ItemNumber>,
-    /// In doubt; and the STB that it may hold besides.
-    pub doubt: Option<Option<ItemNumber>>,
+    pub is_doubtful: bool,
+    /// The STB that it may hold besides.
+    pub may_hold: Option<ItemNumber>,
 }
 
 /// The transactions that the CAS said yes and no to.
@@ -83,6 +85,7 @@ impl Model {
                     provider: accepted.provider.0,
                     card: accepted.card,
                     stb: accepted.stb,
+                    is_bound: false,
                     leaves: None,
                     stands: Stands::Open,
                     unknown: 0,
@@ -188,11 +191,13 @@ impl Model {
         assert_eq!(usize::from(begun.step), known.acknowledged, "{number}");
         known.stands = Stands::Sending;
         if let Some(plan) = &begun.plan {
-            assert!(known.leaves.is_none(), "{number} is planned once");
-            known.leaves = Some(begun.leaves);
+            assert!(!known.is_bound, "{number} is planned once");
+            known.is_bound = true;
+            known.leaves = begun.leaves;
             known.steps = plan.len();
         }
-        assert_eq!(known.leaves, Some(begun.leaves), "{number} is bound");
+        assert!(known.is_bound, "{number} is planned");
+        assert_eq!(known.leaves, begun.leaves, "{number} is bound");
         known
             .attempts
             .push((begun.transaction, begun.purpose, begun.step));
@@ -323,31 +328,38 @@ impl Model {
                 .iter()
                 .filter(|(card, paired)| {
                     **card != confirmed.card
-                        && (paired.stb == Some(stb) || paired.doubt == Some(Some(stb)))
+                        && (paired.stb == Some(stb) || paired.may_hold == Some(stb))
                 })
                 .map(|(card, _)| *card)
                 .collect();
             let mine = self.pairings.get(&confirmed.card);
-            let is_mine = mine.is_some_and(|mine| mine.stb == Some(stb) && mine.doubt.is_none());
+            let is_mine = mine.is_some_and(|mine| mine.stb == Some(stb) && !mine.is_doubtful);
             if !others.is_empty() && !is_mine {
                 self.conflicts += 1;
             }
         }
-        self.pairings
-            .insert(confirmed.card, Paired { stb, doubt: None });
+        self.pairings.insert(
+            confirmed.card,
+            Paired {
+                stb,
+                ..Paired::default()
+            },
+        );
     }
 
     fn doubt(&mut self, number: RequestNumber) {
         let known = &self.requests[&number];
         let (card, stb) = (known.card, known.stb);
-        self.pairings.entry(card).or_default().doubt = Some(stb);
+        let paired = self.pairings.entry(card).or_default();
+        paired.is_doubtful = true;
+        paired.may_hold = stb;
     }
 
     /// The STB that a request leaves: bound, or derived by walking its card's unfinished requests.
     fn leaves(&self, number: RequestNumber) -> Option<ItemNumber> {
         let known = &self.requests[&number];
-        if let Some(bound) = known.leaves {
-            return bound;
+        if known.is_bound {
+            return known.leaves;
         }
         let paired = self.pairings.get(&known.card).copied().unwrap_or_default();
         let mut ahead: Vec<&Known> = self
@@ -360,7 +372,7 @@ impl Model {
         ahead.sort_by_key(|other| other.place);
         let at = match ahead.last() {
             Some(last) => last.stb,
-            None => paired.stb.or(paired.doubt.flatten()),
+            None => paired.stb.or(paired.may_hold),
         };
         at.filter(|stb| Some(*stb) != known.stb)
     }
