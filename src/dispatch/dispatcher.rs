@@ -298,15 +298,12 @@ impl Dispatcher {
         };
         let worked = line.worked(now.monotonic);
         line.patient_since.entry(request.number).or_insert(worked);
-        if matches!(request.phase, Phase::Waiting | Phase::InDoubt) && request.again_at > now.wall {
-            // Bounded by the longest wait there is, whatever the wall clock did since.
-            let wait = request
-                .again_at
-                .since(now.wall)
-                .min(Duration::from_hours(1).max(line.retry.delay(u32::MAX, 99)));
-            self.timers
-                .set(now.monotonic + wait, Timer::Look(request.number));
-            return;
+        let is_again = matches!(request.phase, Phase::Waiting | Phase::InDoubt);
+        if is_again && request.again_at > now.wall {
+            let at = line.again_at(request, now);
+            if at > now.monotonic {
+                return self.timers.set(at, Timer::Look(request.number));
+            }
         }
         line.ready.insert(request);
     }

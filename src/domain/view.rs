@@ -26,6 +26,7 @@ pub struct Meta {
     pub salt: Salt,
     /// The latest event that is applied.
     pub applied_seq: u64,
+    /// The latest instant of any event.
     pub latest_at: Timestamp,
     pub last_item: u64,
     pub last_product: u32,

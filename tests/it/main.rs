@@ -31,5 +31,8 @@ mod mapping_smsgw;
 mod scene;
 mod script_limits;
 mod sending;
+mod sending_rules;
+#[path = "../property/stage.rs"]
+mod stage;
 mod state_rebuild;
 mod tidy;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use pairbox::clock::Clock;
 use pairbox::commit::Command;
 use pairbox::dispatch::{Input, Mode};
-use pairbox::domain::event::Resolution;
+use pairbox::domain::event::{Idempotency, Resolution};
 use pairbox::domain::{
     Ambiguous, Chance, Phase, Priority, ProviderNumber, Refusal, RequestNumber, Timestamp, View,
 };
@@ -21,7 +21,7 @@ use crate::stage::{After, NORTH, Setting, Stage, seconds};
 const HISTORIES: u64 = 400;
 const HISTORIES_LONG: u64 = 20_000;
 /// The plain tier stops here on a slow machine.
-const PLAIN_TIME_MAX: Duration = Duration::from_secs(60);
+const PLAIN_TIME_MAX: Duration = Duration::from_mins(1);
 const CARDS: u64 = 5;
 const STBS: u64 = 4;
 
@@ -234,7 +234,13 @@ impl History {
         } else {
             Priority::Regular
         };
+        let key = (self.chance.below(3) == 0).then(|| self.chance.below(40));
+        let idempotency = key.map(|key| Idempotency {
+            key: format!("key {key}"),
+            digest: format!("{card} {stb:?}"),
+        });
         let result = self.stage.ask(card, stb, |call| {
+            call.idempotency = idempotency;
             call.scheduled = scheduled;
             call.is_immediate = is_immediate;
             call.priority = priority;

@@ -467,7 +467,11 @@ impl Stage {
     fn frame_leaves(&mut self, lane: LaneId, body: &[u8]) {
         let now = self.clock.monotonic();
         let heard = self.cas.hear(lane, body, now);
-        let request = self.model.transactions.get(&heard.transaction).copied();
+        let request = self
+            .model
+            .transactions
+            .get(&(lane.provider, heard.transaction))
+            .copied();
         let request = request.unwrap_or_else(|| {
             panic!(
                 "transaction {} was sent and is not recorded",
@@ -667,7 +671,7 @@ impl Stage {
                 self.log
                     .push(format!("        {seq} {at} {}", brief(&event)));
             }
-            self.model.take(seq, &event, &self.cas.confirmed);
+            self.model.take(seq, &event, &self.cas.said);
         }
     }
 

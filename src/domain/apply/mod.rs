@@ -75,7 +75,8 @@ pub fn apply(state: &mut impl Edit, recorded: Recorded<'_>, event: &Event) {
     }
     let mut meta = state.meta();
     meta.applied_seq = recorded.position.seq;
-    meta.latest_at = recorded.at;
+    // Never back, so that what is forgotten by age is the same in a rebuild, whatever the wall clock did.
+    meta.latest_at = meta.latest_at.max(recorded.at);
     state.put_meta(meta);
 }
 

@@ -2,12 +2,14 @@
 //!
 //! Holds its own pairings by CA ID. Knows nothing of requests, except through the transaction number in a frame.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use pairbox::domain::{Chance, Outcome};
 use pairbox::provider::{DownPhase, LaneCommand, LaneEvent, LaneId, Outgoing};
 use pairbox::script::contract::Reply;
+
+use super::model::Said;
 
 /// What becomes of one command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,8 +73,7 @@ pub struct Cas {
     pub pairings: BTreeMap<String, String>,
     pub heard: Vec<Heard>,
     pub coming: Vec<Coming>,
-    /// Transactions that it confirmed with `ok` or `already`.
-    pub confirmed: BTreeSet<u64>,
+    pub said: Said,
     pub reply_timeout: Duration,
 }
 
@@ -86,7 +87,7 @@ impl Cas {
             pairings: BTreeMap::new(),
             heard: Vec::new(),
             coming: Vec::new(),
-            confirmed: BTreeSet::new(),
+            said: Said::default(),
             reply_timeout: Duration::from_secs(10),
         }
     }
@@ -153,7 +154,10 @@ impl Cas {
 
     fn send(&mut self, heard: &Heard, outcome: Outcome, at: Duration) {
         if outcome.is_confirmed() {
-            self.confirmed.insert(heard.transaction);
+            self.said.confirmed.insert(heard.transaction);
+        }
+        if outcome == Outcome::Refused {
+            self.said.refused.insert(heard.transaction);
         }
         self.coming.push(Coming {
             at,

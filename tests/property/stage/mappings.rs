@@ -40,15 +40,22 @@ fn plan(request, cfg) {
 "#
 }
 
-/// Fails to encode for cards from 20 on.
+/// Fails to encode for cards from 20 to 29.
 pub fn failing() -> String {
+    encode_that_throws_if("step.card.starts_with(\"019000002\")")
+}
+
+/// Fails to encode the attempt with this transaction number.
+pub fn failing_on_transaction(transaction: u64) -> String {
+    encode_that_throws_if(&format!("ctx.transaction == {transaction}"))
+}
+
+fn encode_that_throws_if(condition: &str) -> String {
     let first = "fn encode(step, ctx) {";
     let text = SMSGW.replace(
         first,
-        &format!(
-            "{first}\n    if step.card.starts_with(\"01900000002\") {{ throw \"bad card\"; }}"
-        ),
+        &format!("{first}\n    if {condition} {{ throw \"no\"; }}"),
     );
     assert_ne!(text, SMSGW);
-    text.replace("01900000002", "019000002")
+    text
 }

@@ -21,10 +21,12 @@ pub enum Stands {
 #[derive(Clone, Debug)]
 pub struct Known {
     pub place: Place,
+    pub provider: u16,
     pub card: ItemNumber,
     pub stb: Option<ItemNumber>,
-    /// Bound by the first attempt.
-    pub leaves: Option<Option<ItemNumber>>,
+    pub is_bound: bool,
+    /// As the first attempt bound it.
+    pub leaves: Option<ItemNumber>,
     pub stands: Stands,
     pub unknown: u32,
     pub steps: usize,
@@ -37,8 +39,16 @@ pub struct Known {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Paired {
     pub stb: Option<ItemNumber>,
-    /// In doubt; and the STB that it may hold besides.
-    pub doubt: Option<Option<ItemNumber>>,
+    pub is_doubtful: bool,
+    /// The STB that it may hold besides.
+    pub may_hold: Option<ItemNumber>,
+}
+
+/// The transactions that the CAS said yes and no to.
+#[derive(Default)]
+pub struct Said {
+    pub confirmed: BTreeSet<u64>,
+    pub refused: BTreeSet<u64>,
 }
 
 #[derive(Default)]
@@ -47,7 +57,8 @@ pub struct Model {
     pub requests: BTreeMap<RequestNumber, Known>,
     pub pairings: BTreeMap<ItemNumber, Paired>,
     pub conflicts: u64,
-    pub transactions: BTreeMap<u64, RequestNumber>,
+    /// By provider and number on the wire.
+    pub transactions: BTreeMap<(u16, u64), RequestNumber>,
     pub events: Vec<Event>,
 }
 
@@ -58,8 +69,8 @@ impl Known {
 }
 
 impl Model {
-    /// Takes the next event in; panics where a promise is broken. `confirmed` are the transactions that the CAS said yes to.
-    pub fn take(&mut self, seq: u64, event: &Event, confirmed: &BTreeSet<u64>) {
+    /// Takes the next event in; panics where a promise is broken. `said` is what the CAS answered.
+    pub fn take(&mut self, seq: u64, event: &Event, said: &Said) {
         assert_eq!(seq, self.seq + 1, "no event is missing");
         self.seq = seq;
         self.events.push(event.clone());
@@ -71,8 +82,10 @@ impl Model {
                         due: accepted.due,
                         number,
                     },
+                    provider: accepted.provider.0,
                     card: accepted.card,
                     stb: accepted.stb,
+                    is_bound: false,
                     leaves: None,
                     stands: Stands::Open,
                     unknown: 0,
@@ -85,8 +98,8 @@ impl Model {
                 assert!(earlier.is_none(), "request {number} was accepted twice");
             }
             Event::AttemptBegun(begun) => self.begun(begun),
-            Event::AttemptSettled(settled) => self.settled(settled, confirmed),
-            Event::LateAnswer(answer) => self.late(answer, confirmed),
+            Event::AttemptSettled(settled) => self.settled(settled, said),
+            Event::LateAnswer(answer) => self.late(answer, said),
             Event::RequestEnded {
                 request, ending, ..
             } => {
@@ -178,24 +191,31 @@ impl Model {
         assert_eq!(usize::from(begun.step), known.acknowledged, "{number}");
         known.stands = Stands::Sending;
         if let Some(plan) = &begun.plan {
-            assert!(known.leaves.is_none(), "{number} is planned once");
-            known.leaves = Some(begun.leaves);
+            assert!(!known.is_bound, "{number} is planned once");
+            known.is_bound = true;
+            known.leaves = begun.leaves;
             known.steps = plan.len();
         }
-        assert_eq!(known.leaves, Some(begun.leaves), "{number} is bound");
+        assert!(known.is_bound, "{number} is planned");
+        assert_eq!(known.leaves, begun.leaves, "{number} is bound");
         known
             .attempts
             .push((begun.transaction, begun.purpose, begun.step));
-        let before = self.transactions.insert(begun.transaction, number);
+        let wire = (known.provider, begun.transaction);
+        let before = self.transactions.insert(wire, number);
         assert!(before.is_none(), "a transaction number was used twice");
     }
 
-    fn settled(&mut self, settled: &Settled, confirmed: &BTreeSet<u64>) {
+    fn settled(&mut self, settled: &Settled, said: &Said) {
         let number = settled.request;
         let known = self.open(number);
         assert!(known.stands == Stands::Sending, "{number}: {known:?}");
         assert_eq!(settled.attempt as usize, known.attempts.len());
         let (transaction, purpose, _) = *known.attempts.last().unwrap();
+        assert!(
+            settled.outcome != Outcome::Refused || said.refused.contains(&transaction),
+            "{number} is called refused, the CAS said nothing"
+        );
         match settled.outcome {
             Outcome::Unknown => known.unknown += 1,
             Outcome::Ok | Outcome::Already => known.unknown = 0,
@@ -205,7 +225,7 @@ impl Model {
         match &settled.then {
             Then::Completed | Then::NextStep => {
                 assert!(
-                    confirmed.contains(&transaction),
+                    said.confirmed.contains(&transaction),
                     "{number} is called done, the CAS said nothing"
                 );
                 known.acknowledged += 1;
@@ -244,7 +264,7 @@ impl Model {
         }
     }
 
-    fn late(&mut self, answer: &LateAnswer, confirmed: &BTreeSet<u64>) {
+    fn late(&mut self, answer: &LateAnswer, said: &Said) {
         let number = answer.request;
         let known = self.requests.get_mut(&number).unwrap();
         known.late_answers += 1;
@@ -257,7 +277,7 @@ impl Model {
             LateEffect::Completes | LateEffect::NextStep => {
                 assert!(!known.is_finished(), "{number} left a final state");
                 assert!(
-                    confirmed.contains(&answer.transaction),
+                    said.confirmed.contains(&answer.transaction),
                     "{number} is called done, the CAS said nothing"
                 );
                 let attempts = known.attempts.iter();
@@ -308,31 +328,38 @@ impl Model {
                 .iter()
                 .filter(|(card, paired)| {
                     **card != confirmed.card
-                        && (paired.stb == Some(stb) || paired.doubt == Some(Some(stb)))
+                        && (paired.stb == Some(stb) || paired.may_hold == Some(stb))
                 })
                 .map(|(card, _)| *card)
                 .collect();
             let mine = self.pairings.get(&confirmed.card);
-            let is_mine = mine.is_some_and(|mine| mine.stb == Some(stb) && mine.doubt.is_none());
+            let is_mine = mine.is_some_and(|mine| mine.stb == Some(stb) && !mine.is_doubtful);
             if !others.is_empty() && !is_mine {
                 self.conflicts += 1;
             }
         }
-        self.pairings
-            .insert(confirmed.card, Paired { stb, doubt: None });
+        self.pairings.insert(
+            confirmed.card,
+            Paired {
+                stb,
+                ..Paired::default()
+            },
+        );
     }
 
     fn doubt(&mut self, number: RequestNumber) {
         let known = &self.requests[&number];
         let (card, stb) = (known.card, known.stb);
-        self.pairings.entry(card).or_default().doubt = Some(stb);
+        let paired = self.pairings.entry(card).or_default();
+        paired.is_doubtful = true;
+        paired.may_hold = stb;
     }
 
     /// The STB that a request leaves: bound, or derived by walking its card's unfinished requests.
     fn leaves(&self, number: RequestNumber) -> Option<ItemNumber> {
         let known = &self.requests[&number];
-        if let Some(bound) = known.leaves {
-            return bound;
+        if known.is_bound {
+            return known.leaves;
         }
         let paired = self.pairings.get(&known.card).copied().unwrap_or_default();
         let mut ahead: Vec<&Known> = self
@@ -345,7 +372,7 @@ impl Model {
         ahead.sort_by_key(|other| other.place);
         let at = match ahead.last() {
             Some(last) => last.stb,
-            None => paired.stb.or(paired.doubt.flatten()),
+            None => paired.stb.or(paired.may_hold),
         };
         at.filter(|stb| Some(*stb) != known.stb)
     }
