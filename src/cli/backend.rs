@@ -50,6 +50,9 @@ impl Backend {
                 Err(CliError::Lock(LockError::Held { .. })) if Instant::now() < until => {
                     std::thread::sleep(Duration::from_millis(100));
                 }
+                Err(CliError::Lock(held @ LockError::Held { .. })) => {
+                    return Err(CliError::SilentHolder(held));
+                }
                 Err(error) => return Err(error),
             }
         }

@@ -1,19 +1,27 @@
 //! Who may open the data directory: its owner alone, so that files of another user never appear in it.
+//!
+//! Every command that opens it comes through here, and leaves it closed to everyone else: it holds secrets' hashes, and
+//! the control socket's only guard is the mode of this directory.
 
-use std::os::unix::fs::MetadataExt;
+use std::fs::{Metadata, Permissions};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
 use super::error::CliError;
 use crate::control::DataLock;
 
-/// Checks that the directory is there and ours, and takes its lock.
+/// What group and others may do there.
+const OTHERS: u32 = 0o077;
+const OWNER_ONLY: u32 = 0o700;
+
+/// Checks that the directory is there and ours, closes it to others, and takes its lock.
 pub fn lock(data_dir: &Path) -> Result<DataLock, CliError> {
     check(data_dir)?;
     Ok(DataLock::take(data_dir)?)
 }
 
-/// Checks that the directory is there and ours.
-pub fn check(data_dir: &Path) -> Result<(), CliError> {
+/// Checks that the directory is there and ours, and closes it to others.
+fn check(data_dir: &Path) -> Result<(), CliError> {
     let path = data_dir.to_owned();
     let metadata = match std::fs::metadata(data_dir) {
         Ok(metadata) if metadata.is_dir() => metadata,
@@ -28,7 +36,24 @@ pub fn check(data_dir: &Path) -> Result<(), CliError> {
     };
     let (owner, user) = (metadata.uid(), rustix::process::geteuid().as_raw());
     if owner == user {
-        return Ok(());
+        return close_to_others(data_dir, &metadata);
     }
     Err(CliError::NotOwner { path, owner, user })
+}
+
+/// A directory made by hand usually lets everyone look in.
+fn close_to_others(data_dir: &Path, metadata: &Metadata) -> Result<(), CliError> {
+    let mode = metadata.permissions().mode();
+    if mode & OTHERS == 0 {
+        return Ok(());
+    }
+    let closed = std::fs::set_permissions(data_dir, Permissions::from_mode(OWNER_ONLY));
+    closed.map_err(|source| CliError::File {
+        act: "close to other users",
+        path: data_dir.to_owned(),
+        source,
+    })?;
+    let found = format!("{:04o}", mode & 0o7777);
+    tracing::warn!(data_dir = %data_dir.display(), found, "the data directory was open to other users; it is 0700 now");
+    Ok(())
 }

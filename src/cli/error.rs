@@ -25,6 +25,9 @@ pub enum CliError {
     Client(ClientError),
     #[error(transparent)]
     Lock(#[from] LockError),
+    /// A command that a server would carry out, but the holder opens no control socket.
+    #[error(transparent)]
+    SilentHolder(LockError),
     #[error("there is no data directory `{}`", path.display())]
     NoDataDir { path: PathBuf },
     #[error("data directory `{}` belongs to user {owner}, and this is user {user}", path.display())]
@@ -89,7 +92,7 @@ impl CliError {
             Self::Client(ClientError::NoServer { .. } | ClientError::Broken { .. }) => {
                 Exit::NoServer
             }
-            Self::Lock(LockError::Held { .. }) => Exit::Locked,
+            Self::Lock(LockError::Held { .. }) | Self::SilentHolder(_) => Exit::Locked,
             Self::NotOwner { .. } | Self::Exists { .. } => Exit::Unsafe,
             // `pairbox ... | head` is no failure.
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Done,
@@ -119,7 +122,11 @@ impl CliError {
                     .to_owned()
             }
             Self::Lock(LockError::Held { .. }) => {
-                "wait for that process; a server of that directory does not answer on its control socket"
+                "this needs the directory for itself: stop that process first (a server: Ctrl-C, or `systemctl stop pairbox`)"
+                    .to_owned()
+            }
+            Self::SilentHolder(_) => {
+                "wait for that process to end; it is no server that answers on its control socket"
                     .to_owned()
             }
             Self::NoDataDir { .. } => {

@@ -1,7 +1,7 @@
 //! `pairbox serve`: takes the lock, sets up the log, and hands everything else to `service.rs`.
 
 use clap::Args;
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use super::data_dir;
@@ -31,9 +31,9 @@ impl ServeArgs {
     }
 }
 
-/// Opens everything, says where it listens, and stops in order on SIGINT or SIGTERM.
+/// Opens everything, says where it listens, and stops in order on SIGINT, SIGTERM, or SIGHUP (a closed terminal).
 fn serve(config: &Config, lock: DataLock) -> Result<Exit, CliError> {
-    let mut signals = Signals::new([SIGINT, SIGTERM]).map_err(CliError::Signals)?;
+    let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM]).map_err(CliError::Signals)?;
     let mut service = Service::open(config, lock, &mut replayed)?;
     tell_arrival(&service.arrival);
     service.start_sending(mode(config.processing.mode))?;

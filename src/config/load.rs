@@ -12,8 +12,8 @@ use super::provider::ProviderConfig;
 use super::reader::{Reading, Section, type_name};
 use super::retry::RetryConfig;
 use super::section::{
-    ApiConfig, ControlConfig, HttpConfig, LEVEL_HINT, LISTEN_HINT, LedgerConfig, LogConfig,
-    PairingConfig, ProcessingConfig, StoreConfig, parse_level, parse_listen,
+    ApiConfig, HttpConfig, LEVEL_HINT, LISTEN_HINT, LedgerConfig, LogConfig, PairingConfig,
+    ProcessingConfig, StoreConfig, parse_level, parse_listen,
 };
 use super::{Config, DEFAULT_DATA_DIR, DEFAULT_SCRIPTS_DIR};
 
@@ -111,7 +111,6 @@ impl Config {
         let pairing = section("pairing");
         let retry = section("retry");
         let log = section("log");
-        let control = section("control");
         let provider = top.entry("provider");
         top.finish();
 
@@ -140,7 +139,6 @@ impl Config {
             pairing: PairingConfig::read(reading, pairing),
             retry: RetryConfig::read(reading, retry),
             log: LogConfig::read(reading, log),
-            control: ControlConfig::read(reading, control),
             providers,
         };
         config.apply(overrides, reading);

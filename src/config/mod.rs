@@ -21,9 +21,8 @@ pub use load::{Loaded, Overrides, SYSTEM_FILE, WORKING_FILE};
 pub use provider::{AmbiguousPolicy, ProviderConfig, ProviderState};
 pub use retry::{RetryConfig, RetryOverrides};
 pub use section::{
-    ApiConfig, ControlConfig, ErrorStatus, HttpConfig, LedgerConfig, LogConfig, LogFormat,
-    PairingConfig, ProcessingConfig, ProcessingMode, StbTaken, StoreConfig, TokenLife,
-    UnpairUnknown,
+    ApiConfig, ErrorStatus, HttpConfig, LedgerConfig, LogConfig, LogFormat, PairingConfig,
+    ProcessingConfig, ProcessingMode, StbTaken, StoreConfig, TokenLife, UnpairUnknown,
 };
 pub use template::TEMPLATE;
 pub use units::{ByteText, SpanText, UnitError, parse_bytes, parse_duration};
@@ -48,7 +47,6 @@ pub struct Config {
     pub pairing: PairingConfig,
     pub retry: RetryConfig,
     pub log: LogConfig,
-    pub control: ControlConfig,
     pub providers: Vec<ProviderConfig>,
 }
 

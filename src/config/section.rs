@@ -385,22 +385,6 @@ pub(super) fn parse_level(text: &str) -> Result<tracing::Level, &'static str> {
     }
 }
 
-/// `[control]`: the socket of the command line.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ControlConfig {
-    /// The system group that may use the control socket beside the owner.
-    pub group: Option<String>,
-}
-
-impl ControlConfig {
-    pub(super) fn read<'a>(reading: &mut Reading<'a>, table: Option<&'a DeTable<'a>>) -> Self {
-        let mut section = Section::top(reading, "control", table);
-        let group = section.text("group").map(|(text, _)| text);
-        section.finish();
-        Self { group }
-    }
-}
-
 /// A bounded number as a size; it always fits, since the bounds are those of 32 bits.
 fn size(found: Option<u32>, default: usize) -> usize {
     found

@@ -34,7 +34,7 @@ mod tests {
     #[test]
     fn template_shows_the_defaults() {
         let before_providers = TEMPLATE.split("[[provider]]").next().unwrap();
-        let without_default = ["#time_zone", "#organisation", "#group"];
+        let without_default = ["#time_zone", "#organisation"];
         let shown: Vec<&str> = before_providers
             .lines()
             .filter(|line| !without_default.iter().any(|key| line.starts_with(key)))

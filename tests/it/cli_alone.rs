@@ -276,3 +276,25 @@ fn a_lock_of_a_dead_process_and_a_stale_socket_hold_up_nobody() {
     let ran = pairbox(folder.path(), &["ledger", "verify"]);
     assert_ne!(ran.code, 5, "{}", ran.stderr);
 }
+
+#[test]
+fn the_data_directory_is_closed_to_others_by_whatever_opens_it() {
+    let roads: [&[&str]; 4] = [
+        &["status"],
+        &["item", "list"],
+        &["ledger", "verify"],
+        &["store", "dump"],
+    ];
+    let folder = tempfile::tempdir().unwrap();
+    initialized(folder.path());
+    let data = folder.path().join("data");
+    let mode = || fs::metadata(&data).unwrap().permissions().mode() & 0o7777;
+    assert_eq!(mode(), 0o700, "as init made it");
+    for road in roads {
+        fs::set_permissions(&data, fs::Permissions::from_mode(0o755)).unwrap();
+        let ran = pairbox(folder.path(), road);
+        assert_eq!(ran.code, 0, "{road:?}: {}", ran.stderr);
+        assert_eq!(mode(), 0o700, "{road:?}");
+        assert!(ran.stderr.contains("0700 now"), "{road:?}: {}", ran.stderr);
+    }
+}

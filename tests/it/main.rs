@@ -28,6 +28,7 @@ mod ledger_scene;
 mod ledger_segments;
 mod ledger_tears;
 mod mapping_smsgw;
+mod readme;
 mod scene;
 mod script_limits;
 mod sending;
