@@ -4,6 +4,8 @@
 //! `Runner` is the thin thread around it. Nothing goes out here that `commit/` has not recorded first.
 
 mod attempts;
+mod begin;
+mod deadlines;
 mod dispatcher;
 mod lanes;
 mod line;

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::attempts::Over;
-use super::dispatcher::{Dispatcher, Now, Output, Recall, release_lane};
+use super::begin::release_lane;
+use super::dispatcher::{Dispatcher, Now, Output, Recall};
 use super::prepare::{before, final_confirms, frame};
 use crate::commit::{Answered, DispatchCommand, SettleAttempt};
 use crate::domain::event::{Begun, Event, Then};
