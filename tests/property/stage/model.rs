@@ -336,6 +336,11 @@ impl Model {
             let is_mine = mine.is_some_and(|mine| mine.stb == Some(stb) && !mine.is_doubtful);
             if !others.is_empty() && !is_mine {
                 self.conflicts += 1;
+                for other in others {
+                    let theirs = self.pairings.entry(other).or_default();
+                    theirs.is_doubtful = true;
+                    theirs.may_hold = None;
+                }
             }
         }
         self.pairings.insert(
