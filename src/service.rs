@@ -3,51 +3,47 @@
 //! `open` brings up what keeps (lock, ledger, state, access, the writer); `start_sending` what sends (dispatch, lanes);
 //! `start_doors` what listens. `stop` takes it all down in the other order. An offline command opens, calls, stops.
 
-mod lock;
+mod doors;
 mod setup;
 mod threads;
 
 use std::collections::HashMap;
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use thiserror::Error;
 
 use crate::access::{Access, AccessError};
+use crate::actions::status::Setting;
 use crate::actions::waiting::Waiting;
 use crate::actions::{Actions, PairingPolicy};
 use crate::clock::{Clock, SystemClock};
-use crate::commit::{Command, Door, Mailbox, Responses, Writer, WriterOptions, WriterParts};
+use crate::commit::{
+    Command, Door, Mailbox, Responses, Writer, WriterOptions, WriterParts, recover,
+};
 use crate::config::{Config, StbTaken, UnpairUnknown};
+use crate::control::{ControlContext, ControlServerError, DataLock};
 use crate::dispatch::{
     Ask, Dispatcher, DispatcherOptions, LineOptions, Mode, Now, RunReport, Runner,
 };
-use crate::domain::Refusal;
 use crate::domain::event::Event;
+use crate::domain::{Refusal, Timestamp};
+use crate::http::ServeError;
 use crate::ledger::{Cut, Ledger, LedgerError, Options, Preparer, RealFiles};
 use crate::provider::{EVENT_BATCHES_MAX, LaneError, LaneId};
 use crate::script::{STACK_BYTES_MIN, ScriptError};
-use crate::store::{self, Opened, State, StoreError};
-use crate::telemetry::fatal;
+use crate::store::{Opened, State, StoreError};
+use crate::telemetry::{Metrics, fatal};
 
-use lock::Lock;
+use doors::Doors;
 use threads::Threads;
 
 /// Why pairbox could not come up.
 #[derive(Debug, Error)]
 pub enum ServiceError {
-    #[error("the data directory `{}` is in use by process {pid}", folder.display())]
-    Locked { folder: PathBuf, pid: String },
-    #[error("the data directory `{}` belongs to another user (uid {owner}); run this as its owner", folder.display())]
-    NotOwner { folder: PathBuf, owner: u32 },
-    #[error("the data directory `{}` cannot be used: {source}", folder.display())]
-    Folder {
-        folder: PathBuf,
-        source: std::io::Error,
-    },
     #[error("{0}")]
     Ledger(#[from] LedgerError),
     #[error("{0}")]
@@ -65,6 +61,10 @@ pub enum ServiceError {
     Lane(#[from] LaneError),
     #[error("cannot start a thread: {0}")]
     Thread(#[source] std::io::Error),
+    #[error("{0}")]
+    Serve(#[from] ServeError),
+    #[error("{0}")]
+    Control(#[from] ControlServerError),
 }
 
 /// What came up, for the log and for `status`.
@@ -79,6 +79,8 @@ pub struct Arrival {
 const DRAIN: Duration = Duration::from_secs(10);
 /// How often the overlay goes to disk.
 const MOVE_EVERY: Duration = Duration::from_millis(250);
+/// Turns of a quarter second between two rounds of housekeeping.
+const HOUSEKEEPING_TURNS: u32 = 40;
 /// How long the preparer waits after a failure.
 const PREPARE_AGAIN: Duration = Duration::from_secs(10);
 
@@ -97,14 +99,21 @@ pub struct Service {
     waiting_mail: Arc<Mailbox>,
     waiting_stop: Option<Sender<()>>,
     dispatch: Option<Sender<Ask>>,
-    _lock: Lock,
+    doors: Option<Doors>,
+    metrics: Arc<Metrics>,
+    started_at: Timestamp,
+    _lock: DataLock,
 }
 
 impl Service {
-    /// Opens what keeps. Nothing is sent and nobody is listened to yet; `progress` hears replayed events.
-    pub fn open(config: &Config, progress: &mut dyn FnMut(u64)) -> Result<Self, ServiceError> {
+    /// Opens what keeps in the data directory that `lock` holds. Nothing is sent and nobody is listened to yet; `progress`
+    /// hears replayed events.
+    pub fn open(
+        config: &Config,
+        lock: DataLock,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<Self, ServiceError> {
         let data = config.data_dir.clone();
-        let lock = Lock::take(&data)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let options = Options {
             segment_bytes: config.ledger.segment_bytes,
@@ -113,13 +122,7 @@ impl Service {
         let group_commands_max = options.group_commands_max;
         let (ledger, opening) = Ledger::open(&data.join("ledger"), Arc::new(RealFiles), options)?;
         let reader = ledger.reader();
-        let (state, opened) = store::open(
-            &data,
-            config.store.cache_bytes,
-            &reader,
-            opening.last_seq,
-            progress,
-        )?;
+        let (state, opened) = recover(&data, config.store.cache_bytes, &reader, progress)?;
         let access = Arc::new(Access::open(&data, config.api.token_life, clock.clone())?);
         let state = Arc::new(state);
         let (door, queues) = Door::new(config.http.queue_max);
@@ -140,10 +143,11 @@ impl Service {
                 group_commands_max,
             },
         });
+        let started_at = clock.now();
         let stopping = Arc::new(AtomicBool::new(false));
         let mut threads = Threads::default();
         threads.start("writer", STACK_BYTES_MIN, move || {
-            guarded("writer", || writer.run(&stop))
+            guarded("writer", || writer.run(&stop));
         })?;
         threads.start("responder", STACK_BYTES_MIN, move || respond(&responded))?;
         let (moved, halt) = (state.clone(), stopping.clone());
@@ -154,6 +158,10 @@ impl Service {
         setup::record_start(&door, opening.last_seq, opened.lost_events)?;
         let providers = setup::configure(config, &door, &state)?;
         let waiting = Arc::new(Waiting::new(config.api.immediate_waiting_max));
+        let (kept, recorder, halt) = (access.clone(), door.clone(), stopping.clone());
+        threads.start("housekeeper", 0, move || {
+            keep_house(&kept, &recorder, &halt);
+        })?;
         let policy = PairingPolicy {
             sends_unknown_unpairs: config.pairing.unpair_unknown == UnpairUnknown::Send,
             replaces_holder: config.pairing.stb_taken == StbTaken::Replace,
@@ -167,6 +175,7 @@ impl Service {
             policy,
             providers,
         );
+        let _ = actions.threads.set(threads.shown());
         Ok(Self {
             config: config.clone(),
             arrival: Arrival {
@@ -185,6 +194,9 @@ impl Service {
             waiting_mail,
             waiting_stop: None,
             dispatch: None,
+            doors: None,
+            metrics: Arc::new(Metrics::new()),
+            started_at,
             _lock: lock,
         })
     }
@@ -239,6 +251,12 @@ impl Service {
             now,
         );
         let (asks, asked) = bounded(16);
+        let board = Arc::new(Mutex::new(RunReport::default()));
+        // A second start of sending in one process would find the first one's hooks.
+        let _ = self
+            .actions
+            .processing
+            .set(setup::processing(asks.clone(), board.clone()));
         let runner = Runner {
             dispatcher,
             state: self.actions.state.clone(),
@@ -248,9 +266,11 @@ impl Service {
             lanes,
             events,
             asks: asked,
+            board: board.clone(),
+            health: self.actions.health.clone(),
         };
         self.threads.start("dispatch", STACK_BYTES_MIN, move || {
-            guarded("dispatch", || runner.run())
+            guarded("dispatch", || runner.run());
         })?;
         let (stop, stopped) = bounded(1);
         let (actions, mail, clock) = (
@@ -269,24 +289,46 @@ impl Service {
         Ok(())
     }
 
-    /// One processing run; answers when nothing is ready and nothing in flight. None: nothing sends here.
-    pub fn process(&self) -> Option<RunReport> {
-        let (report, reported) = bounded(1);
-        self.dispatch.as_ref()?.send(Ask::Run(report)).ok()?;
-        reported.recv().ok()
+    /// Opens the API and the control socket; answers the API's address.
+    pub fn start_doors(&mut self) -> Result<SocketAddr, ServiceError> {
+        let doors = Doors::open(self)?;
+        let address = doors.address;
+        self.doors = Some(doors);
+        Ok(address)
+    }
+
+    /// What the operator's verbs work with.
+    pub fn control(&self) -> ControlContext {
+        let setting = Setting {
+            zone: self.config.api.time_zone,
+            processing: self.config.processing.mode,
+            data_dir: self.config.data_dir.clone(),
+            reserve_bytes: self.config.store.reserve_bytes,
+            started_at: self.started_at,
+            is_serving: self.doors.is_some(),
+        };
+        ControlContext {
+            actions: self.actions.clone(),
+            access: self.access.clone(),
+            setting,
+        }
     }
 
     /// Takes everything down: doors, dispatch, waiters, writer. What is in flight settles or is recorded as unknown later.
     pub fn stop(mut self) {
-        if let Some(dispatch) = self.dispatch.take() {
-            let until = self.clock.monotonic() + DRAIN;
-            let _ = dispatch.send(Ask::Stop { until });
-            self.threads.join("dispatch");
+        if let Some(doors) = self.doors.take() {
+            doors.close(&mut self.threads);
         }
         if let Some(stop) = self.waiting_stop.take() {
             let _ = stop.send(());
             self.threads.join("waiting callers");
         }
+        if let Some(dispatch) = self.dispatch.take() {
+            let until = self.clock.monotonic() + DRAIN;
+            let _ = dispatch.send(Ask::Stop { until });
+            self.threads.join("dispatch");
+        }
+        record_failures(&self.access, &self.actions.door, true);
         let _ = self
             .actions
             .door
@@ -324,10 +366,37 @@ fn guarded(thread: &str, work: impl FnOnce()) {
 fn move_overlay(state: &State, stopping: &AtomicBool) {
     while !stopping.load(Ordering::Acquire) {
         std::thread::sleep(MOVE_EVERY);
-        if state.overlay_rows() > 0 {
-            if let Err(error) = state.move_overlay() {
-                fatal(&format!("the state cannot be written: {error}"));
-            }
+        if state.overlay_rows() > 0
+            && let Err(error) = state.move_overlay()
+        {
+            fatal(&format!("the state cannot be written: {error}"));
+        }
+    }
+}
+
+/// Writes sessions out, and records failed logins, gathered by minute.
+fn keep_house(access: &Access, door: &Door, stopping: &AtomicBool) {
+    let mut turns = 0_u32;
+    while !stopping.load(Ordering::Acquire) {
+        std::thread::sleep(MOVE_EVERY);
+        turns += 1;
+        if !turns.is_multiple_of(HOUSEKEEPING_TURNS) {
+            continue;
+        }
+        if let Err(error) = access.flush() {
+            tracing::warn!(%error, "the sessions could not be written");
+        }
+        record_failures(access, door, false);
+    }
+}
+
+/// Records what failed logins were gathered; `all` takes the minute that is not over too.
+fn record_failures(access: &Access, door: &Door, all: bool) {
+    let failures = access.drain_failures(all);
+    if !failures.is_empty() {
+        let events = failures.into_iter().map(setup::failure_event).collect();
+        if let Err(refusal) = door.call("access", Command::Record(events)) {
+            tracing::warn!(%refusal, "failed logins could not be recorded");
         }
     }
 }

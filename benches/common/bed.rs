@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use pairbox::actions::pair::PairCall;
 use pairbox::config::{Config, Environment, Overrides};
+use pairbox::control::DataLock;
 use pairbox::domain::items::NewItem;
 use pairbox::domain::{ItemIdentifier, Priority, ProcessName};
 use pairbox::script::{Mapping, STACK_BYTES_MIN};
@@ -58,8 +59,15 @@ impl Bed {
             None => tempfile::tempdir_in("target").unwrap(),
         };
         let config = config(folder.path(), address, window);
-        let service = Service::open(&config, &mut |_| {}).unwrap_or_else(|error| panic!("{error}"));
+        std::fs::create_dir_all(&config.data_dir).unwrap();
+        let lock = DataLock::take(&config.data_dir).unwrap();
+        let service =
+            Service::open(&config, lock, &mut |_| {}).unwrap_or_else(|error| panic!("{error}"));
         Self { service, folder }
+    }
+
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     pub fn import(&self, count: u32) {
@@ -96,7 +104,17 @@ impl Bed {
     }
 
     pub fn is_connected(&self) -> bool {
-        true
+        let health = self
+            .service
+            .actions()
+            .health
+            .get(pairbox::domain::ProviderNumber(1));
+        health.is_some_and(|health| {
+            health
+                .lanes
+                .iter()
+                .any(|lane| lane.connected_since.is_some())
+        })
     }
 }
 

@@ -28,7 +28,11 @@ pub struct Waiting {
     limit: usize,
     ring: Sender<()>,
     bell: Receiver<()>,
+    looked_at: Mutex<Duration>,
 }
+
+/// How often all waiters are looked at, whatever was touched.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 impl Waiting {
     /// At most `limit` callers wait at once.
@@ -39,6 +43,7 @@ impl Waiting {
             limit,
             ring,
             bell,
+            looked_at: Mutex::new(Duration::ZERO),
         }
     }
 
@@ -54,6 +59,11 @@ impl Waiting {
             .or_default()
             .push(Waiter { until, told });
         drop(waiters);
+        // It may have settled already: everything is looked at once more.
+        *self
+            .looked_at
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = Duration::ZERO;
         let _ = self.ring.try_send(());
     }
 
@@ -74,15 +84,17 @@ impl Waiting {
             let now = clock.monotonic();
             let next = self
                 .next_deadline()
-                .map_or(Duration::from_secs(3600), |until| until.saturating_sub(now));
+                .map_or(Duration::from_hours(1), |until| {
+                    until.saturating_sub(now).min(LOOK_EVERY)
+                });
             select! {
                 recv(stop) -> _ => break,
                 recv(mailbox.bell()) -> _ => {}
                 recv(self.bell) -> _ => {}
                 default(next) => {}
             }
-            mailbox.take();
-            for told in self.due(state, clock.monotonic()) {
+            let touched = mailbox.take().touched;
+            for told in self.due(state, clock.monotonic(), &touched) {
                 told();
             }
         }
@@ -93,12 +105,26 @@ impl Waiting {
         }
     }
 
-    fn due(&self, state: &State, now: Duration) -> Vec<Told> {
+    /// Those whose request was touched and has settled, or whose time is up. What is behind a request that was held since is
+    /// found by the look at all that comes every [`LOOK_EVERY`].
+    fn due(&self, state: &State, now: Duration, touched: &[RequestNumber]) -> Vec<Told> {
         let mut waiters = self.lock();
+        if waiters.is_empty() {
+            return Vec::new();
+        }
+        let mut looked_at = self
+            .looked_at
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let looks_at_all = now.saturating_sub(*looked_at) >= LOOK_EVERY;
+        if looks_at_all {
+            *looked_at = now;
+        }
         let mut due = Vec::new();
         let numbers: Vec<_> = waiters.keys().copied().collect();
         for number in numbers {
-            let is_over = has_settled(state, number);
+            let is_looked_at = looks_at_all || touched.contains(&number);
+            let is_over = is_looked_at && has_settled(state, number);
             let Some(parked) = waiters.get_mut(&number) else {
                 continue;
             };

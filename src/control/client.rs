@@ -12,7 +12,7 @@ use super::verb::{Verb, write_call};
 use super::{ANSWER_BYTES_MAX, SOCKET_FILE};
 
 /// How long an exchange may stand still: each one is short, but the server may be busy with another's.
-const STILL_AT_MOST: Duration = Duration::from_secs(60);
+const STILL_AT_MOST: Duration = Duration::from_mins(1);
 /// Most bytes of the head of an answer.
 const HEAD_BYTES_MAX: u64 = 16 * 1024;
 
@@ -121,10 +121,10 @@ fn read_head(reader: &mut impl BufRead) -> io::Result<(u16, usize)> {
         if field.is_empty() {
             break;
         }
-        if let Some((name, value)) = field.split_once(':') {
-            if name.eq_ignore_ascii_case("content-length") {
-                length = value.trim().parse().ok();
-            }
+        if let Some((name, value)) = field.split_once(':')
+            && name.eq_ignore_ascii_case("content-length")
+        {
+            length = value.trim().parse().ok();
         }
     }
     match length {

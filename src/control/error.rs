@@ -64,7 +64,6 @@ impl ControlError {
         match self {
             Self::UnknownVerb { .. } | Self::Call { .. } | Self::TooManyRows { .. } => Fault::Usage,
             Self::Refused(refusal) if refusal.is_passing() => Fault::Passing,
-            Self::Refused(_) | Self::Item(_) | Self::CannotSend => Fault::Refused,
             Self::Access(
                 AccessError::Read { .. }
                 | AccessError::Write { .. }
@@ -75,7 +74,7 @@ impl ControlError {
             )
             | Self::Answer { .. }
             | Self::AnswerTooLong { .. } => Fault::Failed,
-            Self::Access(_) => Fault::Refused,
+            Self::Refused(_) | Self::Item(_) | Self::CannotSend | Self::Access(_) => Fault::Refused,
         }
     }
 
@@ -101,10 +100,10 @@ impl ControlError {
 impl From<&ControlError> for ErrorReport {
     fn from(error: &ControlError) -> Self {
         let mut message = error.to_string();
-        if let ControlError::Access(error) = error {
-            if let Some(source) = std::error::Error::source(error) {
-                message = format!("{message}: {source}");
-            }
+        if let ControlError::Access(error) = error
+            && let Some(source) = std::error::Error::source(error)
+        {
+            message = format!("{message}: {source}");
         }
         Self {
             fault: error.fault(),
@@ -117,7 +116,7 @@ impl From<&ControlError> for ErrorReport {
 const ITEMS_HINT: &str =
     "`pairbox item list` shows what is here, `pairbox item import FILE.csv` brings in more";
 
-fn refusal_hint(refusal: &Refusal) -> Option<String> {
+pub(super) fn refusal_hint(refusal: &Refusal) -> Option<String> {
     Some(match refusal {
         Refusal::ItemUnknown { .. } => ITEMS_HINT.to_owned(),
         Refusal::ItemOfOtherKind { .. } | Refusal::NoProvider { .. } => {

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::error::refusal_hint;
 use super::{ControlContext, ControlError, PAGE_ROWS_MAX, Page, Verb};
 use crate::actions::items::{ItemDetails, ItemFilter, ItemRow};
 use crate::actions::register::CHUNK_ROWS;
@@ -46,6 +47,8 @@ pub enum RowEnd {
         /// The field at fault; empty where it is the row as a whole.
         field: String,
         reason: String,
+        /// The next command, where one helps.
+        hint: Option<String>,
     },
 }
 
@@ -58,6 +61,7 @@ impl RowEnd {
             Err(refusal) => Self::Refused {
                 field: field_of(&refusal).to_owned(),
                 reason: refusal.to_string(),
+                hint: refusal_hint(&refusal),
             },
         }
     }

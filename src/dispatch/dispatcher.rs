@@ -46,7 +46,6 @@ pub enum Input {
 pub enum Output {
     Commit(DispatchCommand),
     Lane(LaneId, LaneCommand),
-    RunEnded(RunReport),
 }
 
 /// Reads the event at a position of the ledger.
@@ -176,7 +175,8 @@ impl Dispatcher {
 
     fn committed(&mut self, view: &dyn View, now: Now, notices: Notices) {
         for run in notices.runs {
-            self.runs.opened(run);
+            let ready: usize = self.lines.values().map(|line| line.ready.len()).sum();
+            self.runs.opened(run, ready as u64);
         }
         for (provider, first, last) in notices.reserved {
             if let Some(line) = self.lines.get_mut(&provider) {
@@ -334,7 +334,7 @@ impl Dispatcher {
                 let at = line.rate.next_at(now.monotonic);
                 return self.timers.set(at, Timer::Line(number));
             }
-            let Some(place) = line.ready.take(!is_run_open) else {
+            let Some(place) = line.ready.take(is_run_open) else {
                 return line.rate.give_back(1);
             };
             let Some(request) = view.request(place.number) else {
@@ -489,11 +489,7 @@ impl Dispatcher {
 
     fn give_up(&mut self, now: Now, request: &Request) {
         if request.unknown_attempts == 0 {
-            self.end_unsent(
-                now,
-                request.number,
-                Ending::ProviderUnreachable { in_doubt: false },
-            );
+            self.end_unsent(now, request.number, Ending::ProviderUnreachable);
         } else {
             self.hold(now, request.number, "gave up; an attempt ended unknown");
         }
@@ -574,9 +570,9 @@ impl Dispatcher {
         }
     }
 
-    /// A run that is not continuous ends when nothing is ready and nothing is in flight.
+    /// A run is over when nothing is ready and nothing is in flight; a continuous one stays open all the same.
     fn end_run(&mut self, view: &dyn View) {
-        if self.runs.mode == Mode::Continuous || self.runs.open.is_none() || self.runs.is_ordered {
+        if self.runs.open.is_none() || self.runs.is_ordered || self.runs.report.is_over {
             return;
         }
         let can_go_on = |line: &Line| !line.ready.is_empty() && line.can_send_soon(view);
@@ -587,9 +583,20 @@ impl Dispatcher {
         {
             return;
         }
-        self.runs.open = None;
-        let report = std::mem::take(&mut self.runs.report);
-        self.out.push(Output::RunEnded(report));
+        self.runs.report.is_over = true;
+        if self.runs.mode != Mode::Continuous {
+            self.runs.open = None;
+        }
+    }
+
+    /// Whether no run is ordered that the writer has not recorded yet.
+    pub fn is_run_recorded(&self) -> bool {
+        !self.runs.is_ordered
+    }
+
+    /// How far the latest run is.
+    pub fn run_report(&self) -> RunReport {
+        self.runs.report
     }
 }
 

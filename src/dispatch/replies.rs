@@ -177,7 +177,7 @@ impl Dispatcher {
             Then::Completed => self.runs.report.completed += 1,
             Then::Rejected { .. } => self.runs.report.rejected += 1,
             Then::NextStep => {}
-            _ => self.runs.report.unsettled += 1,
+            _ => self.runs.report.put_off += 1,
         }
         if ended.outcome == Outcome::Fatal {
             let reason = ended
@@ -259,13 +259,13 @@ impl Dispatcher {
         let Some(line) = self.lines.get_mut(&provider) else {
             return;
         };
+        let sample = || frame(bytes.get(..256).unwrap_or(bytes), false).bytes;
         if let Some((_, count, _)) = &mut line.unknown_answers {
             *count += 1;
-            return;
+        } else {
+            let minute = now.wall.micros().div_euclid(MICROS_A_MINUTE) * MICROS_A_MINUTE;
+            line.unknown_answers = Some((Timestamp::from_micros(minute), 1, sample()));
         }
-        let sample = frame(bytes.get(..256).unwrap_or(bytes), false).bytes;
-        let minute = now.wall.micros().div_euclid(MICROS_A_MINUTE) * MICROS_A_MINUTE;
-        line.unknown_answers = Some((Timestamp::from_micros(minute), 1, sample));
     }
 
     pub(super) fn flush_unknown_answers(&mut self, now: Now) {

@@ -1,7 +1,7 @@
 //! The thread around the step function: hears the writer, the lanes and the askers, hands on what a step wants.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, select};
@@ -10,13 +10,13 @@ use super::dispatcher::{Dispatcher, Input, Now, Output};
 use super::runs::RunReport;
 use crate::clock::Clock;
 use crate::commit::{Door, Mailbox};
-use crate::provider::{LaneBatch, LaneCommand, LaneHandle, LaneId};
+use crate::provider::{Health, LaneBatch, LaneCommand, LaneHandle, LaneId, ProviderHealth};
 use crate::store::State;
 
 /// What others ask of the dispatcher's thread.
 pub enum Ask {
-    /// One processing run; the report comes when it is over.
-    Run(Sender<RunReport>),
+    /// A processing run; its number comes when it is recorded.
+    Run(Sender<u64>),
     /// Stop beginning, settle what is in flight until the deadline on the monotonic clock, then end.
     Stop { until: Duration },
 }
@@ -31,20 +31,30 @@ pub struct Runner {
     pub lanes: HashMap<LaneId, LaneHandle>,
     pub events: Receiver<LaneBatch>,
     pub asks: Receiver<Ask>,
+    /// What people look at: the latest run, and how each provider is doing.
+    pub board: Arc<Mutex<RunReport>>,
+    pub health: Arc<ProviderHealth>,
 }
 
 /// The longest nap, so that a lost wake-up costs no more than this.
 const NAP_MAX: Duration = Duration::from_secs(1);
+/// How often the figures for people are renewed.
+const SHOW_EVERY: Duration = Duration::from_millis(200);
 
 impl Runner {
     /// Works until it is asked to stop.
     pub fn run(mut self) {
         let unfinished = self.state.view().unfinished();
-        let mut waiting: Vec<Sender<RunReport>> = Vec::new();
+        let mut waiting: Vec<Sender<u64>> = Vec::new();
+        let mut shown_at = None;
         self.step(Input::Start(unfinished), &mut waiting);
         let mut stop_at: Option<Duration> = None;
         loop {
             let now = self.clock.monotonic();
+            if shown_at.is_none_or(|at| now.saturating_sub(at) >= SHOW_EVERY) {
+                self.show();
+                shown_at = Some(now);
+            }
             if stop_at.is_some_and(|until| self.dispatcher.is_quiet() || now >= until) {
                 break;
             }
@@ -84,7 +94,7 @@ impl Runner {
         }
     }
 
-    fn step(&mut self, input: Input, waiting: &mut Vec<Sender<RunReport>>) {
+    fn step(&mut self, input: Input, waiting: &mut Vec<Sender<u64>>) {
         let mut inputs = vec![input];
         while let Some(input) = inputs.pop() {
             let now = Now {
@@ -99,13 +109,35 @@ impl Runner {
                 match output {
                     Output::Commit(command) => self.door.dispatched(command),
                     Output::Lane(lane, command) => inputs.extend(self.hand_over(lane, command)),
-                    Output::RunEnded(report) => {
-                        for asker in waiting.drain(..) {
-                            let _ = asker.send(report);
-                        }
-                    }
                 }
             }
+        }
+        let report = self.dispatcher.run_report();
+        *self.board.lock().unwrap_or_else(PoisonError::into_inner) = report;
+        if !waiting.is_empty() && self.dispatcher.is_run_recorded() {
+            for asker in waiting.drain(..) {
+                let _ = asker.send(report.run);
+            }
+        }
+    }
+
+    /// Renews the figures of the providers.
+    fn show(&self) {
+        for (number, line) in self.dispatcher.load() {
+            let lanes = line
+                .lanes
+                .iter()
+                .filter_map(|lane| self.lanes.get(&lane.id));
+            let circuit_open = (!line.circuit.is_closed())
+                .then(|| format!("{} failures in a row", line.circuit.failures_in_a_row()));
+            let health = Health {
+                circuit_open,
+                lanes: lanes.map(|lane| lane.status().report()).collect(),
+                in_flight: line.attempts.in_flight(),
+                window: line.lanes.len()
+                    * usize::try_from(line.provider.session.window).unwrap_or(1),
+            };
+            self.health.set(number, health);
         }
     }
 

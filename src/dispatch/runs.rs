@@ -1,8 +1,7 @@
 //! Processing runs: when regular requests may go out at all.
 //!
 //! Continuous: one run per day and start, always open. Every: a run at each interval, open until nothing is left to do.
-//! Manual: a run when asked. Outside of runs only immediate requests go, and those that
-//! they wait behind.
+//! Manual: a run when asked. Between runs only immediate requests go, and what they wait behind.
 
 use std::time::Duration;
 
@@ -26,15 +25,19 @@ impl Mode {
     }
 }
 
-/// What one asked run did.
+/// How far a run is, and what it did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RunReport {
     pub run: u64,
+    /// Nothing of it is left to begin or in flight.
+    pub is_over: bool,
+    /// Ready when it began.
+    pub due: u64,
     pub begun: u64,
     pub completed: u64,
     pub rejected: u64,
-    /// Went out and have no final answer yet.
-    pub unsettled: u64,
+    /// Tried, and to be tried again later (waiting, in doubt, held).
+    pub put_off: u64,
 }
 
 /// The state of the runs.
@@ -66,11 +69,12 @@ impl Runs {
         std::mem::replace(&mut self.day, day) != day
     }
 
-    pub fn opened(&mut self, run: u64) {
+    pub fn opened(&mut self, run: u64, due: u64) {
         self.is_ordered = false;
         self.open = Some(run);
         self.report = RunReport {
             run,
+            due,
             ..RunReport::default()
         };
     }

@@ -26,7 +26,7 @@ impl RetryPolicy {
             .get(at)
             .or_else(|| self.delays.last())
             .copied()
-            .unwrap_or(Duration::from_secs(60));
+            .unwrap_or(Duration::from_mins(1));
         let jitter = base * u32::from(self.jitter_percent) * u32::from(chance.min(99)) / 10_000;
         base + jitter
     }

@@ -1,13 +1,18 @@
 //! From the configuration to parts: providers with their mappings, retry policies, the events that record a start.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crossbeam_channel::{Sender, bounded};
 
 use super::ServiceError;
+use crate::access::LoginFailures;
+use crate::actions::process::{PassProgress, Processing};
 use crate::commit::{Command, Door};
 use crate::config::{AmbiguousPolicy, Config, ProviderConfig, ProviderState};
+use crate::dispatch::{Ask, RunReport};
 use crate::domain::event::{Event, ProviderSettings};
 use crate::domain::settle::RetryPolicy;
-use crate::domain::{Ambiguous, Salt, View};
+use crate::domain::{Ambiguous, Refusal, Salt, View};
 use crate::provider::{Provider, ProviderOptions, Providers, SessionOverrides};
 use crate::script::Mapping;
 use crate::store::{State, boot_id};
@@ -143,4 +148,51 @@ pub fn random<const N: usize>() -> Result<[u8; N], ServiceError> {
     getrandom::fill(&mut bytes)
         .map_err(|error| ServiceError::Thread(std::io::Error::other(error)))?;
     Ok(bytes)
+}
+
+/// The operator's hook for processing runs.
+pub fn processing(asks: Sender<Ask>, board: Arc<Mutex<RunReport>>) -> Processing {
+    let begin = move || {
+        let (number, numbered) = bounded(1);
+        asks.send(Ask::Run(number)).map_err(|_| Refusal::Stopping)?;
+        numbered.recv().map_err(|_| Refusal::Stopping)
+    };
+    let progress = move |_| {
+        let report = *board.lock().unwrap_or_else(PoisonError::into_inner);
+        PassProgress {
+            run: report.run,
+            is_over: report.is_over,
+            due: report.due,
+            completed: report.completed,
+            rejected: report.rejected,
+            put_off: report.put_off,
+        }
+    };
+    Processing {
+        begin: Box::new(begin),
+        progress: Box::new(progress),
+    }
+}
+
+/// A count of failed logins as the ledger records it.
+pub fn failure_event(failures: LoginFailures) -> Event {
+    match failures {
+        LoginFailures::Counted {
+            user,
+            address,
+            minute,
+            count,
+        } => Event::LoginsFailed {
+            user,
+            address: address.to_string(),
+            minute,
+            count,
+        },
+        LoginFailures::Suppressed { hour, count } => Event::LoginsFailed {
+            user: "(suppressed)".into(),
+            address: String::new(),
+            minute: hour,
+            count,
+        },
+    }
 }

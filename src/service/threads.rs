@@ -1,14 +1,22 @@
 //! The threads of the process: each has a name, ends when asked, and is listed in `status`.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{Builder, JoinHandle};
 
 use super::ServiceError;
+use crate::actions::status::{ThreadReport, ThreadsShown};
 
 /// All threads that were started.
 #[derive(Default)]
 pub struct Threads {
     running: Vec<(String, JoinHandle<()>)>,
+    /// For `status`: every thread that was started, and whether it has ended.
+    shown: Arc<Mutex<Vec<Shown>>>,
 }
+
+/// A thread's name, and whether it has ended.
+type Shown = (String, Arc<AtomicBool>);
 
 /// Stack of threads that call no script, in bytes.
 const STACK_BYTES: usize = 512 * 1024;
@@ -22,6 +30,12 @@ impl Threads {
         work: impl FnOnce() + Send + 'static,
     ) -> Result<(), ServiceError> {
         let stack = stack_bytes.max(STACK_BYTES);
+        let ended = Arc::new(AtomicBool::new(false));
+        let ends = ended.clone();
+        let work = move || {
+            work();
+            ends.store(true, Ordering::Relaxed);
+        };
         // The kernel keeps 15 bytes of a thread's name; ours are told apart by their beginning.
         let handle = Builder::new()
             .name(name.to_owned())
@@ -29,11 +43,33 @@ impl Threads {
             .spawn(work)
             .map_err(ServiceError::Thread)?;
         self.running.push((name.to_owned(), handle));
+        self.shown
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push((name.to_owned(), ended));
         Ok(())
     }
 
-    pub fn names(&self) -> Vec<String> {
-        self.running.iter().map(|(name, _)| name.clone()).collect()
+    /// Lists the threads for `status`.
+    pub fn shown(&self) -> ThreadsShown {
+        let shown = self.shown.clone();
+        Box::new(move || {
+            let shown = shown.lock().unwrap_or_else(PoisonError::into_inner);
+            let state = |ended: &AtomicBool| {
+                if ended.load(Ordering::Relaxed) {
+                    "ended"
+                } else {
+                    "running"
+                }
+            };
+            shown
+                .iter()
+                .map(|(name, ended)| ThreadReport {
+                    name: name.clone(),
+                    state: state(ended).into(),
+                })
+                .collect()
+        })
     }
 
     /// Waits for the threads of this name.

@@ -7,7 +7,21 @@
 )]
 
 mod access;
+mod cli_alone;
+mod cli_commands;
+mod cli_explain;
+mod cli_scene;
 mod config;
+mod http_idempotency;
+mod http_input;
+mod http_login;
+mod http_pairing;
+mod http_reading;
+mod http_scene;
+mod http_transport;
+mod http_wire;
+mod immediate;
+mod kills;
 mod lane;
 mod ledger_faults;
 mod ledger_scene;

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use pairbox::actions::pair::{PairCall, PairDone};
 use pairbox::config::{Config, Environment, Overrides};
+use pairbox::control::DataLock;
 use pairbox::dispatch::Mode;
 use pairbox::domain::items::NewItem;
 use pairbox::domain::{ItemIdentifier, Phase, Priority, ProcessName, Refusal, RequestNumber, View};
@@ -123,8 +124,7 @@ impl Scene {
     pub fn start(address: SocketAddr, more: &str) -> Self {
         let temporary = tempfile::tempdir().unwrap();
         let folder = temporary.path().to_owned();
-        let service = Service::open(&config(&folder, address, more), &mut |_| {})
-            .unwrap_or_else(|e| panic!("{e}"));
+        let service = open(&folder, address, more);
         Self {
             service: Some(service),
             folder,
@@ -134,8 +134,7 @@ impl Scene {
 
     /// Opens a folder that another scene made.
     pub fn reopen(folder: &Path, address: SocketAddr, more: &str) -> Self {
-        let service = Service::open(&config(folder, address, more), &mut |_| {})
-            .unwrap_or_else(|e| panic!("{e}"));
+        let service = open(folder, address, more);
         Self {
             service: Some(service),
             folder: folder.to_owned(),
@@ -256,4 +255,11 @@ pub fn wait_until(mut done: impl FnMut() -> bool, told: impl FnOnce() -> String)
         assert!(Instant::now() < deadline, "waited in vain: {}", told());
         std::thread::yield_now();
     }
+}
+
+fn open(folder: &Path, address: SocketAddr, more: &str) -> Service {
+    let config = config(folder, address, more);
+    std::fs::create_dir_all(&config.data_dir).unwrap();
+    let lock = DataLock::take(&config.data_dir).unwrap();
+    Service::open(&config, lock, &mut |_| {}).unwrap_or_else(|error| panic!("{error}"))
 }

@@ -644,7 +644,7 @@ fn giving_up_rejects_only_what_has_no_unknown_attempt() {
     stage.advance(seconds(650));
     assert_eq!(stage.phase(lost), Phase::Held);
     assert_eq!(stage.phase(unsent), Phase::Rejected);
-    let unreachable = Ending::ProviderUnreachable { in_doubt: false };
+    let unreachable = Ending::ProviderUnreachable;
     assert_eq!(ending(&stage, unsent), Some(unreachable));
 }
 

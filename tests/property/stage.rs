@@ -387,14 +387,19 @@ impl Stage {
             let now = self.now();
             let live = self.live.as_mut().unwrap();
             let outputs = {
+                let was_over = live.dispatcher.run_report().is_over;
                 let view = live.state.view();
-                live.dispatcher.step(&view, now, input)
+                let outputs = live.dispatcher.step(&view, now, input);
+                let report = live.dispatcher.run_report();
+                if report.is_over && !was_over {
+                    self.runs_ended.push(report);
+                }
+                outputs
             };
             for output in outputs {
                 match output {
                     Output::Commit(command) => self.live().door.dispatched(command),
                     Output::Lane(lane, command) => inputs.extend(self.lane_command(lane, command)),
-                    Output::RunEnded(report) => self.runs_ended.push(report),
                 }
             }
         }
@@ -632,7 +637,8 @@ impl Stage {
         let verified = reader.verify(&mut |_| {}).unwrap();
         assert_eq!(verified.last_seq, self.model.seq);
         let scratch = temporary();
-        let (rebuilt, _) = store::rebuild(scratch.path(), 1 << 20, &reader, &mut |_| {}).unwrap();
+        let (rebuilt, _) =
+            pairbox::commit::rebuild(scratch.path(), 1 << 20, &reader, &mut |_| {}).unwrap();
         let dump = |state: &State| {
             let mut bytes = Vec::new();
             store::dump(state, &mut bytes).unwrap().unwrap();
@@ -685,7 +691,7 @@ impl Stage {
         let (ledger, opening) =
             Ledger::open(&data.join("ledger"), Arc::new(RealFiles), options).unwrap();
         let reader = ledger.reader();
-        let state = Arc::new(open_state(&data, &reader, opening.last_seq));
+        let state = Arc::new(open_state(&data, &reader));
         let clock: Arc<dyn Clock> = self.clock.clone();
         let (door, queues) = Door::new(4_096);
         let mailbox = Arc::new(Mailbox::default());
@@ -790,10 +796,10 @@ pub const NORTH: LaneId = LaneId {
 };
 
 /// sled's threads let go of the folder a little after the tree is dropped.
-fn open_state(data: &Path, reader: &pairbox::ledger::Reader, last_seq: u64) -> State {
+fn open_state(data: &Path, reader: &pairbox::ledger::Reader) -> State {
     let deadline = std::time::Instant::now() + seconds(20);
     loop {
-        match store::open(data, 1 << 20, reader, last_seq, &mut |_| {}) {
+        match pairbox::commit::recover(data, 1 << 20, reader, &mut |_| {}) {
             Err(store::StoreError::Busy { .. }) if std::time::Instant::now() < deadline => {
                 std::thread::yield_now();
             }

@@ -79,7 +79,7 @@ pub fn settle(state: &mut impl Edit, recorded: Recorded<'_>, settled: &Settled) 
             }
         }
     });
-    if settled.then == (Then::Rejected { in_doubt: true }) {
+    if settled.doubted_before.is_some() {
         doubt(state, recorded, settled.request);
     }
 }
@@ -114,12 +114,7 @@ pub fn late(state: &mut impl Edit, recorded: Recorded<'_>, answer: &LateAnswer) 
             }
         }
     });
-    let was_unknown_before = state
-        .request(answer.request)
-        .is_some_and(|row| row.unknown_attempts > 1);
-    if answer.effect == LateEffect::MarksDoubt
-        || (answer.effect == LateEffect::Rejects && was_unknown_before)
-    {
+    if answer.doubted_before.is_some() {
         doubt(state, recorded, answer.request);
     }
 }

@@ -39,9 +39,6 @@ pub fn apply(state: &mut impl Edit, recorded: Recorded<'_>, event: &Event) {
                     },
                 );
             });
-            if let Ending::ProviderUnreachable { in_doubt: true } = ending {
-                attempt::doubt(state, recorded, *request);
-            }
         }
         Event::RequestHeld { request, .. } => change(state, recorded, *request, |row| {
             row.ended = recorded.position;

@@ -1,0 +1,117 @@
+//! How things are named on the command line: items by serial number unless said otherwise, requests by number, instants in
+//! the configured zone.
+
+use chrono::{DateTime, LocalResult, NaiveDate, NaiveDateTime, TimeZone};
+use chrono_tz::Tz;
+use clap::{Args, ValueEnum};
+
+use super::error::CliError;
+use crate::control::{ItemNamed, RequestNamed, SubscriptionNamed};
+use crate::domain::{PublicId, Timestamp};
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub enum By {
+    #[default]
+    SerialNumber,
+    AlternativeCode,
+    Id,
+}
+
+/// `--by`, wherever an item is named.
+#[derive(Args, Clone, Copy, Debug, Default)]
+pub struct ByArgs {
+    /// What the item is named by
+    #[arg(long, value_enum, default_value_t, value_name = "FIELD")]
+    pub by: By,
+}
+
+impl ByArgs {
+    pub fn item(self, text: &str) -> Result<ItemNamed, CliError> {
+        Ok(match self.by {
+            By::SerialNumber => ItemNamed::SerialNumber(text.to_owned()),
+            By::AlternativeCode => ItemNamed::AlternativeCode(text.to_owned()),
+            By::Id => ItemNamed::Id(id(text)?),
+        })
+    }
+}
+
+/// A request by its number or its id of 32 digits.
+pub fn request(text: &str) -> Result<RequestNamed, CliError> {
+    if let Some(id) = PublicId::parse(text) {
+        return Ok(RequestNamed::Id(id));
+    }
+    text.parse()
+        .map(RequestNamed::Number)
+        .map_err(|_| CliError::Argument {
+            what: "NUMBER",
+            expected: "the number of a request, or its id of 32 hex digits",
+            found: text.to_owned(),
+        })
+}
+
+/// A subscription by its number, or by `id:` and 32 digits.
+pub fn subscription(text: &str) -> Result<SubscriptionNamed, CliError> {
+    match text.strip_prefix("id:") {
+        Some(text) => Ok(SubscriptionNamed::Id(id(text)?)),
+        None => Ok(SubscriptionNamed::Number(text.to_owned())),
+    }
+}
+
+fn id(text: &str) -> Result<PublicId, CliError> {
+    PublicId::parse(text).ok_or_else(|| CliError::Argument {
+        what: "id",
+        expected: "32 hex digits",
+        found: text.to_owned(),
+    })
+}
+
+/// An instant: RFC 3339, or local date and time, or a date. An ambiguous local time is the earlier one.
+pub fn instant(text: &str, zone: Tz) -> Result<Timestamp, CliError> {
+    if let Ok(at) = DateTime::parse_from_rfc3339(text) {
+        return Ok(Timestamp::from_utc(at.to_utc()));
+    }
+    let spaced = text.replacen('T', " ", 1);
+    let local = ["%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M"]
+        .into_iter()
+        .find_map(|format| NaiveDateTime::parse_from_str(&spaced, format).ok())
+        .or_else(|| {
+            let date = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?;
+            date.and_hms_opt(0, 0, 0)
+        });
+    let wrong = |expected| CliError::Argument {
+        what: "--scheduled",
+        expected,
+        found: text.to_owned(),
+    };
+    let local = local.ok_or_else(|| wrong("a date and time such as 2026-11-23T22:00:00"))?;
+    match zone.from_local_datetime(&local) {
+        LocalResult::Single(at) | LocalResult::Ambiguous(at, _) => {
+            Ok(Timestamp::from_utc(at.to_utc()))
+        }
+        LocalResult::None => Err(wrong(
+            "a local time that exists; the clock is put forward then",
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn instants_are_read_in_the_configured_zone() {
+        let zone: Tz = "Europe/Athens".parse().unwrap();
+        for (text, utc) in [
+            ("2026-11-23T22:00:00", "2026-11-23T20:00:00.000000Z"),
+            ("2026-11-23 22:00", "2026-11-23T20:00:00.000000Z"),
+            ("2026-11-23", "2026-11-22T22:00:00.000000Z"),
+            ("2026-11-23T22:00:00Z", "2026-11-23T22:00:00.000000Z"),
+            ("2026-10-25T03:30:00", "2026-10-25T00:30:00.000000Z"),
+        ] {
+            assert_eq!(instant(text, zone).unwrap().to_string(), utc, "{text}");
+        }
+        assert!(instant("2026-03-29T03:30:00", zone).is_err());
+        assert!(instant("tomorrow", zone).is_err());
+    }
+}

@@ -1,0 +1,77 @@
+//! How far a long command is: a bar on a terminal, else a line every ten seconds, both on stderr.
+
+use std::io::IsTerminal;
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::config::SpanText;
+
+const LINE_EVERY: Duration = Duration::from_secs(10);
+
+pub struct Progress {
+    bar: Option<ProgressBar>,
+    noun: &'static str,
+    started: Instant,
+    told: Instant,
+}
+
+impl Progress {
+    /// `noun` is what is counted, in the plural; `total_bytes` is the length of the input where one is read.
+    pub fn new(noun: &'static str, total_bytes: Option<u64>) -> Self {
+        let bar = std::io::stderr().is_terminal().then(|| {
+            let (bar, template) = match total_bytes {
+                Some(total) => (
+                    ProgressBar::new(total),
+                    "{wide_bar} {percent:>3}%  {msg}  {elapsed} (eta {eta})",
+                ),
+                None => (ProgressBar::new_spinner(), "{spinner} {msg}  {elapsed}"),
+            };
+            let style = ProgressStyle::with_template(template);
+            bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+        });
+        let now = Instant::now();
+        Self {
+            bar,
+            noun,
+            started: now,
+            told: now,
+        }
+    }
+
+    /// `bytes` of the input are read, `count` things are done.
+    pub fn at(&mut self, bytes: u64, count: u64) {
+        let message = format!("{count} {}", self.noun);
+        if let Some(bar) = &self.bar {
+            bar.set_position(bytes);
+            bar.set_message(message);
+        } else if self.told.elapsed() >= LINE_EVERY {
+            self.told = Instant::now();
+            eprintln!("{message} after {}", seconds(self.started.elapsed()));
+        }
+    }
+
+    /// Takes the bar away; answers how long it took.
+    pub fn end(self) -> Duration {
+        if let Some(bar) = self.bar {
+            bar.finish_and_clear();
+        }
+        self.started.elapsed()
+    }
+}
+
+/// A span for the eye: whole seconds from ten on, milliseconds before.
+pub fn seconds(span: Duration) -> String {
+    let millis = if span < Duration::from_secs(10) {
+        span.as_millis()
+    } else {
+        u128::from(span.as_secs()) * 1_000
+    };
+    let rounded = Duration::from_millis(u64::try_from(millis).unwrap_or(u64::MAX));
+    SpanText(rounded).to_string()
+}
+
+/// Bytes for the eye.
+pub fn bytes(bytes: u64) -> String {
+    indicatif::BinaryBytes(bytes).to_string()
+}

@@ -1,0 +1,84 @@
+//! `pairbox serve`: takes the lock, sets up the log, and hands everything else to `service.rs`.
+
+use clap::Args;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+use super::data_dir;
+use super::error::CliError;
+use super::exit::Exit;
+use super::global::{Global, log_style};
+use super::output::say;
+use crate::config::{Config, ProcessingMode};
+use crate::control::DataLock;
+use crate::dispatch::Mode;
+use crate::service::{Arrival, Service};
+
+#[derive(Args)]
+pub struct ServeArgs {
+    /// Another address for the API than the configuration's; port 0 takes a free one
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<String>,
+}
+
+impl ServeArgs {
+    pub fn run(self, global: &Global) -> Result<Exit, CliError> {
+        let config = global.load(self.listen)?;
+        // Logging that is set up already stays as it is.
+        let _ = crate::telemetry::init(config.log.level, log_style(config.log.format));
+        let lock = data_dir::lock(&config.data_dir)?;
+        serve(&config, lock)
+    }
+}
+
+/// Opens everything, says where it listens, and stops in order on SIGINT or SIGTERM.
+fn serve(config: &Config, lock: DataLock) -> Result<Exit, CliError> {
+    let mut signals = Signals::new([SIGINT, SIGTERM]).map_err(CliError::Signals)?;
+    let mut service = Service::open(config, lock, &mut replayed)?;
+    tell_arrival(&service.arrival);
+    service.start_sending(mode(config.processing.mode))?;
+    let address = service.start_doors()?;
+    tracing::info!(%address, data_dir = %config.data_dir.display(), "serving");
+    say(&format!("listening on http://{address}"))?;
+    // systemd hears it; elsewhere there is nobody to tell.
+    let _ = sd_notify::notify(false, &[sd_notify::NotifyState::Ready]);
+    let signal = signals.forever().next();
+    tracing::info!(signal, "stopping; attempts in flight are awaited");
+    let _ = sd_notify::notify(false, &[sd_notify::NotifyState::Stopping]);
+    service.stop();
+    Ok(Exit::Done)
+}
+
+/// The processing mode as dispatch takes it.
+pub fn mode(configured: ProcessingMode) -> Mode {
+    match configured {
+        ProcessingMode::Continuous => Mode::Continuous,
+        ProcessingMode::Every(interval) => Mode::Every(interval),
+        ProcessingMode::Manual => Mode::Manual,
+    }
+}
+
+const REPLAYED_TOLD_EVERY: u64 = 1 << 20;
+
+fn replayed(count: u64) {
+    if count.is_multiple_of(REPLAYED_TOLD_EVERY) {
+        tracing::info!(events = count, "replaying the ledger");
+    }
+}
+
+/// What an operator would want to know of this start.
+fn tell_arrival(arrival: &Arrival) {
+    if let Some(cut) = &arrival.cut {
+        let (file, bytes) = (cut.file.display(), cut.bytes);
+        tracing::warn!(%file, bytes, "a group that was never acknowledged was cut from the ledger and kept aside");
+    }
+    if let Some(why) = &arrival.state.rebuilt_because {
+        let events = arrival.state.replayed_events;
+        tracing::warn!(why, events, took = ?arrival.state.took, "the state was rebuilt from the ledger");
+    }
+    if arrival.state.lost_events {
+        tracing::error!(
+            "the ledger lost acknowledged events: every provider is paused, numbers go on a million further"
+        );
+    }
+}

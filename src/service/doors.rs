@@ -1,0 +1,90 @@
+//! The doors: the API on its TCP port and the operator's Unix socket, each with its threads.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::threads::Threads;
+use super::{Service, ServiceError};
+use crate::control::ControlServer;
+use crate::domain::ProviderNumber;
+use crate::http::{Api, ApiParts, Front, bind};
+use crate::script::STACK_BYTES_MIN;
+use crate::telemetry::fatal;
+
+/// The open doors.
+pub struct Doors {
+    pub address: SocketAddr,
+    stop: Arc<AtomicBool>,
+    workers: Vec<String>,
+}
+
+const PUMP: &str = "http-pump";
+const CONTROL: &str = "control";
+
+impl Doors {
+    pub fn open(service: &mut Service) -> Result<Self, ServiceError> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let health = service.actions.health.clone();
+        let stopping = stop.clone();
+        let is_reachable = move |provider: ProviderNumber| {
+            health
+                .get(provider)
+                .is_none_or(|health| health.circuit_open.is_none())
+        };
+        let api = Api::new(ApiParts {
+            actions: service.actions.clone(),
+            access: service.access.clone(),
+            metrics: service.metrics.clone(),
+            config: service.config.api.clone(),
+            is_ready: Box::new(move |()| !stopping.load(Ordering::Relaxed)),
+            is_reachable: Box::new(is_reachable),
+        });
+        let listener = bind(service.config.http.listen)?;
+        let Front {
+            address,
+            pump,
+            workers,
+        } = Front::new(listener, &service.config.http, &api)?;
+        let mut names = Vec::new();
+        for worker in workers {
+            let name = worker.name().to_owned();
+            service
+                .threads
+                .start(&name, Front::WORKER_STACK_BYTES, move || worker.run())?;
+            names.push(name);
+        }
+        let halt = stop.clone();
+        service.threads.start(PUMP, 0, move || {
+            if let Err(error) = pump.run(&halt) {
+                fatal(&format!("the API cannot be served any more: {error}"));
+            }
+        })?;
+        let control = ControlServer::bind(&service.config.data_dir)?;
+        let mut context = service.control();
+        context.setting.is_serving = true;
+        let halt = stop.clone();
+        service.threads.start(CONTROL, STACK_BYTES_MIN, move || {
+            if let Err(error) = control.run(&context, &halt) {
+                fatal(&format!(
+                    "the control socket cannot be served any more: {error}"
+                ));
+            }
+        })?;
+        Ok(Self {
+            address,
+            stop,
+            workers: names,
+        })
+    }
+
+    /// Lets nobody in any more and waits for those inside.
+    pub fn close(self, threads: &mut Threads) {
+        self.stop.store(true, Ordering::Relaxed);
+        threads.join(PUMP);
+        threads.join(CONTROL);
+        for worker in self.workers {
+            threads.join(&worker);
+        }
+    }
+}
