@@ -264,9 +264,6 @@ impl Dispatcher {
             *count += 1;
             return;
         }
-        let sample = frame(bytes.get(..256).unwrap_or(bytes), false).bytes;
-        let minute = now.wall.micros().div_euclid(MICROS_A_MINUTE) * MICROS_A_MINUTE;
-        line.unknown_answers = Some((Timestamp::from_micros(minute), 1, sample));
     }
 
     pub(super) fn flush_unknown_answers(&mut self, now: Now) {

@@ -114,7 +114,7 @@ impl Model {
                         known.unknown == 0 && known.acknowledged == 0,
                         "{request} was cancelled: {known:?}"
                     ),
-                    Ending::StbTaken { .. } | Ending::ProviderUnreachable { .. } => {
+                    Ending::StbTaken { .. } | Ending::ProviderUnreachable => {
                         assert_eq!(known.unknown, 0, "{request} {ending:?}: {known:?}");
                     }
                 }
@@ -336,6 +336,11 @@ impl Model {
             let is_mine = mine.is_some_and(|mine| mine.stb == Some(stb) && !mine.is_doubtful);
             if !others.is_empty() && !is_mine {
                 self.conflicts += 1;
+                for other in others {
+                    let theirs = self.pairings.entry(other).or_default();
+                    theirs.is_doubtful = true;
+                    theirs.may_hold = None;
+                }
             }
         }
         self.pairings.insert(
