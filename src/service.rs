@@ -21,7 +21,9 @@ use crate::actions::status::Setting;
 use crate::actions::waiting::Waiting;
 use crate::actions::{Actions, PairingPolicy};
 use crate::clock::{Clock, SystemClock};
-use crate::commit::{Command, Door, Mailbox, Responses, Writer, WriterOptions, WriterParts};
+use crate::commit::{
+    Command, Door, Mailbox, Responses, Writer, WriterOptions, WriterParts, recover,
+};
 use crate::config::{Config, StbTaken, UnpairUnknown};
 use crate::control::{ControlContext, ControlServerError, DataLock};
 use crate::dispatch::{
@@ -33,7 +35,7 @@ use crate::http::ServeError;
 use crate::ledger::{Cut, Ledger, LedgerError, Options, Preparer, RealFiles};
 use crate::provider::{EVENT_BATCHES_MAX, LaneError, LaneId};
 use crate::script::{STACK_BYTES_MIN, ScriptError};
-use crate::store::{self, Opened, State, StoreError};
+use crate::store::{Opened, State, StoreError};
 use crate::telemetry::{Metrics, fatal};
 
 use doors::Doors;
@@ -120,13 +122,7 @@ impl Service {
         let group_commands_max = options.group_commands_max;
         let (ledger, opening) = Ledger::open(&data.join("ledger"), Arc::new(RealFiles), options)?;
         let reader = ledger.reader();
-        let (state, opened) = store::open(
-            &data,
-            config.store.cache_bytes,
-            &reader,
-            opening.last_seq,
-            progress,
-        )?;
+        let (state, opened) = recover(&data, config.store.cache_bytes, &reader, progress)?;
         let access = Arc::new(Access::open(&data, config.api.token_life, clock.clone())?);
         let state = Arc::new(state);
         let (door, queues) = Door::new(config.http.queue_max);
@@ -151,7 +147,7 @@ impl Service {
         let stopping = Arc::new(AtomicBool::new(false));
         let mut threads = Threads::default();
         threads.start("writer", STACK_BYTES_MIN, move || {
-            guarded("writer", || writer.run(&stop))
+            guarded("writer", || writer.run(&stop));
         })?;
         threads.start("responder", STACK_BYTES_MIN, move || respond(&responded))?;
         let (moved, halt) = (state.clone(), stopping.clone());
@@ -164,7 +160,7 @@ impl Service {
         let waiting = Arc::new(Waiting::new(config.api.immediate_waiting_max));
         let (kept, recorder, halt) = (access.clone(), door.clone(), stopping.clone());
         threads.start("housekeeper", 0, move || {
-            keep_house(&kept, &recorder, &halt)
+            keep_house(&kept, &recorder, &halt);
         })?;
         let policy = PairingPolicy {
             sends_unknown_unpairs: config.pairing.unpair_unknown == UnpairUnknown::Send,
@@ -274,7 +270,7 @@ impl Service {
             health: self.actions.health.clone(),
         };
         self.threads.start("dispatch", STACK_BYTES_MIN, move || {
-            guarded("dispatch", || runner.run())
+            guarded("dispatch", || runner.run());
         })?;
         let (stop, stopped) = bounded(1);
         let (actions, mail, clock) = (
@@ -370,10 +366,10 @@ fn guarded(thread: &str, work: impl FnOnce()) {
 fn move_overlay(state: &State, stopping: &AtomicBool) {
     while !stopping.load(Ordering::Acquire) {
         std::thread::sleep(MOVE_EVERY);
-        if state.overlay_rows() > 0 {
-            if let Err(error) = state.move_overlay() {
-                fatal(&format!("the state cannot be written: {error}"));
-            }
+        if state.overlay_rows() > 0
+            && let Err(error) = state.move_overlay()
+        {
+            fatal(&format!("the state cannot be written: {error}"));
         }
     }
 }
@@ -384,7 +380,7 @@ fn keep_house(access: &Access, door: &Door, stopping: &AtomicBool) {
     while !stopping.load(Ordering::Acquire) {
         std::thread::sleep(MOVE_EVERY);
         turns += 1;
-        if turns % HOUSEKEEPING_TURNS != 0 {
+        if !turns.is_multiple_of(HOUSEKEEPING_TURNS) {
             continue;
         }
         if let Err(error) = access.flush() {

@@ -104,7 +104,17 @@ impl Bed {
     }
 
     pub fn is_connected(&self) -> bool {
-        true
+        let health = self
+            .service
+            .actions()
+            .health
+            .get(pairbox::domain::ProviderNumber(1));
+        health.is_some_and(|health| {
+            health
+                .lanes
+                .iter()
+                .any(|lane| lane.connected_since.is_some())
+        })
     }
 }
 

@@ -36,7 +36,7 @@ pub struct ErrorWords {
 
 impl Actions {
     /// Reads a request's texts. A line that cannot be read is told as an error of the log, not of the caller.
-    pub fn details(&self, request: Arc<Request>) -> Option<RequestDetails> {
+    pub fn details(&self, request: &Arc<Request>) -> Option<RequestDetails> {
         let (accepted_event, created_at, created_by) = self.event(request.accepted)?;
         let Event::RequestAccepted(accepted) = accepted_event else {
             return None;
@@ -65,10 +65,10 @@ impl Actions {
         if let Some((event, ..)) = self.event(request.answered) {
             details.add_answer(event);
         }
-        if request.ended != request.answered {
-            if let Some((event, ..)) = self.event(request.ended) {
-                details.add_ending(&event, &self.state.view());
-            }
+        if request.ended != request.answered
+            && let Some((event, ..)) = self.event(request.ended)
+        {
+            details.add_ending(&event, &self.state.view());
         }
         Some(details)
     }
@@ -167,7 +167,7 @@ fn ending_words(ending: &Ending, view: &dyn View) -> Option<String> {
             "the STB is held by smartcard {}",
             crate::domain::admission::serial(view, *holder)
         )),
-        Ending::ProviderUnreachable { .. } => {
+        Ending::ProviderUnreachable => {
             Some("the CAS could not be reached before the patience ran out".into())
         }
         Ending::ScriptError { text } => Some(text.clone()),

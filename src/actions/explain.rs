@@ -287,7 +287,7 @@ impl Telling<'_> {
 
     fn rejected(&mut self) {
         let request = self.request;
-        let details = self.actions.details(Arc::clone(request));
+        let details = self.actions.details(request);
         let error = details
             .and_then(|details| details.error)
             .unwrap_or_default();

@@ -65,7 +65,7 @@ impl Actions {
                 history.cut = Some(format!("ledger line {} cannot be read", position.seq));
                 break;
             };
-            let (request, confirmed) = change_of(&event);
+            let (request, confirmed, before) = change_of(&event);
             history.steps.push(PairingStep {
                 at,
                 by,
@@ -73,14 +73,14 @@ impl Actions {
                 change: self.change(confirmed),
                 seq: position.seq,
             });
-            let Some(confirmed) = confirmed else {
+            let Some(before) = before else {
                 history.cut = Some(format!(
-                    "ledger line {} marked a doubt and does not name the pairing before it",
+                    "ledger line {} does not name the pairing before it",
                     position.seq
                 ));
                 break;
             };
-            position = confirmed.before;
+            position = before;
         }
         history
     }
@@ -100,14 +100,22 @@ impl Actions {
     }
 }
 
-fn change_of(event: &Event) -> (Option<u64>, Option<Confirmed>) {
-    match event {
-        Event::AttemptSettled(settled) => (Some(settled.request.0), settled.confirmed),
-        Event::LateAnswer(answer) => (Some(answer.request.0), answer.confirmed),
+/// The request of an event that set a pairing, what it confirmed (nothing: it put the pairing in doubt), and the event of
+/// the pairing before.
+fn change_of(event: &Event) -> (Option<u64>, Option<Confirmed>, Option<Position>) {
+    let (request, confirmed, doubted) = match event {
+        Event::AttemptSettled(settled) => {
+            (settled.request, settled.confirmed, settled.doubted_before)
+        }
+        Event::LateAnswer(answer) => (answer.request, answer.confirmed, answer.doubted_before),
         Event::RequestResolved {
             request, confirmed, ..
-        } => (Some(request.0), *confirmed),
-        Event::RequestEnded { request, .. } => (Some(request.0), None),
-        _ => (None, None),
-    }
+        } => (*request, *confirmed, None),
+        _ => return (None, None, None),
+    };
+    (
+        Some(request.0),
+        confirmed,
+        confirmed.map(|confirmed| confirmed.before).or(doubted),
+    )
 }

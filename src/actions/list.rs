@@ -52,7 +52,7 @@ pub(super) fn looks(after: u64, last: u64) -> impl Iterator<Item = Range<u64>> {
     std::iter::from_fn(move || {
         let begin = next;
         next = next.saturating_add(ROWS_A_LOOK as u64).min(last + 1);
-        (begin <= last).then(|| begin..next)
+        (begin <= last).then_some(begin..next)
     })
 }
 
@@ -77,7 +77,7 @@ impl Actions {
         let mut looked_through = 0;
         self.walk(filter, &mut |request| {
             let Some(reference) = reference else {
-                return Ok(self.details(request));
+                return Ok(self.details(&request));
             };
             if !request.answered.is_some() {
                 return Ok(None);
@@ -87,7 +87,7 @@ impl Actions {
                 return Err(TooWide);
             }
             Ok(self
-                .details(request)
+                .details(&request)
                 .filter(|details| details.reference.as_deref() == Some(reference)))
         })
     }

@@ -7,11 +7,11 @@ use std::sync::Arc;
 
 use super::{Actions, find};
 use crate::commit::{Command, Committed};
-use crate::domain::admission::{Ask, Replaced, projected_holder, projected_stb};
+use crate::domain::admission::{Ask, Replaced, Wanted, foresee};
 use crate::domain::event::Idempotency;
 use crate::domain::view::IDEMPOTENCY_LIFE;
 use crate::domain::{
-    ItemIdentifier, ItemKind, ItemNumber, Place, Priority, ProcessName, Refusal, RequestNumber,
+    ItemIdentifier, ItemKind, ItemNumber, Priority, ProcessName, Refusal, RequestNumber,
     SubscriptionIdentifier, Timestamp, View,
 };
 use crate::provider::Provider;
@@ -53,7 +53,7 @@ impl Actions {
         call: PairCall,
         done: impl FnOnce(Result<PairDone, Refusal>) + Send + 'static,
     ) {
-        self.try_pair(by.to_owned(), call, TRIES_MAX, Box::new(done));
+        self.try_pair(by, call, TRIES_MAX, Box::new(done));
     }
 
     /// Hands the call in and waits for the sync.
@@ -67,7 +67,7 @@ impl Actions {
 
     fn try_pair(
         self: &Arc<Self>,
-        by: String,
+        by: &str,
         call: PairCall,
         tries: u32,
         done: Box<dyn FnOnce(Result<PairDone, Refusal>) + Send>,
@@ -77,17 +77,17 @@ impl Actions {
             Err(refusal) => return done(Err(refusal)),
         };
         let actions = self.clone();
-        let again = by.clone();
+        let again = by.to_owned();
         let reply = move |result: Result<Committed, Refusal>| match result {
-            Err(Refusal::Changed) if tries > 1 => actions.try_pair(again, call, tries - 1, done),
+            Err(Refusal::Changed) if tries > 1 => actions.try_pair(&again, call, tries - 1, done),
             Ok(Committed::Request { number, is_repeat }) => {
-                done(Ok(PairDone { number, is_repeat }))
+                done(Ok(PairDone { number, is_repeat }));
             }
             Ok(_) => done(Err(Refusal::Changed)),
             Err(refusal) => done(Err(refusal)),
         };
         self.door
-            .submit(&by, Command::Ask(Box::new(ask)), Box::new(reply));
+            .submit(by, Command::Ask(Box::new(ask)), Box::new(reply));
     }
 
     /// Resolves, normalizes and validates; nothing is stored yet.
@@ -120,30 +120,27 @@ impl Actions {
             .as_ref()
             .map(|named| find::item(&view, &providers, named, ItemKind::Stb))
             .transpose()?;
-        if let Some(stb) = &stb {
-            if provider.classify(&stb.product) != Some(ItemKind::Stb) {
-                let (kind, product) = (ItemKind::Stb, stb.product.clone());
-                let value = stb.item.identifiers.serial_number().to_owned();
-                return Err(Refusal::ItemOfOtherKind {
-                    kind,
-                    field: "serial_number",
-                    value,
-                    product,
-                });
-            }
-        }
-        let previous = projected_stb(&view, card.number, None);
-        let holder = stb
-            .as_ref()
-            .filter(|_| self.policy.replaces_holder)
-            .and_then(|stb| {
-                let at_the_end = Place {
-                    due: Timestamp::from_micros(i64::MAX),
-                    number: RequestNumber(u64::MAX),
-                };
-                projected_holder(&view, stb.number, at_the_end)
-                    .filter(|holder| *holder != card.number)
+        if let Some(stb) = &stb
+            && provider.classify(&stb.product) != Some(ItemKind::Stb)
+        {
+            let (kind, product) = (ItemKind::Stb, stb.product.clone());
+            let value = stb.item.identifiers.serial_number().to_owned();
+            return Err(Refusal::ItemOfOtherKind {
+                kind,
+                field: "serial_number",
+                value,
+                product,
             });
+        }
+        let wanted = Wanted {
+            card: card.number,
+            stb: stb.as_ref().map(|stb| stb.number),
+            scheduled: call.scheduled,
+            replaces_holder: self.policy.replaces_holder,
+        };
+        let foreseen = foresee(&view, &wanted, self.clock.now());
+        let previous = foreseen.leaves;
+        let holder = foreseen.holder.filter(|_| self.policy.replaces_holder);
         let ca_ids = |number: Option<ItemNumber>| {
             number
                 .and_then(|number| view.item(number))

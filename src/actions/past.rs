@@ -99,12 +99,8 @@ impl Actions {
                 "rejected at the head of its queue: the STB is held by smartcard {}",
                 serial_number(&self.state.view(), *holder)
             ),
-            Ending::ProviderUnreachable { in_doubt: false } => {
+            Ending::ProviderUnreachable => {
                 "rejected: the CAS could not be reached before the patience ran out".to_owned()
-            }
-            Ending::ProviderUnreachable { in_doubt: true } => {
-                "rejected: no answer before the patience ran out; the pairing is in doubt"
-                    .to_owned()
             }
             Ending::ScriptError { text } => {
                 format!("rejected: the mapping's script failed: {text}")

@@ -1,7 +1,5 @@
 //! Requests as people look at them: a row of a list, and one request with its words.
 
-use std::sync::Arc;
-
 use serde::{Deserialize, Serialize};
 
 use super::details::RequestDetails;
@@ -78,7 +76,7 @@ impl Actions {
 
     pub fn show_request(&self, named: &RequestIdentifier) -> Result<RequestShown, Refusal> {
         let request = find::request(&self.state.view(), named)?;
-        let details = self.details(Arc::clone(&request)).ok_or(Refusal::Changed)?;
+        let details = self.details(&request).ok_or(Refusal::Changed)?;
         let view = self.state.view();
         let subscription = request
             .subscription

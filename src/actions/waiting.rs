@@ -84,7 +84,7 @@ impl Waiting {
             let now = clock.monotonic();
             let next = self
                 .next_deadline()
-                .map_or(Duration::from_secs(3600), |until| {
+                .map_or(Duration::from_hours(1), |until| {
                     until.saturating_sub(now).min(LOOK_EVERY)
                 });
             select! {

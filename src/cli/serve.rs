@@ -61,7 +61,7 @@ pub fn mode(configured: ProcessingMode) -> Mode {
 const REPLAYED_TOLD_EVERY: u64 = 1 << 20;
 
 fn replayed(count: u64) {
-    if count % REPLAYED_TOLD_EVERY == 0 {
+    if count.is_multiple_of(REPLAYED_TOLD_EVERY) {
         tracing::info!(events = count, "replaying the ledger");
     }
 }

@@ -11,6 +11,7 @@ use super::exit::Exit;
 use super::global::Global;
 use super::output::say;
 use super::progress::{Progress, seconds};
+use crate::commit;
 use crate::config::Config;
 use crate::ledger::{Reader, RealFiles};
 use crate::store::{self, Opened, State};
@@ -38,7 +39,7 @@ impl StoreCommand {
 fn rebuild(config: &Config, reader: &Reader) -> Result<Exit, CliError> {
     let mut progress = Progress::new("events", None);
     let cache_bytes = config.store.cache_bytes;
-    let (state, opened) = store::rebuild(&config.data_dir, cache_bytes, reader, &mut |count| {
+    let (state, opened) = commit::rebuild(&config.data_dir, cache_bytes, reader, &mut |count| {
         progress.at(count, count);
     })?;
     state.close()?;
@@ -69,14 +70,9 @@ fn dump(config: &Config, reader: &Reader) -> Result<Exit, CliError> {
 fn open(config: &Config, reader: &Reader) -> Result<(State, Opened), CliError> {
     let mut progress = Progress::new("events replayed", None);
     let cache_bytes = config.store.cache_bytes;
-    let last_seq = reader.last_seq();
-    let opened = store::open(
-        &config.data_dir,
-        cache_bytes,
-        reader,
-        last_seq,
-        &mut |count| progress.at(count, count),
-    )?;
+    let opened = commit::recover(&config.data_dir, cache_bytes, reader, &mut |count| {
+        progress.at(count, count);
+    })?;
     progress.end();
     Ok(opened)
 }

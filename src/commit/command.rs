@@ -158,6 +158,8 @@ pub struct SettleAttempt {
 pub struct Answered {
     pub request: RequestNumber,
     pub attempt: u32,
+    pub purpose: Purpose,
+    pub step: u8,
     pub transaction: u64,
     pub outcome: Outcome,
     pub code: Option<String>,

@@ -9,10 +9,10 @@ use crate::domain::event::{
 };
 use crate::domain::head::{self, Head};
 use crate::domain::items;
-use crate::domain::settle::{confirmed, late_effect};
+use crate::domain::settle::{Late, confirmed, late_effect};
 use crate::domain::view::LATE_ANSWERS_MAX;
 use crate::domain::{
-    Phase, ProviderNumber, ProviderRow, Refusal, Request, Timestamp, View, operate,
+    Phase, Position, ProviderNumber, ProviderRow, Refusal, Request, Timestamp, View, operate,
 };
 
 /// A judged row or command: what to answer, what to record.
@@ -259,19 +259,30 @@ fn settle(view: &dyn View, settle: &SettleAttempt) -> Option<Event> {
         patience_spent_ms: settle.patience_spent_ms,
         then: settle.then.clone(),
         confirmed,
+        doubted_before: (settle.then == Then::Rejected { in_doubt: true })
+            .then(|| pairing_recorded(view, &request)),
     }))
 }
 
 fn answered(view: &dyn View, answer: &Answered) -> Option<Event> {
     let request = view.request(answer.request)?;
-    if request.late_answers >= LATE_ANSWERS_MAX {
-        return None;
-    }
     let effect = late_effect(
         &request,
-        answer.outcome,
-        answer.attempt == request.latest_attempt,
+        Late {
+            outcome: answer.outcome,
+            purpose: answer.purpose,
+            step: answer.step,
+            is_latest: answer.attempt == request.latest_attempt,
+        },
     );
+    // What moves the request is recorded always: it cannot repeat.
+    let moves = matches!(
+        effect,
+        LateEffect::Completes | LateEffect::NextStep | LateEffect::Rejects
+    );
+    if request.late_answers >= LATE_ANSWERS_MAX && !moves {
+        return None;
+    }
     let confirmed = match effect {
         LateEffect::Completes | LateEffect::NextStep => confirmed(view, &request, answer.confirms),
         _ => None,
@@ -287,5 +298,21 @@ fn answered(view: &dyn View, answer: &Answered) -> Option<Event> {
         frame: answer.frame.clone(),
         effect,
         confirmed,
+        doubted_before: puts_in_doubt(&request, effect).then(|| pairing_recorded(view, &request)),
     }))
+}
+
+/// An `ok` after REJECTED, or a refusal while an earlier attempt is unknown too, leaves it open what the CAS holds.
+fn puts_in_doubt(request: &Request, effect: LateEffect) -> bool {
+    match effect {
+        LateEffect::MarksDoubt => true,
+        LateEffect::Rejects => request.unknown_attempts > 1,
+        _ => false,
+    }
+}
+
+/// The latest event of the pairing of the request's card.
+fn pairing_recorded(view: &dyn View, request: &Request) -> Position {
+    view.pairing(request.card)
+        .map_or(Position::NONE, |pairing| pairing.recorded)
 }

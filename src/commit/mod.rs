@@ -8,6 +8,7 @@ mod command;
 mod door;
 mod judge;
 mod notices;
+mod recover;
 mod writer;
 
 pub use command::{
@@ -16,4 +17,5 @@ pub use command::{
 };
 pub use door::{Door, Queues};
 pub use notices::{Mailbox, Notices};
+pub use recover::{rebuild, recover};
 pub use writer::{Responses, Writer, WriterOptions, WriterParts};

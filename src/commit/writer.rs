@@ -137,10 +137,11 @@ impl Writer {
             responses.push(group.order(order)?);
             room -= 1;
         }
-        if room > 0 && !group.is_full() {
-            if let Ok(order) = self.queues.jobs.try_recv() {
-                responses.push(group.order(order)?);
-            }
+        if room > 0
+            && !group.is_full()
+            && let Ok(order) = self.queues.jobs.try_recv()
+        {
+            responses.push(group.order(order)?);
         }
         let (changes, notices) = group.end();
         drop(view);

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
-use crate::domain::{Confirms, Purpose, RequestNumber};
+use crate::domain::{Confirms, ItemNumber, Purpose, Request, RequestNumber};
 use crate::provider::LaneId;
 
 /// Attempts that are over and still known by their key, for each provider.
@@ -18,12 +18,29 @@ pub struct Flight {
     /// Given by the writer; none until the intent is recorded.
     pub attempt: Option<u32>,
     pub purpose: Purpose,
+    pub step: u8,
     pub transaction: u64,
     pub key: String,
     pub confirms: Confirms,
+    /// The card and STBs that it is about.
+    pub items: Vec<ItemNumber>,
     pub body: Vec<u8>,
     /// Sent alone on its lane.
     pub is_alone: bool,
+}
+
+impl Flight {
+    /// What is kept of it; none if its intent was never recorded.
+    pub fn over(&self) -> Option<Over> {
+        Some(Over {
+            request: self.request,
+            attempt: self.attempt?,
+            purpose: self.purpose,
+            step: self.step,
+            transaction: self.transaction,
+            confirms: self.confirms,
+        })
+    }
 }
 
 /// What is still known of an attempt that is over.
@@ -31,6 +48,8 @@ pub struct Flight {
 pub struct Over {
     pub request: RequestNumber,
     pub attempt: u32,
+    pub purpose: Purpose,
+    pub step: u8,
     pub transaction: u64,
     pub confirms: Confirms,
 }
@@ -41,6 +60,8 @@ pub struct Attempts {
     flights: HashMap<u64, Flight>,
     by_key: HashMap<String, u64>,
     by_request: HashMap<RequestNumber, u64>,
+    /// The items of the attempts in flight. An attempt may outlive its request, if a late answer ends that.
+    busy: HashMap<ItemNumber, RequestNumber>,
     /// Deadlines of replies, soonest first: the time-out is the same for all.
     deadlines: VecDeque<(Duration, u64)>,
     over: HashMap<String, Over>,
@@ -59,11 +80,24 @@ impl Attempts {
     pub fn add(&mut self, handle: u64, flight: Flight) {
         self.by_key.insert(flight.key.clone(), handle);
         self.by_request.insert(flight.request, handle);
+        for item in &flight.items {
+            self.busy.insert(*item, flight.request);
+        }
         self.flights.insert(handle, flight);
     }
 
     pub fn get(&self, handle: u64) -> Option<&Flight> {
         self.flights.get(&handle)
+    }
+
+    /// Whether an attempt of another request is out for its card or one of its STBs.
+    pub fn is_busy(&self, request: &Request) -> bool {
+        let other = |item| {
+            self.busy
+                .get(&item)
+                .is_some_and(|other| *other != request.number)
+        };
+        !self.busy.is_empty() && request.queues().any(other)
     }
 
     /// The intent is recorded: the attempt has a number and a deadline.
@@ -111,18 +145,11 @@ impl Attempts {
         let flight = self.flights.remove(&handle)?;
         self.by_key.remove(&flight.key);
         self.by_request.remove(&flight.request);
-        if let Some(attempt) = flight.attempt {
-            let (request, transaction, confirms) =
-                (flight.request, flight.transaction, flight.confirms);
-            self.remember(
-                flight.key.clone(),
-                Over {
-                    request,
-                    attempt,
-                    transaction,
-                    confirms,
-                },
-            );
+        for item in &flight.items {
+            self.busy.remove(item);
+        }
+        if let Some(over) = flight.over() {
+            self.remember(flight.key.clone(), over);
         }
         Some(flight)
     }

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use super::attempts::Flight;
 use super::line::{Line, LineOptions};
 use super::prepare::{Slot, prepare};
 use super::runs::{Mode, RunReport, Runs};
@@ -14,7 +15,7 @@ use crate::commit::{DispatchCommand, EndUnsent, Notices};
 use crate::domain::event::{Ending, Event};
 use crate::domain::head::{self, Head, NotYet};
 use crate::domain::{
-    Chance, Phase, Position, ProviderNumber, Request, RequestNumber, Timestamp, View,
+    Chance, ItemNumber, Phase, Position, ProviderNumber, Request, RequestNumber, Timestamp, View,
 };
 use crate::provider::{LaneCommand, LaneEvent, LaneId, Outgoing};
 use crate::script::ScriptError;
@@ -111,7 +112,7 @@ impl Dispatcher {
             Input::Committed(notices) => self.committed(view, now, notices),
             Input::Lane(lane, event) => self.lane_event(view, now, lane, event),
             Input::NotTaken(_, handles) => {
-                self.not_sent(view, now, &handles, "the connection was gone")
+                self.not_sent(view, now, &handles, "the connection was gone");
             }
             Input::Run => self.order_run(),
             Input::Tick => {}
@@ -187,7 +188,7 @@ impl Dispatcher {
             self.push_recorded(push);
         }
         for (handle, attempt) in notices.begun {
-            self.begun(now, handle, attempt);
+            self.begun(view, now, handle, attempt);
         }
         for number in notices.touched {
             self.look(view, now, number);
@@ -195,7 +196,7 @@ impl Dispatcher {
     }
 
     /// The writer's word on a `begin`: hand the bytes to the lane, or look at the request again a little later.
-    fn begun(&mut self, now: Now, handle: u64, attempt: Option<u32>) {
+    fn begun(&mut self, view: &dyn View, now: Now, handle: u64, attempt: Option<u32>) {
         let Some(line) = self
             .lines
             .values_mut()
@@ -208,6 +209,12 @@ impl Dispatcher {
                 line.rate.give_back(1);
                 line.provider.transactions.mark_answered(flight.transaction);
                 release_lane(line, flight.lane, flight.is_alone);
+                for item in &flight.items {
+                    let first = view.queue(*item).first().map(|place| place.number);
+                    let waits = first.unwrap_or(flight.request);
+                    self.timers
+                        .set(now.monotonic + REFUSED_AGAIN, Timer::Look(waits));
+                }
                 self.timers
                     .set(now.monotonic + REFUSED_AGAIN, Timer::Look(flight.request));
             }
@@ -238,6 +245,10 @@ impl Dispatcher {
         let Some(request) = view.request(number) else {
             return;
         };
+        let is_busy = self
+            .lines
+            .values()
+            .any(|line| line.attempts.is_busy(&request));
         let Some(line) = self.lines.get_mut(&request.provider) else {
             return;
         };
@@ -251,9 +262,11 @@ impl Dispatcher {
             return;
         }
         match head::judge(view, &request, now.wall) {
-            Head::End(ending) => self.end_unsent(number, ending),
+            Head::End(ending) => self.end_unsent(now, number, ending),
+            // An attempt that outlived its request is still out; its end brings this one back.
+            Head::Send { .. } if is_busy => {}
             Head::Send { .. } | Head::NotYet(NotYet::ProviderStopped) => {
-                self.make_ready(now, &request)
+                self.make_ready(now, &request);
             }
             Head::NotYet(NotYet::Scheduled) => {
                 let wait = request.due.since(now.wall);
@@ -261,7 +274,20 @@ impl Dispatcher {
                 self.timers.set(now.monotonic + wait, Timer::Look(number));
             }
             Head::NotYet(NotYet::Behind { .. }) => line.ready.lend(view, &request),
+            // Its patience begins anew when somebody resolves it.
+            Head::NotYet(NotYet::Held) => {
+                line.patient_since.remove(&number);
+            }
             Head::NotYet(_) => {}
+        }
+    }
+
+    /// An attempt is over: looks at the first of each of its queues.
+    pub(super) fn look_behind(&mut self, view: &dyn View, now: Now, flight: &Flight) {
+        for item in &flight.items {
+            if let Some(first) = view.queue(*item).first() {
+                self.look(view, now, first.number);
+            }
         }
     }
 
@@ -272,15 +298,12 @@ impl Dispatcher {
         };
         let worked = line.worked(now.monotonic);
         line.patient_since.entry(request.number).or_insert(worked);
-        if matches!(request.phase, Phase::Waiting | Phase::InDoubt) && request.again_at > now.wall {
-            // Bounded by the longest wait there is, whatever the wall clock did since.
-            let wait = request
-                .again_at
-                .since(now.wall)
-                .min(Duration::from_secs(3_600).max(line.retry.delay(u32::MAX, 99)));
-            self.timers
-                .set(now.monotonic + wait, Timer::Look(request.number));
-            return;
+        let is_again = matches!(request.phase, Phase::Waiting | Phase::InDoubt);
+        if is_again && request.again_at > now.wall {
+            let at = line.again_at(request, now);
+            if at > now.monotonic {
+                return self.timers.set(at, Timer::Look(request.number));
+            }
         }
         line.ready.insert(request);
     }
@@ -328,16 +351,20 @@ impl Dispatcher {
                         line.patience(request.number, request.patience_spent_ms, now.monotonic);
                     if patience >= line.retry.give_up_after {
                         line.rate.give_back(1);
-                        self.give_up(&request);
+                        self.give_up(now, &request);
                         continue;
                     }
                     self.begin(view, now, &request, leaves, lane, is_alone);
                 }
                 Head::End(ending) => {
                     line.rate.give_back(1);
-                    self.end_unsent(request.number, ending);
+                    self.end_unsent(now, request.number, ending);
                 }
-                Head::NotYet(_) => line.rate.give_back(1),
+                Head::NotYet(_) => {
+                    // The wall clock was set back to before its date, or it is no longer first: look when that changes.
+                    line.rate.give_back(1);
+                    self.look(view, now, request.number);
+                }
             }
         }
     }
@@ -347,7 +374,7 @@ impl Dispatcher {
         view: &dyn View,
         now: Now,
         request: &Request,
-        leaves: Option<crate::domain::ItemNumber>,
+        leaves: Option<ItemNumber>,
         lane: super::line::LaneState,
         is_alone: bool,
     ) {
@@ -383,7 +410,7 @@ impl Dispatcher {
                         prepared.begin,
                     ))));
             }
-            Err(error) => self.script_failed(request, &error),
+            Err(error) => self.script_failed(now, request, &error),
         }
         if self
             .lines
@@ -394,7 +421,7 @@ impl Dispatcher {
         }
     }
 
-    fn script_failed(&mut self, request: &Request, error: &ScriptError) {
+    fn script_failed(&mut self, now: Now, request: &Request, error: &ScriptError) {
         let Some(line) = self.lines.get_mut(&request.provider) else {
             return;
         };
@@ -405,14 +432,10 @@ impl Dispatcher {
             let ending = Ending::ScriptError {
                 text: "the mapping failed; the log has the place".into(),
             };
-            self.end_unsent(request.number, ending);
+            self.end_unsent(now, request.number, ending);
         } else {
-            let reason =
-                "the mapping failed after something was sent; the log has the place".into();
-            self.out.push(Output::Commit(DispatchCommand::Hold {
-                request: request.number,
-                reason,
-            }));
+            let reason = "the mapping failed after something was sent; the log has the place";
+            self.hold(now, request.number, reason);
         }
         if must_pause {
             let reason = format!(
@@ -445,7 +468,10 @@ impl Dispatcher {
         }
     }
 
-    pub(super) fn end_unsent(&mut self, request: RequestNumber, ending: Ending) {
+    /// Ends a request without an answer. If the writer finds that it no longer holds, it is looked at again.
+    fn end_unsent(&mut self, now: Now, request: RequestNumber, ending: Ending) {
+        self.timers
+            .set(now.monotonic + REFUSED_AGAIN, Timer::Look(request));
         self.out
             .push(Output::Commit(DispatchCommand::EndUnsent(EndUnsent {
                 request,
@@ -453,18 +479,19 @@ impl Dispatcher {
             })));
     }
 
-    fn give_up(&mut self, request: &Request) {
+    fn hold(&mut self, now: Now, request: RequestNumber, reason: &str) {
+        self.timers
+            .set(now.monotonic + REFUSED_AGAIN, Timer::Look(request));
+        let reason = reason.to_owned();
+        self.out
+            .push(Output::Commit(DispatchCommand::Hold { request, reason }));
+    }
+
+    fn give_up(&mut self, now: Now, request: &Request) {
         if request.unknown_attempts == 0 {
-            self.end_unsent(
-                request.number,
-                Ending::ProviderUnreachable { in_doubt: false },
-            );
+            self.end_unsent(now, request.number, Ending::ProviderUnreachable);
         } else {
-            let reason = "gave up; an attempt ended unknown".into();
-            self.out.push(Output::Commit(DispatchCommand::Hold {
-                request: request.number,
-                reason,
-            }));
+            self.hold(now, request.number, "gave up; an attempt ended unknown");
         }
     }
 
@@ -530,7 +557,7 @@ impl Dispatcher {
             if let Some(line) = self.lines.get_mut(&request.provider) {
                 line.ready.remove(request.place());
             }
-            self.give_up(&request);
+            self.give_up(now, &request);
         }
     }
 

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::attempts::Attempts;
+use super::dispatcher::Now;
 use super::ready::Ready;
 use crate::domain::settle::RetryPolicy;
-use crate::domain::{ItemNumber, RequestNumber, Step, Timestamp};
+use crate::domain::{ItemNumber, Request, RequestNumber, Step, Timestamp};
 use crate::provider::{Circuit, LaneId, Provider, Rate};
 
 /// What makes a line.
@@ -43,6 +44,8 @@ pub struct Line {
     pub plans: HashMap<RequestNumber, Arc<Vec<Step>>>,
     /// When each request that may go out became able to, on the line's own clock.
     pub patient_since: HashMap<RequestNumber, Duration>,
+    /// When requests are tried again on the monotonic clock, for the recorded instant beside it.
+    again: HashMap<RequestNumber, (Timestamp, Duration)>,
     pub script_errors: Vec<ItemNumber>,
     pub awaits_block: bool,
     /// How many lanes are told to connect.
@@ -79,6 +82,7 @@ impl Line {
             circuit: Circuit::new(),
             plans: HashMap::new(),
             patient_since: HashMap::new(),
+            again: HashMap::new(),
             script_errors: Vec::new(),
             awaits_block: false,
             lanes_up: 0,
@@ -119,6 +123,19 @@ impl Line {
         Duration::from_millis(spent_ms) + since
     }
 
+    /// When a request is tried again: reckoned once, so that a wall clock set back costs no second wait; bounded by the
+    /// longest wait there is, whatever the wall clock did before.
+    pub fn again_at(&mut self, request: &Request, now: Now) -> Duration {
+        let longest = Duration::from_hours(1).max(self.retry.delay(u32::MAX, 99));
+        let wait = request.again_at.since(now.wall).min(longest);
+        let fresh = (request.again_at, now.monotonic + wait);
+        let known = self.again.entry(request.number).or_insert(fresh);
+        if known.0 != request.again_at {
+            *known = fresh;
+        }
+        known.1
+    }
+
     pub fn lane_mut(&mut self, id: LaneId) -> Option<&mut LaneState> {
         self.lanes.iter_mut().find(|lane| lane.id == id)
     }
@@ -150,5 +167,6 @@ impl Line {
         self.ready.forget(request);
         self.plans.remove(&request);
         self.patient_since.remove(&request);
+        self.again.remove(&request);
     }
 }

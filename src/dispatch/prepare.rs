@@ -97,9 +97,14 @@ pub fn prepare(
         connection: slot.lane.connection.unwrap_or(0),
         attempt: None,
         purpose,
+        step: request.steps_acknowledged,
         transaction: slot.transaction,
         key: encoded.key,
         confirms,
+        items: [Some(request.card), request.stb, leaves]
+            .into_iter()
+            .flatten()
+            .collect(),
         body: encoded.body,
         is_alone: slot.is_alone,
     };
@@ -180,7 +185,7 @@ pub fn before(event: &Event) -> Position {
     }
 }
 
-fn final_confirms(plan: &[Step]) -> Confirms {
+pub fn final_confirms(plan: &[Step]) -> Confirms {
     plan.iter()
         .rev()
         .map(|step| step.confirms)

@@ -70,11 +70,9 @@ impl Ready {
         }
         let is_regulars_turn =
             self.express_in_a_row >= EXPRESS_IN_A_ROW && !self.regular.is_empty();
-        if !is_regulars_turn {
-            if let Some(place) = self.take_urgent() {
-                self.express_in_a_row += 1;
-                return Some(place);
-            }
+        if !is_regulars_turn && let Some(place) = self.take_urgent() {
+            self.express_in_a_row += 1;
+            return Some(place);
         }
         self.express_in_a_row = 0;
         self.regular.pop_first()

@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 use super::attempts::Over;
-use super::dispatcher::{Dispatcher, Now, Output, release_lane};
-use super::prepare::frame;
+use super::dispatcher::{Dispatcher, Now, Output, Recall, release_lane};
+use super::prepare::{before, final_confirms, frame};
 use crate::commit::{Answered, DispatchCommand, SettleAttempt};
 use crate::domain::event::{Begun, Event, Then};
 use crate::domain::settle::{End, settle};
-use crate::domain::{Confirms, Outcome, Phase, ProviderNumber, Purpose, Request, Timestamp, View};
+use crate::domain::{
+    Confirms, Outcome, Phase, ProviderNumber, Purpose, Request, Step, Timestamp, View,
+};
 use crate::provider::LaneId;
 use crate::script::contract::{Matching, Reply};
 
@@ -80,17 +82,32 @@ impl Dispatcher {
             return self.count_unknown(now, provider, bytes);
         };
         line.provider.transactions.mark_answered(over.transaction);
+        let ended = Ended {
+            outcome: reply.outcome,
+            code: reply.code,
+            text: reply.text,
+            reference: reply.reference,
+            bytes: Some(bytes.to_vec()),
+        };
+        self.answered(over, ended);
+    }
+
+    /// An answer to an attempt that the ledger holds as over.
+    fn answered(&mut self, over: Over, ended: Ended) {
+        let Some(bytes) = ended.bytes else { return };
         self.out
             .push(Output::Commit(DispatchCommand::Answered(Box::new(
                 Answered {
                     request: over.request,
                     attempt: over.attempt,
+                    purpose: over.purpose,
+                    step: over.step,
                     transaction: over.transaction,
-                    outcome: reply.outcome,
-                    code: reply.code,
-                    text: reply.text,
-                    reference: reply.reference,
-                    frame: frame(bytes, false),
+                    outcome: ended.outcome,
+                    code: ended.code,
+                    text: ended.text,
+                    reference: ended.reference,
+                    frame: frame(&bytes, false),
                     confirms: over.confirms,
                 },
             ))));
@@ -133,12 +150,18 @@ impl Dispatcher {
         if ended.outcome != Outcome::Unknown {
             line.provider.transactions.mark_answered(flight.transaction);
         }
-        let (Some(attempt), Some(request)) = (flight.attempt, view.request(flight.request)) else {
+        let (Some(over), Some(request)) = (flight.over(), view.request(flight.request)) else {
             return;
         };
+        let attempt = over.attempt;
         if request.phase != Phase::Sending || request.latest_attempt != attempt {
-            return;
+            // A late answer to an earlier attempt has moved the request on: this one only frees its card and STBs.
+            self.answered(over, ended);
+            return self.look_behind(view, now, &flight);
         }
+        let Some(line) = self.lines.get_mut(&request.provider) else {
+            return;
+        };
         let spent = line.patience(request.number, request.patience_spent_ms, now.monotonic);
         line.patient_since
             .insert(request.number, line.worked(now.monotonic));
@@ -187,28 +210,22 @@ impl Dispatcher {
 
     /// After a start: an attempt that was in flight is unknown now, and the keys of past attempts are known again.
     pub(super) fn recover(&mut self, now: Now, request: &Request) {
+        let attempts = past_attempts(&self.recall, request);
         let Some(line) = self.lines.get_mut(&request.provider) else {
             return;
         };
-        if request.latest_attempt == 0 {
-            return;
+        let plan = attempts.iter().find_map(|begun| begun.plan.as_deref());
+        for begun in attempts.iter().rev() {
+            let over = over(begun, plan.unwrap_or_default(), request);
+            line.attempts.remember(begun.key.clone(), over);
+            line.provider
+                .transactions
+                .mark_unanswered(begun.transaction);
         }
-        let Some(Event::AttemptBegun(begun)) = (self.recall)(request.begun) else {
+        let Some(begun) = attempts.first() else {
             return;
         };
-        let confirms = recalled_confirms(&begun, request);
-        line.attempts.remember(
-            begun.key.clone(),
-            Over {
-                request: request.number,
-                attempt: begun.attempt,
-                transaction: begun.transaction,
-                confirms,
-            },
-        );
-        line.provider
-            .transactions
-            .mark_unanswered(begun.transaction);
+        let confirms = over(begun, plan.unwrap_or_default(), request).confirms;
         if request.phase != Phase::Sending {
             return;
         }
@@ -242,14 +259,13 @@ impl Dispatcher {
         let Some(line) = self.lines.get_mut(&provider) else {
             return;
         };
-        let sample = || frame(bytes.get(..256).unwrap_or(bytes), false).bytes;
-        match &mut line.unknown_answers {
-            Some((_, count, _)) => *count += 1,
-            None => {
-                let minute = now.wall.micros().div_euclid(MICROS_A_MINUTE) * MICROS_A_MINUTE;
-                line.unknown_answers = Some((Timestamp::from_micros(minute), 1, sample()));
-            }
+        if let Some((_, count, _)) = &mut line.unknown_answers {
+            *count += 1;
+            return;
         }
+        let sample = frame(bytes.get(..256).unwrap_or(bytes), false).bytes;
+        let minute = now.wall.micros().div_euclid(MICROS_A_MINUTE) * MICROS_A_MINUTE;
+        line.unknown_answers = Some((Timestamp::from_micros(minute), 1, sample));
     }
 
     pub(super) fn flush_unknown_answers(&mut self, now: Now) {
@@ -276,15 +292,38 @@ impl Dispatcher {
     }
 }
 
-/// What the recorded attempt would confirm.
-fn recalled_confirms(begun: &Begun, request: &Request) -> Confirms {
-    let step = begun
-        .plan
-        .as_ref()
-        .and_then(|plan| plan.get(usize::from(begun.step)));
-    match (step, begun.purpose) {
+/// Attempts of a request that are recalled after a start; of older ones a late answer is unknown.
+const RECALLED_MAX: usize = 64;
+
+/// The attempts of a request as they were recorded, the latest first.
+fn past_attempts(recall: &Recall, request: &Request) -> Vec<Begun> {
+    let mut attempts = Vec::new();
+    let mut at = request.begun;
+    while at.is_some() && attempts.len() < RECALLED_MAX {
+        let Some(event) = recall(at) else { break };
+        at = before(&event);
+        if let Event::AttemptBegun(begun) = event {
+            attempts.push(begun);
+        }
+    }
+    attempts
+}
+
+/// What is kept of a recorded attempt.
+fn over(begun: &Begun, plan: &[Step], request: &Request) -> Over {
+    let step = plan.get(usize::from(begun.step));
+    let confirms = match (step, begun.purpose) {
         (Some(step), Purpose::Command) => step.confirms,
+        _ if !plan.is_empty() => final_confirms(plan),
         _ if request.is_unpair() => Confirms::Unpair,
         _ => Confirms::Pair,
+    };
+    Over {
+        request: request.number,
+        attempt: begun.attempt,
+        purpose: begun.purpose,
+        step: begun.step,
+        transaction: begun.transaction,
+        confirms,
     }
 }

@@ -61,32 +61,26 @@ pub fn admit(view: &dyn View, ask: &Ask, now: Timestamp) -> Result<Admission, Re
     if let Some(stb) = ask.stb {
         check_item(view, stb, ItemKind::Stb)?;
     }
-    let number = view.meta().last_request + 1;
-    let leaves = projected_stb(view, ask.card, None);
+    let foreseen = foresee(view, &Wanted::of(ask), now);
+    let Foreseen {
+        place,
+        leaves,
+        holder,
+    } = foreseen;
     if ask.stb.is_none() && leaves.is_none() && !ask.sends_unknown {
-        let is_doubtful = view
-            .pairing(ask.card)
-            .is_some_and(|pairing| pairing.is_held());
-        if !is_doubtful || !view.queue(ask.card).is_empty() {
-            return Err(Refusal::NotPaired {
-                serial_number: serial(view, ask.card),
-            });
-        }
+        return Err(Refusal::NotPaired {
+            serial_number: serial(view, ask.card),
+        });
     }
-    let items = [Some(ask.card), ask.stb, leaves];
-    let due = place_due(view, items.into_iter().flatten(), ask.scheduled, now);
-    let place = Place {
-        due,
-        number: RequestNumber(number),
-    };
-    room(view, ask.card, ItemKind::Smartcard)?;
-    for stb in [ask.stb, leaves].into_iter().flatten() {
-        room(view, stb, ItemKind::Stb)?;
+    // The unpair that makes room stands in the queue of the STB too.
+    let places = if holder.is_some() { 2 } else { 1 };
+    room(view, ask.card, ItemKind::Smartcard, 1)?;
+    if let Some(stb) = ask.stb {
+        room(view, stb, ItemKind::Stb, places)?;
     }
-    let holder = ask
-        .stb
-        .and_then(|stb| projected_holder(view, stb, place))
-        .filter(|holder| *holder != ask.card);
+    if let Some(stb) = leaves {
+        room(view, stb, ItemKind::Stb, 1)?;
+    }
     let (Some(stb), Some(holder)) = (ask.stb, holder) else {
         return Ok(Admission::New {
             request: place.number,
@@ -103,20 +97,11 @@ pub fn admit(view: &dyn View, ask: &Ask, now: Timestamp) -> Result<Admission, Re
     if replaced.holder != holder {
         return Err(Refusal::Changed);
     }
-    room(view, holder, ItemKind::Smartcard)?;
-    let due = due.max(place_due(
-        view,
-        [holder, stb].into_iter(),
-        ask.scheduled,
-        now,
-    ));
-    let unpair = Place {
-        due,
-        number: place.number,
-    };
+    room(view, holder, ItemKind::Smartcard, 1)?;
+    let unpair = place;
     let pair = Place {
-        due,
-        number: RequestNumber(number + 1),
+        due: place.due,
+        number: RequestNumber(place.number.0 + 1),
     };
     Ok(Admission::New {
         request: pair.number,
@@ -125,6 +110,63 @@ pub fn admit(view: &dyn View, ask: &Ask, now: Timestamp) -> Result<Admission, Re
             accepted(ask, pair, now, Some(unpair.number)),
         ],
     })
+}
+
+/// What decides about the place of a new request.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted {
+    pub card: ItemNumber,
+    pub stb: Option<ItemNumber>,
+    pub scheduled: Option<Timestamp>,
+    /// The holder of the STB gives it up at the same place.
+    pub replaces_holder: bool,
+}
+
+impl Wanted {
+    fn of(ask: &Ask) -> Self {
+        Self {
+            card: ask.card,
+            stb: ask.stb,
+            scheduled: ask.scheduled,
+            replaces_holder: ask.replaces.is_some(),
+        }
+    }
+}
+
+/// The place of a new request, and what holds there after the requests that stand before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Foreseen {
+    pub place: Place,
+    /// The STB that the card will have until then.
+    pub leaves: Option<ItemNumber>,
+    /// Another card that will hold the wanted STB.
+    pub holder: Option<ItemNumber>,
+}
+
+/// Finds the place. Its items decide about it, and it decides which STB is left and who holds the other: it is moved
+/// behind whatever comes into view until nothing new does, at most once for each unfinished request.
+pub fn foresee(view: &dyn View, wanted: &Wanted, now: Timestamp) -> Foreseen {
+    let number = RequestNumber(view.meta().last_request + 1);
+    let mut due = wanted.scheduled.unwrap_or(now).max(now);
+    loop {
+        let place = Place { due, number };
+        let leaves = projected_stb(view, wanted.card, Some(place));
+        let holder = wanted
+            .stb
+            .and_then(|stb| projected_holder(view, stb, place))
+            .filter(|holder| *holder != wanted.card);
+        let gives_up = holder.filter(|_| wanted.replaces_holder);
+        let items = [Some(wanted.card), wanted.stb, leaves, gives_up];
+        let behind = place_due(view, items.into_iter().flatten(), due, now);
+        if behind == due {
+            return Foreseen {
+                place,
+                leaves,
+                holder,
+            };
+        }
+        due = behind;
+    }
 }
 
 fn repeated(view: &dyn View, ask: &Ask, now: Timestamp) -> Result<Option<RequestNumber>, Refusal> {
@@ -167,8 +209,8 @@ fn check_item(view: &dyn View, number: ItemNumber, kind: ItemKind) -> Result<(),
     Ok(())
 }
 
-fn room(view: &dyn View, item: ItemNumber, kind: ItemKind) -> Result<(), Refusal> {
-    if view.queue(item).len() < QUEUE_MAX {
+fn room(view: &dyn View, item: ItemNumber, kind: ItemKind, places: usize) -> Result<(), Refusal> {
+    if view.queue(item).len() + places <= QUEUE_MAX {
         return Ok(());
     }
     Err(Refusal::QueueFull {
@@ -178,14 +220,13 @@ fn room(view: &dyn View, item: ItemNumber, kind: ItemKind) -> Result<(), Refusal
     })
 }
 
-/// The due time of a new place: what was asked, but never before `now` nor before a place of the same items that is due.
+/// The due time of a new place: what was asked, but never before a place of the same items that is due.
 fn place_due(
     view: &dyn View,
     items: impl Iterator<Item = ItemNumber>,
-    scheduled: Option<Timestamp>,
+    asked: Timestamp,
     now: Timestamp,
 ) -> Timestamp {
-    let asked = scheduled.unwrap_or(now).max(now);
     items
         .flat_map(|item| view.queue(item))
         .filter(|place| {
@@ -203,10 +244,10 @@ pub fn projected_stb(
     card: ItemNumber,
     place: Option<Place>,
 ) -> Option<ItemNumber> {
-    let acknowledged = view.pairing(card).and_then(|pairing| pairing.stb);
+    let held = view.pairing(card).and_then(|pairing| pairing.held().next());
     earlier(view, card, place)
         .filter(|request| request.card == card)
-        .fold(acknowledged, |_, request| request.stb)
+        .fold(held, |_, request| request.stb)
 }
 
 /// The card that will hold the STB after the requests that stand before `place`.

@@ -249,6 +249,9 @@ pub struct Settled {
     pub then: Then,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub confirmed: Option<Confirmed>,
+    /// The event of the pairing before this one put it in doubt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub doubted_before: Option<Position>,
 }
 
 /// What becomes of a request after an attempt.
@@ -297,9 +300,7 @@ pub enum Ending {
     StbTaken {
         holder: ItemNumber,
     },
-    ProviderUnreachable {
-        in_doubt: bool,
-    },
+    ProviderUnreachable,
     ScriptError {
         text: String,
     },
@@ -312,7 +313,7 @@ impl Ending {
             Self::Already => None,
             Self::Cancelled { .. } => Some("CANCELLED"),
             Self::StbTaken { .. } => Some("STB_TAKEN"),
-            Self::ProviderUnreachable { .. } => Some("PROVIDER_UNREACHABLE"),
+            Self::ProviderUnreachable => Some("PROVIDER_UNREACHABLE"),
             Self::ScriptError { .. } => Some("SCRIPT_ERROR"),
         }
     }
@@ -344,6 +345,9 @@ pub struct LateAnswer {
     pub effect: LateEffect,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub confirmed: Option<Confirmed>,
+    /// The event of the pairing before this one put it in doubt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub doubted_before: Option<Position>,
 }
 
 /// What a late answer changes.

@@ -62,20 +62,17 @@ pub fn judge(view: &dyn View, request: &Request, now: Timestamp) -> Head {
         };
     }
     let pairing = view.pairing(request.card);
+    let held = pairing.and_then(|pairing| pairing.held().next());
     let Some(stb) = request.stb else {
         if !is_unpairable(pairing) && !request.sends_unknown {
             return Head::End(Ending::Already);
         }
-        return Head::Send {
-            leaves: pairing.and_then(|pairing| pairing.stb),
-        };
+        return Head::Send { leaves: held };
     };
     match view.holder(stb) {
         Some(holder) if holder != request.card => Head::End(Ending::StbTaken { holder }),
         _ => Head::Send {
-            leaves: pairing
-                .and_then(|pairing| pairing.stb)
-                .filter(|left| *left != stb),
+            leaves: held.filter(|left| *left != stb),
         },
     }
 }

@@ -26,7 +26,7 @@ impl RetryPolicy {
             .get(at)
             .or_else(|| self.delays.last())
             .copied()
-            .unwrap_or(Duration::from_secs(60));
+            .unwrap_or(Duration::from_mins(1));
         let jitter = base * u32::from(self.jitter_percent) * u32::from(chance.min(99)) / 10_000;
         base + jitter
     }
@@ -117,20 +117,38 @@ pub fn confirmed(view: &dyn View, request: &Request, confirms: Confirms) -> Opti
     })
 }
 
-/// What an answer changes that comes to an attempt which is over. `is_latest`: to the latest attempt of the request.
-pub fn late_effect(request: &Request, outcome: Outcome, is_latest: bool) -> LateEffect {
-    match (request.phase, outcome) {
-        (Phase::Completed, _) => LateEffect::Nothing,
-        (Phase::Rejected, Outcome::Ok) => LateEffect::MarksDoubt,
-        (Phase::Rejected, _) => LateEffect::Nothing,
-        (_, Outcome::Ok | Outcome::Already) => {
-            if request.steps_acknowledged + 1 < request.steps {
+/// An answer to an attempt that is over, as far as the rule needs it.
+#[derive(Clone, Copy, Debug)]
+pub struct Late {
+    pub outcome: Outcome,
+    pub purpose: Purpose,
+    /// The step that the attempt was for.
+    pub step: u8,
+    /// Whether the attempt was the latest of the request.
+    pub is_latest: bool,
+}
+
+/// What an answer changes that comes to an attempt which is over.
+pub fn late_effect(request: &Request, late: Late) -> LateEffect {
+    let is_command = late.purpose == Purpose::Command;
+    match (request.phase, late.outcome) {
+        (Phase::Rejected, outcome) if outcome.is_confirmed() => LateEffect::MarksDoubt,
+        (Phase::Completed | Phase::Rejected, _) => LateEffect::Nothing,
+        // An acknowledgement of a step that is acknowledged already says nothing about the next one.
+        (_, outcome) if outcome.is_confirmed() && late.step != request.steps_acknowledged => {
+            LateEffect::Nothing
+        }
+        (_, outcome) if outcome.is_confirmed() => {
+            if is_command && request.steps_acknowledged + 1 < request.steps {
                 LateEffect::NextStep
             } else {
                 LateEffect::Completes
             }
         }
-        (Phase::InDoubt | Phase::Held, Outcome::Refused) if is_latest => LateEffect::Rejects,
+        // A refused query only says that the CAS does not hold it.
+        (Phase::InDoubt | Phase::Held, Outcome::Refused) if late.is_latest && is_command => {
+            LateEffect::Rejects
+        }
         _ => LateEffect::Nothing,
     }
 }

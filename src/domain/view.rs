@@ -18,7 +18,7 @@ pub const QUEUE_MAX: usize = 64;
 pub const LATE_ANSWERS_MAX: u8 = 8;
 
 /// How long an idempotency key is kept.
-pub const IDEMPOTENCY_LIFE: std::time::Duration = std::time::Duration::from_secs(24 * 3600);
+pub const IDEMPOTENCY_LIFE: std::time::Duration = std::time::Duration::from_hours(24);
 
 /// Counters and marks of the whole state.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,6 +26,7 @@ pub struct Meta {
     pub salt: Salt,
     /// The latest event that is applied.
     pub applied_seq: u64,
+    /// The latest instant of any event.
     pub latest_at: Timestamp,
     pub last_item: u64,
     pub last_product: u32,

@@ -3,6 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use super::turns::Turns;
 use crate::access::Access;
 use crate::actions::Actions;
 use crate::clock::Clock;
@@ -31,6 +32,7 @@ pub struct Api {
     pub(super) access: Arc<Access>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) config: ApiConfig,
+    pub(super) turns: Arc<Turns>,
     is_ready: Asks<()>,
     is_reachable: Asks<ProviderNumber>,
 }
@@ -53,6 +55,7 @@ impl Api {
             access,
             metrics,
             config,
+            turns: Arc::default(),
             is_ready,
             is_reachable,
         })

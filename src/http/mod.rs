@@ -10,6 +10,7 @@ mod guard;
 mod pump;
 mod reply;
 mod server;
+mod turns;
 mod worker;
 
 pub use api::{Api, ApiParts};

@@ -3,7 +3,6 @@
 //! It waits for nobody: a full lane is answered 503 here. It answers what costs nothing (`/healthz`, unknown paths, refused
 //! framing) by itself.
 
-use std::io::Read as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -13,10 +12,10 @@ use tiny_http::{Request, Server};
 
 use super::answer::Answer;
 use super::api::Api;
-use super::crm::route::{self, Lane, Routed};
-use super::crm::{CallError, envelope};
+use super::crm::CallError;
+use super::crm::route::{self, Lane};
 use super::guard::{self, DRAIN_BYTES_MAX, Framing};
-use super::reply::{Reply, abandon, drain};
+use super::reply::Reply;
 use super::server::ServeError;
 use super::worker::Job;
 use crate::domain::Refusal;
@@ -53,63 +52,57 @@ impl Pump {
             }
         }
         while let Ok(Some(request)) = self.server.recv_timeout(STOP_LOOK_EVERY) {
-            self.refuse(request, &CallError::Refused(Refusal::Stopping));
+            let reply = Reply::new(request, self.api.clone());
+            self.refuse(reply, &CallError::Refused(Refusal::Stopping));
         }
         Ok(())
     }
 
-    fn take(&self, mut request: Request) {
-        let body_bytes = match guard::judge(&request, self.body_bytes_max) {
+    fn take(&self, request: Request) {
+        let framing = guard::judge(&request, self.body_bytes_max);
+        let path_and_query = split(&request);
+        let verb = request.method().as_str().to_owned();
+        let mut reply = Reply::new(request, self.api.clone());
+        let body_bytes = match framing {
             Framing::Sized(bytes) => bytes,
-            Framing::Refuse(error) => return self.refuse(request, &error),
+            Framing::Refuse(error) => return self.refuse(reply, &error),
             Framing::Abandon(error) => {
                 self.api.metrics.count(Metric::HttpRefused);
-                let answer = envelope::error(&error, self.api.config.error_status);
-                return abandon(request, &self.api, &answer);
+                return reply.abandon(&error);
             }
         };
-        let mut body = Vec::new();
-        if body_bytes > 0 {
-            let read = request.as_reader().take(body_bytes).read_to_end(&mut body);
-            if read.ok().and_then(|read| u64::try_from(read).ok()) != Some(body_bytes) {
-                // The client left in the middle of its body; there is nobody to answer.
-                return;
-            }
+        match reply.read_body(body_bytes) {
+            Some(body) => self.hand_on(path_and_query, &verb, body, reply),
+            None => reply.error(&CallError::BodyCut),
         }
-        self.hand_on(request, body);
     }
 
-    fn hand_on(&self, request: Request, body: Vec<u8>) {
-        let url = request.url();
-        let (path, query) = url.split_once('?').unwrap_or((url, ""));
-        if let Some(answer) = self.probe(path) {
-            return Reply::new(request, self.api.clone()).send(&answer);
+    fn hand_on(&self, (path, query): (String, String), verb: &str, body: Vec<u8>, reply: Reply) {
+        if let Some(answer) = self.probe(&path) {
+            return reply.send(&answer);
         }
-        let query = query.to_owned();
         let has_family = |family: &str| self.api.has_family(family);
-        let routed = match route::find(path, request.method().as_str(), has_family) {
-            Ok(routed) => routed,
+        match route::find(&path, verb, has_family) {
+            Ok(routed) => self.queue(Job {
+                routed,
+                query,
+                body,
+                reply,
+            }),
             Err(mut error) => {
                 if let CallError::FamilyUnknown { known, .. } = &mut error {
                     *known = self.api.families();
                 }
-                return Reply::new(request, self.api.clone()).error(&error);
+                reply.error(&error);
             }
-        };
-        self.queue(routed, request, query, body);
+        }
     }
 
-    fn queue(&self, routed: Routed, request: Request, query: String, body: Vec<u8>) {
-        let lane = match routed.route.lane {
+    fn queue(&self, job: Job) {
+        let lane = match job.routed.route.lane {
             Lane::Write => &self.lanes.write,
             Lane::Password => &self.lanes.password,
             Lane::Read => &self.lanes.read,
-        };
-        let job = Job {
-            routed,
-            query,
-            body,
-            reply: Reply::new(request, self.api.clone()),
         };
         if let Err(TrySendError::Full(job) | TrySendError::Disconnected(job)) = lane.try_send(job) {
             self.api.metrics.count(Metric::QueueFull);
@@ -117,13 +110,12 @@ impl Pump {
         }
     }
 
-    fn refuse(&self, mut request: Request, error: &CallError) {
+    fn refuse(&self, mut reply: Reply, error: &CallError) {
         self.api.metrics.count(Metric::HttpRefused);
-        if drain(&mut request, DRAIN_BYTES_MAX + 1) {
-            Reply::new(request, self.api.clone()).error(error);
+        if reply.drain(DRAIN_BYTES_MAX + 1) {
+            reply.error(error);
         } else {
-            let answer = envelope::error(error, self.api.config.error_status);
-            abandon(request, &self.api, &answer);
+            reply.abandon(error);
         }
     }
 
@@ -137,4 +129,10 @@ impl Pump {
         let body = format!(r#"{{"{word}":{is_well}}}"#).into_bytes();
         Some(Answer::new(if is_well { 200 } else { 503 }, body))
     }
+}
+
+fn split(request: &Request) -> (String, String) {
+    let url = request.url();
+    let (path, query) = url.split_once('?').unwrap_or((url, ""));
+    (path.to_owned(), query.to_owned())
 }

@@ -13,18 +13,21 @@ use tiny_http::{HTTPVersion, Header, Method, Request, Response};
 use super::answer::{Answer, Shape};
 use super::api::Api;
 use super::crm::{CallError, envelope};
+use super::turns::Turn;
 use crate::telemetry::Metric;
 
-/// Owes one answer. The body has been read when it is made.
+/// Owes one answer.
 pub struct Reply {
-    request: Option<Request>,
+    owed: Option<(Request, Turn)>,
     api: Arc<Api>,
 }
 
 impl Reply {
+    /// To be called in the order in which the requests came.
     pub fn new(request: Request, api: Arc<Api>) -> Self {
+        let turn = api.turns.take(request.remote_addr().copied());
         Self {
-            request: Some(request),
+            owed: Some((request, turn)),
             api,
         }
     }
@@ -38,27 +41,67 @@ impl Reply {
         self.send(&answer);
     }
 
+    /// Answers a request whose body cannot be read to its end, and gives its connection up.
+    ///
+    /// tiny_http would allocate the unread rest at once when the request falls (a length of 10^14 aborts the process), and
+    /// would take the rest of an ambiguous body for the next request. An upgraded stream that is forgotten does neither; it
+    /// costs a thread, so it is counted.
+    pub fn abandon(mut self, error: &CallError) {
+        let Some((request, turn)) = self.owed.take() else {
+            return;
+        };
+        self.api.metrics.count(Metric::HttpRequests);
+        self.api.metrics.count(Metric::HttpAbandoned);
+        let answer = envelope::error(error, self.api.config.error_status);
+        turn.deliver(Box::new(move || give_up(request, &answer)));
+    }
+
     /// The request's head; none once it is answered.
     pub fn request(&self) -> Option<&Request> {
-        self.request.as_ref()
+        self.owed.as_ref().map(|(request, _)| request)
+    }
+
+    /// Reads a body of known length; `None` if the client left in the middle of it.
+    pub fn read_body(&mut self, bytes: u64) -> Option<Vec<u8>> {
+        let mut body = Vec::new();
+        if bytes > 0 {
+            let (request, _) = self.owed.as_mut()?;
+            let mut reader = request.as_reader().take(bytes);
+            reader.read_to_end(&mut body).ok()?;
+        }
+        (u64::try_from(body.len()).ok() == Some(bytes)).then_some(body)
+    }
+
+    /// Reads and drops the body up to `bytes_max`; `true` if that was all of it.
+    pub fn drain(&mut self, bytes_max: u64) -> bool {
+        let Some((request, _)) = self.owed.as_mut() else {
+            return true;
+        };
+        let mut body = request.as_reader().take(bytes_max);
+        match std::io::copy(&mut body, &mut std::io::sink()) {
+            Ok(bytes) => bytes < bytes_max,
+            Err(_) => false,
+        }
     }
 
     fn write(&mut self, answer: &Answer) {
-        let Some(request) = self.request.take() else {
+        let Some((request, turn)) = self.owed.take() else {
             return;
         };
         self.api.metrics.count(Metric::HttpRequests);
         let bytes = answer.to_bytes(shape(&request), self.api.clock().now());
-        let mut writer = request.into_writer();
-        if let Err(error) = writer.write_all(&bytes).and_then(|()| writer.flush()) {
-            tracing::debug!(%error, "a client did not take its answer");
-        }
+        turn.deliver(Box::new(move || {
+            let mut writer = request.into_writer();
+            if let Err(error) = writer.write_all(&bytes).and_then(|()| writer.flush()) {
+                tracing::debug!(%error, "a client did not take its answer");
+            }
+        }));
     }
 }
 
 impl Drop for Reply {
     fn drop(&mut self) {
-        if self.request.is_some() {
+        if self.owed.is_some() {
             self.write(&envelope::error(
                 &CallError::Internal,
                 self.api.config.error_status,
@@ -67,14 +110,7 @@ impl Drop for Reply {
     }
 }
 
-/// Answers a request whose body cannot be read to its end, and gives its connection up.
-///
-/// tiny_http would allocate the unread rest at once when the request falls (a length of 10^14 aborts the process), and
-/// would take the rest of an ambiguous body for the next request. An upgraded stream that is forgotten does neither; it
-/// costs a thread, so it is counted.
-pub fn abandon(request: Request, api: &Api, answer: &Answer) {
-    api.metrics.count(Metric::HttpRequests);
-    api.metrics.count(Metric::HttpAbandoned);
+fn give_up(request: Request, answer: &Answer) {
     // tiny_http prints no length with an upgrade; the value is not checked for line ends, so it can carry one.
     let protocol = format!("none\r\nContent-Length: {}", answer.body.len());
     let mut response = Response::empty(answer.status);
@@ -86,15 +122,6 @@ pub fn abandon(request: Request, api: &Api, answer: &Answer) {
         tracing::debug!(%error, "a client did not take its answer");
     }
     std::mem::forget(stream);
-}
-
-/// Reads and drops the body up to `bytes_max`; `true` if that was all of it.
-pub fn drain(request: &mut Request, bytes_max: u64) -> bool {
-    let mut body = request.as_reader().take(bytes_max);
-    match std::io::copy(&mut body, &mut std::io::sink()) {
-        Ok(bytes) => bytes < bytes_max,
-        Err(_) => false,
-    }
 }
 
 /// Whose connection it is.

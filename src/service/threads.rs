@@ -12,8 +12,11 @@ use crate::actions::status::{ThreadReport, ThreadsShown};
 pub struct Threads {
     running: Vec<(String, JoinHandle<()>)>,
     /// For `status`: every thread that was started, and whether it has ended.
-    shown: Arc<Mutex<Vec<(String, Arc<AtomicBool>)>>>,
+    shown: Arc<Mutex<Vec<Shown>>>,
 }
+
+/// A thread's name, and whether it has ended.
+type Shown = (String, Arc<AtomicBool>);
 
 /// Stack of threads that call no script, in bytes.
 const STACK_BYTES: usize = 512 * 1024;

@@ -26,11 +26,7 @@ pub enum StoreError {
     #[error("the state's folder `{}` is in use by another process", folder.display())]
     Busy { folder: PathBuf },
     #[error("replaying the ledger: {0}")]
-    Ledger(#[from] crate::ledger::LedgerError),
-    #[error(
-        "event {seq} of the ledger cannot be read: {source}; a newer pairbox may have written it"
-    )]
-    Event { seq: u64, source: serde_json::Error },
+    Replay(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
 /// Why a state folder was not taken as it is.

@@ -107,12 +107,12 @@ impl Memory {
         match (key, row) {
             (Key::Meta, Row::Meta(meta)) => self.meta = *meta,
             (Key::Product(number), Row::Product(row)) => {
-                self.put_product(ProductNumber(number), row)
+                self.put_product(ProductNumber(number), row);
             }
             (Key::Provider(number), Row::Provider(row)) => {
                 self.providers.insert(ProviderNumber(number), row);
             }
-            (Key::Item(number), Row::Item(row)) => self.put_item(ItemNumber(number), row),
+            (Key::Item(number), Row::Item(row)) => self.put_item(ItemNumber(number), &row),
             (Key::Subscription(number), Row::Subscription(row)) => {
                 self.put_subscription(SubscriptionNumber(number), row);
             }
@@ -170,7 +170,7 @@ impl Memory {
         for (number, row) in items {
             self.overlay
                 .insert(Key::Item(number.0), Some(Row::Item(row.clone())));
-            self.put_item(number, row);
+            self.put_item(number, &row);
         }
         for (number, row) in subscriptions {
             self.overlay.insert(
@@ -256,7 +256,7 @@ impl Memory {
         self.subscriptions.insert(number, row);
     }
 
-    fn put_item(&mut self, number: ItemNumber, row: Arc<Item>) {
+    fn put_item(&mut self, number: ItemNumber, row: &Arc<Item>) {
         if let Some(id) = row.imported_id {
             self.imported_items.insert(id, number);
         }
@@ -266,7 +266,7 @@ impl Memory {
                 .as_deref()
                 .filter(|item| is_indexed(text, item))
                 .map(|item| text.of(item));
-            let new = Some(&*row)
+            let new = Some(&**row)
                 .filter(|item| is_indexed(text, item))
                 .map(|item| text.of(item));
             if old == new {

@@ -14,5 +14,5 @@ mod state;
 pub use disk::{StoreError, boot_id};
 pub use draft::{Changes, Draft};
 pub use dump::dump;
-pub use open::{Opened, open, rebuild};
+pub use open::{Opened, Replay, Replayed, open, rebuild};
 pub use state::{State, StateView};

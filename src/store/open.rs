@@ -10,8 +10,7 @@ use super::memory::Memory;
 use super::row::{Key, Row, SCHEMA, is_finished_request};
 use super::state::{OVERLAY_ROWS_MAX, State};
 use crate::domain::apply::{Recorded, apply};
-use crate::domain::{Event, View};
-use crate::ledger::Reader;
+use crate::domain::{Event, Position, Timestamp, View};
 
 /// How the state came up.
 #[derive(Debug)]
@@ -27,11 +26,23 @@ pub struct Opened {
 /// Events that are applied between two looks at the overlay.
 const REPLAY_CHUNK: u64 = 4_096;
 
-/// Opens the state beside the ledger in `data`. `last_seq` is the ledger's last event, `progress` hears applied events.
+/// A recorded event, as replay takes it.
+pub struct Replayed {
+    pub position: Position,
+    pub at: Timestamp,
+    pub by: String,
+    pub event: Event,
+}
+
+/// The recorded events from a seq on.
+pub type Replay<'a> =
+    &'a dyn Fn(u64) -> Box<dyn Iterator<Item = Result<Replayed, StoreError>> + 'a>;
+
+/// Opens the state in `data`. `last_seq` is the ledger's last event, `progress` hears applied events.
 pub fn open(
     data: &Path,
     cache_bytes: u64,
-    ledger: &Reader,
+    ledger: Replay<'_>,
     last_seq: u64,
     progress: &mut dyn FnMut(u64),
 ) -> Result<(State, Opened), StoreError> {
@@ -87,7 +98,7 @@ pub fn open(
 pub fn rebuild(
     data: &Path,
     cache_bytes: u64,
-    ledger: &Reader,
+    ledger: Replay<'_>,
     progress: &mut dyn FnMut(u64),
 ) -> Result<(State, Opened), StoreError> {
     let started = Instant::now();
@@ -140,27 +151,27 @@ fn load(disk: &Disk) -> Result<Memory, StoreError> {
 
 fn replay(
     state: &State,
-    ledger: &Reader,
+    ledger: Replay<'_>,
     from: u64,
     progress: &mut dyn FnMut(u64),
 ) -> Result<u64, StoreError> {
     let mut count = 0;
     let mut changes = Changes::default();
-    for entry in ledger.entries(from) {
-        let (position, entry) = entry?;
-        let event: Event =
-            serde_json::from_str(entry.event.get()).map_err(|source| StoreError::Event {
-                seq: entry.seq,
-                source,
-            })?;
+    for replayed in ledger(from) {
+        let Replayed {
+            position,
+            at,
+            by,
+            event,
+        } = replayed?;
         let view = state.view();
         let mut draft = Draft::resume(&view, changes);
         apply(
             &mut draft,
             Recorded {
                 position,
-                at: entry.at,
-                by: &entry.by,
+                at,
+                by: &by,
             },
             &event,
         );

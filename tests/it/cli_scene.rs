@@ -117,6 +117,14 @@ fn masked(text: &str) -> String {
         {
             line = format!("{before}, in $TIME");
         }
+        // Both follow the text of the shipped scripts.
+        if let Some((before, _)) = line.clone().split_once(", last hash ") {
+            line = format!("{before}, last hash $HASH");
+        }
+        if line.starts_with("intact: ") {
+            let words = line.split(", ").filter(|word| !word.ends_with("iB"));
+            line = words.collect::<Vec<_>>().join(", ");
+        }
         lines.push(line);
     }
     lines.join("\n") + "\n"
@@ -163,8 +171,7 @@ impl Scene {
         ledger.sync().unwrap();
         let reader = ledger.reader();
         let (state, _) =
-            pairbox::store::open(&data_dir, 1 << 20, &reader, reader.last_seq(), &mut |_| {})
-                .unwrap();
+            pairbox::commit::recover(&data_dir, 1 << 20, &reader, &mut |_| {}).unwrap();
         let state = Arc::new(state);
         let (door, queues) = Door::new(64);
         let (responses, answered) = unbounded::<Responses>();

@@ -2,6 +2,7 @@
 //! nothing is there twice, nothing is called done that the CAS does not hold.
 
 use std::collections::{BTreeMap, HashMap};
+use std::fmt::Write as _;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -59,7 +60,11 @@ hello_name = "SMSGW"
         let mut rows = String::from("serial_number,alternative_code,product,ca_id,state\n");
         for at in 0..ITEMS {
             let (card, stb) = (card_serial(at), stb_serial(at));
-            rows += &format!("{card},A{card},SC-1,,EFFECTIVE\n{stb},A{stb},STB-1,,EFFECTIVE\n");
+            writeln!(
+                rows,
+                "{card},A{card},SC-1,,EFFECTIVE\n{stb},A{stb},STB-1,,EFFECTIVE"
+            )
+            .unwrap();
         }
         fs::write(folder.path().join("items.csv"), rows).unwrap();
         let mut made = Self {
@@ -224,10 +229,12 @@ fn load(
             card_serial(card)
         );
         if let Some(stb) = stb {
-            body += &format!(
+            write!(
+                body,
                 r#","stb_identifier":{{"serial_number":"{}"}}"#,
                 stb_serial(stb)
-            );
+            )
+            .unwrap();
         }
         body += "}";
         let path = "/crmapi/rest/v2/nagravision/provisioning_requests/pair_smartcard_decoder";
@@ -336,7 +343,7 @@ fn a_server_killed_under_load_loses_nothing_it_acknowledged() {
 /// Lets the server run until nothing is unfinished, then ends it in order.
 fn settle(made: &Headend) {
     let mut served = made.serve();
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + Duration::from_mins(1);
     loop {
         let list = made.run(&["request", "list", "--state", "PENDING", "--output", "json"]);
         let pending: Value = serde_json::from_str(&list).unwrap();

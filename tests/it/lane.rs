@@ -561,25 +561,9 @@ fn a_simulator_that_starts_again_holds_what_it_held() {
     assert_eq!(pairings.as_object().unwrap().len(), 100);
 }
 
-/// The shipped mapping with a simulator that speaks the faults `refuse` and `hello`.
-fn mapping_that_refuses(scripts: &Path) -> Arc<Mapping> {
-    let folder = scripts.join("mappings/smsgw");
-    std::fs::create_dir_all(&folder).unwrap();
-    let shipped = Path::new("scripts/mappings/smsgw");
-    std::fs::copy(shipped.join("mapping.rhai"), folder.join("mapping.rhai")).unwrap();
-    let simulator = std::fs::read_to_string(shipped.join("simulator.rhai"))
-        .unwrap()
-        .replace("fn init(cfg) {", "fn init(cfg) { this.spoken = if \"fault\" in cfg { cfg.fault } else { () };")
-        .replace("fn command(frame) {", "fn command(frame) { if this.spoken == \"refuse\" { return [nack(frame, \"9009\", \"fault\")]; }")
-        .replace("fn hello(frame) {", "fn hello(frame) { if this.spoken == \"hello\" { return [from_hex(\"06\"), from_hex(\"03\")]; }");
-    std::fs::write(folder.join("simulator.rhai"), simulator).unwrap();
-    Arc::new(Mapping::load(scripts, "smsgw").unwrap())
-}
-
 #[test]
 fn a_refused_command_changes_no_pairing_and_a_rejected_hello_is_tried_again() {
-    let folder = tempfile::tempdir().unwrap();
-    let persona = Persona::new(mapping_that_refuses(folder.path()), json!({})).unwrap();
+    let persona = Persona::new(mapping(), json!({})).unwrap();
     let mut options = SimulateOptions::new(persona, "127.0.0.1:0");
     options.faults = "refuse=50%,hello=50%".parse().unwrap();
     options.seed = SEED;

@@ -41,8 +41,7 @@ fn history() -> Scene {
 fn dump(folder: &Path) -> (String, Opened) {
     let data = folder.join("data");
     let reader = Reader::open(&data.join("ledger"), Arc::new(RealFiles)).unwrap();
-    let (state, opened) =
-        store::open(&data, 64 << 20, &reader, reader.last_seq(), &mut |_| {}).unwrap();
+    let (state, opened) = pairbox::commit::recover(&data, 64 << 20, &reader, &mut |_| {}).unwrap();
     let mut out = Vec::new();
     store::dump(&state, &mut out).unwrap().unwrap();
     state.close().unwrap();

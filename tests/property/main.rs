@@ -5,3 +5,6 @@
     clippy::indexing_slicing,
     clippy::cast_possible_truncation
 )]
+
+mod histories;
+mod stage;

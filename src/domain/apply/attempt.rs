@@ -40,6 +40,10 @@ pub fn settle(state: &mut impl Edit, recorded: Recorded<'_>, settled: &Settled) 
         match settled.outcome {
             Outcome::Unknown => row.unknown_attempts += 1,
             Outcome::Ok | Outcome::Already => row.unknown_attempts = 0,
+            // Only a refused query leaves a request waiting: the CAS does not hold it, so nothing is unknown any more.
+            Outcome::Refused if matches!(settled.then, Then::Waiting { .. }) => {
+                row.unknown_attempts = 0;
+            }
             _ => {}
         }
         match &settled.then {
@@ -75,7 +79,7 @@ pub fn settle(state: &mut impl Edit, recorded: Recorded<'_>, settled: &Settled) 
             }
         }
     });
-    if settled.then == (Then::Rejected { in_doubt: true }) {
+    if settled.doubted_before.is_some() {
         doubt(state, recorded, settled.request);
     }
 }
@@ -85,7 +89,7 @@ pub fn late(state: &mut impl Edit, recorded: Recorded<'_>, answer: &LateAnswer) 
         confirm(state, recorded, confirmed);
     }
     change(state, recorded, answer.request, |row| {
-        row.late_answers += 1;
+        row.late_answers = row.late_answers.saturating_add(1);
         match answer.effect {
             LateEffect::Nothing | LateEffect::MarksDoubt => {}
             LateEffect::Completes => {
@@ -110,12 +114,7 @@ pub fn late(state: &mut impl Edit, recorded: Recorded<'_>, answer: &LateAnswer) 
             }
         }
     });
-    let was_unknown_before = state
-        .request(answer.request)
-        .is_some_and(|row| row.unknown_attempts > 1);
-    if answer.effect == LateEffect::MarksDoubt
-        || (answer.effect == LateEffect::Rejects && was_unknown_before)
-    {
+    if answer.doubted_before.is_some() {
         doubt(state, recorded, answer.request);
     }
 }
@@ -137,7 +136,6 @@ pub fn confirm(state: &mut impl Edit, recorded: Recorded<'_>, confirmed: &Confir
             recorded: recorded.position,
         },
     );
-    queues::rederive(state, confirmed.card);
 }
 
 /// Marks the pairing of a request's card: the CAS may hold what the request asked for.
@@ -178,8 +176,10 @@ fn set_pairing(state: &mut impl Edit, card: ItemNumber, pairing: Pairing) {
                     ..theirs
                 },
             );
+            queues::rederive(state, other);
         }
     }
     state.put_meta(meta);
     state.put_pairing(card, pairing);
+    queues::rederive(state, card);
 }

@@ -39,16 +39,13 @@ pub fn apply(state: &mut impl Edit, recorded: Recorded<'_>, event: &Event) {
                     },
                 );
             });
-            if let Ending::ProviderUnreachable { in_doubt: true } = ending {
-                attempt::doubt(state, recorded, *request);
-            }
         }
         Event::RequestHeld { request, .. } => change(state, recorded, *request, |row| {
             row.ended = recorded.position;
             move_to(row, Phase::Held);
         }),
         Event::RequestHastened { request, .. } => {
-            change(state, recorded, *request, |row| row.again_at = recorded.at)
+            change(state, recorded, *request, |row| row.again_at = recorded.at);
         }
         Event::RequestResolved {
             request,
@@ -78,7 +75,8 @@ pub fn apply(state: &mut impl Edit, recorded: Recorded<'_>, event: &Event) {
     }
     let mut meta = state.meta();
     meta.applied_seq = recorded.position.seq;
-    meta.latest_at = recorded.at;
+    // Never back, so that what is forgotten by age is the same in a rebuild, whatever the wall clock did.
+    meta.latest_at = meta.latest_at.max(recorded.at);
     state.put_meta(meta);
 }
 

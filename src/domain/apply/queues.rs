@@ -1,7 +1,7 @@
 //! The queues of cards and STBs, and what a pending unpair or re-pair leaves.
 //!
 //! Whenever a request of a card is accepted or ends, or its pairing changes, the card's few pending requests are walked
-//! from the acknowledged pairing and their places in the queues of the STBs they leave are moved (same place, other STB).
+//! from what the card holds (in doubt or not) and their places in the queues of the STBs they leave are moved (same place, other STB).
 
 use crate::domain::{Edit, ItemNumber, Place, Request};
 
@@ -21,7 +21,9 @@ pub fn leave(state: &mut impl Edit, request: &Request) {
 
 /// Derives anew what each unbound request of the card leaves.
 pub fn rederive(state: &mut impl Edit, card: ItemNumber) {
-    let mut at = state.pairing(card).and_then(|pairing| pairing.stb);
+    let mut at = state
+        .pairing(card)
+        .and_then(|pairing| pairing.held().next());
     for place in state.queue(card) {
         let Some(request) = state.request(place.number) else {
             continue;

@@ -56,7 +56,7 @@ pub fn apply(state: &mut impl Edit, recorded: Recorded<'_>, event: &Event) {
             state.put_provider(*number, row);
         }
         Event::ProviderMissing { number } => {
-            change_provider(state, *number, |row| row.is_configured = false)
+            change_provider(state, *number, |row| row.is_configured = false);
         }
         Event::ProviderPaused {
             number,
@@ -72,7 +72,7 @@ pub fn apply(state: &mut impl Edit, recorded: Recorded<'_>, event: &Event) {
             });
         }),
         Event::ProviderResumed { number } => {
-            change_provider(state, *number, |row| row.pause = None)
+            change_provider(state, *number, |row| row.pause = None);
         }
         Event::TransactionsReserved { provider, last, .. } => {
             change_provider(state, *provider, |row| row.transactions_reserved = *last);

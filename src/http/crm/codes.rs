@@ -298,7 +298,7 @@ pub fn name(error: &CallError) -> &'static str {
         E::VerbWrong { .. } => "METHODNOTALLOWED",
         E::BodyTooLarge { .. } => "REQUESTTOOLARGE",
         E::Chunked => "LENGTHREQUIRED",
-        E::AmbiguousLength => "INVALIDLENGTH",
+        E::AmbiguousLength | E::BodyCut => "INVALIDLENGTH",
         E::UrlTooLong { .. } => "URLTOOLONG",
         E::TooManyHeaders { .. } => "TOOMANYHEADERS",
         E::Internal => "INTERNALERROR",
@@ -318,6 +318,7 @@ pub fn is_of_transport(error: &CallError) -> bool {
         | E::BodyTooLarge { .. }
         | E::Chunked
         | E::AmbiguousLength
+        | E::BodyCut
         | E::UrlTooLong { .. }
         | E::TooManyHeaders { .. }
         | E::Internal => true,

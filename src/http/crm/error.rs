@@ -104,6 +104,8 @@ pub enum CallError {
 
     #[error("the body has more than {max} bytes")]
     BodyTooLarge { max: u64 },
+    #[error("the body ended before its Content-Length")]
+    BodyCut,
     #[error("expected a Content-Length, found a Transfer-Encoding")]
     Chunked,
     #[error("expected one Content-Length of digits")]

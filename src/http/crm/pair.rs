@@ -89,7 +89,7 @@ fn may_wait(api: &Api, number: RequestNumber) -> bool {
 /// Answers with the request as it is now.
 fn tell(api: &Api, number: RequestNumber, reply: Reply) {
     let request = api.actions.state.view().request(number);
-    let details = request.and_then(|request| api.actions.details(request));
+    let details = request.and_then(|request| api.actions.details(&request));
     let Some(details) = details else {
         return reply.error(&CallError::Internal);
     };
@@ -201,29 +201,18 @@ mod tests {
             "STB_IDENTIFIER",
             "Stb_Identifier",
             "stbIdentifier",
+            "stb-identifier",
             "stb_identifer",
             "stb_identifiers",
-            "stb-identifier",
             "sbt_identifier",
-            "stb_ident",
-            "stb_id",
-            "StbIdentifer",
-            "tb_identfie",
-        ] {
-            let is_near = strsim::levenshtein(&slip.to_lowercase(), STB) <= SLIP_EDITS_MAX;
-            assert_eq!(check_slips([slip].into_iter()).is_err(), is_near, "{slip}");
-        }
-        for slip in [
-            "STB_IDENTIFIER",
-            "stbIdentifier",
-            "stb_identifiers",
-            "b_identifi",
+            "tb_identifi",
         ] {
             let refused = check_slips([slip].into_iter());
             assert_eq!(refused, Err(CallError::MisspeltStb { found: slip.into() }));
         }
         for other in [
             "stb_id",
+            "b_identifi",
             "decoder_identifier",
             "smartcard_identifier",
             "token",

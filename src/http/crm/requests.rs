@@ -45,7 +45,7 @@ pub fn show(api: &Api, call: &Call) -> Result<Value, CallError> {
         };
         return Err(Refusal::RequestUnknown { field, value }.into());
     }
-    let details = api.actions.details(request).ok_or(CallError::Internal)?;
+    let details = api.actions.details(&request).ok_or(CallError::Internal)?;
     let view = api.actions.state.view();
     let objects = Objects::new(&view, api.config.time_zone);
     Ok(fields.of_object(objects.request(&details)))

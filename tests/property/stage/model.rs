@@ -1,0 +1,460 @@
+//! What must hold, told by a second and simpler reading of the ledger: the model of the property tests.
+//!
+//! Fed with each synced event in order. It keeps no queue: order is judged over all unfinished requests every time.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use pairbox::domain::event::{
+    Begun, Confirmed, Ending, Event, LateAnswer, LateEffect, Resolution, Settled, Then,
+};
+use pairbox::domain::{Confirms, ItemNumber, Outcome, Place, Purpose, RequestNumber, View};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stands {
+    Open,
+    Sending,
+    Held,
+    Completed,
+    Rejected,
+}
+
+#[derive(Clone, Debug)]
+pub struct Known {
+    pub place: Place,
+    pub provider: u16,
+    pub card: ItemNumber,
+    pub stb: Option<ItemNumber>,
+    pub is_bound: bool,
+    /// As the first attempt bound it.
+    pub leaves: Option<ItemNumber>,
+    pub stands: Stands,
+    pub unknown: u32,
+    pub steps: usize,
+    pub acknowledged: usize,
+    /// Transaction, purpose and step of each attempt.
+    pub attempts: Vec<(u64, Purpose, u8)>,
+    pub late_answers: u32,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Paired {
+    pub stb: Option<ItemNumber>,
+    pub is_doubtful: bool,
+    /// The STB that it may hold besides.
+    pub may_hold: Option<ItemNumber>,
+}
+
+/// The transactions that the CAS said yes and no to.
+#[derive(Default)]
+pub struct Said {
+    pub confirmed: BTreeSet<u64>,
+    pub refused: BTreeSet<u64>,
+}
+
+#[derive(Default)]
+pub struct Model {
+    pub seq: u64,
+    pub requests: BTreeMap<RequestNumber, Known>,
+    pub pairings: BTreeMap<ItemNumber, Paired>,
+    pub conflicts: u64,
+    /// By provider and number on the wire.
+    pub transactions: BTreeMap<(u16, u64), RequestNumber>,
+    pub events: Vec<Event>,
+}
+
+impl Known {
+    pub fn is_finished(&self) -> bool {
+        matches!(self.stands, Stands::Completed | Stands::Rejected)
+    }
+}
+
+impl Model {
+    /// Takes the next event in; panics where a promise is broken. `said` is what the CAS answered.
+    pub fn take(&mut self, seq: u64, event: &Event, said: &Said) {
+        assert_eq!(seq, self.seq + 1, "no event is missing");
+        self.seq = seq;
+        self.events.push(event.clone());
+        match event {
+            Event::RequestAccepted(accepted) => {
+                let number = accepted.request;
+                let known = Known {
+                    place: Place {
+                        due: accepted.due,
+                        number,
+                    },
+                    provider: accepted.provider.0,
+                    card: accepted.card,
+                    stb: accepted.stb,
+                    is_bound: false,
+                    leaves: None,
+                    stands: Stands::Open,
+                    unknown: 0,
+                    steps: 0,
+                    acknowledged: 0,
+                    attempts: Vec::new(),
+                    late_answers: 0,
+                };
+                let earlier = self.requests.insert(number, known);
+                assert!(earlier.is_none(), "request {number} was accepted twice");
+            }
+            Event::AttemptBegun(begun) => self.begun(begun),
+            Event::AttemptSettled(settled) => self.settled(settled, said),
+            Event::LateAnswer(answer) => self.late(answer, said),
+            Event::RequestEnded {
+                request, ending, ..
+            } => {
+                let known = self.open(*request);
+                assert!(known.stands == Stands::Open, "{request} ended: {known:?}");
+                let completed = *ending == Ending::Already;
+                match ending {
+                    Ending::Already | Ending::ScriptError { .. } => {
+                        assert!(known.attempts.is_empty(), "{request} {ending:?}: {known:?}");
+                    }
+                    Ending::Cancelled { .. } => assert!(
+                        known.unknown == 0 && known.acknowledged == 0,
+                        "{request} was cancelled: {known:?}"
+                    ),
+                    Ending::StbTaken { .. } | Ending::ProviderUnreachable { .. } => {
+                        assert_eq!(known.unknown, 0, "{request} {ending:?}: {known:?}");
+                    }
+                }
+                known.stands = if completed {
+                    Stands::Completed
+                } else {
+                    Stands::Rejected
+                };
+            }
+            Event::RequestHeld { request, .. } => {
+                let known = self.open(*request);
+                assert!(known.stands == Stands::Open, "{request} held: {known:?}");
+                known.stands = Stands::Held;
+            }
+            Event::RequestResolved {
+                request,
+                resolution,
+                confirmed,
+                ..
+            } => {
+                let known = self.open(*request);
+                assert!(known.stands != Stands::Sending, "{request}: {known:?}");
+                known.unknown = 0;
+                known.stands = match resolution {
+                    Resolution::Done => Stands::Completed,
+                    Resolution::NotDone => Stands::Rejected,
+                    Resolution::SendAgain => Stands::Open,
+                };
+                if let Some(confirmed) = confirmed {
+                    self.confirm(confirmed);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn open(&mut self, request: RequestNumber) -> &mut Known {
+        let known = self.requests.get_mut(&request);
+        let known = known.unwrap_or_else(|| panic!("{request} was never accepted"));
+        assert!(
+            !known.is_finished(),
+            "{request} left a final state: {known:?}"
+        );
+        known
+    }
+
+    fn begun(&mut self, begun: &Begun) {
+        let number = begun.request;
+        let mine = self.items(number);
+        for (other, theirs) in &self.requests {
+            if *other == number || theirs.is_finished() {
+                continue;
+            }
+            let shared: Vec<_> = self.items(*other).intersection(&mine).copied().collect();
+            if shared.is_empty() {
+                continue;
+            }
+            assert!(
+                theirs.stands != Stands::Sending,
+                "{number} and {other} are in flight together for {shared:?}"
+            );
+            assert!(
+                theirs.place > self.requests[&number].place,
+                "{number} overtook {other} at {shared:?}"
+            );
+        }
+        let known = self.open(number);
+        assert!(known.stands == Stands::Open, "{number} begins: {known:?}");
+        assert_eq!(
+            begun.attempt as usize,
+            known.attempts.len() + 1,
+            "attempts of {number} are counted"
+        );
+        assert_eq!(usize::from(begun.step), known.acknowledged, "{number}");
+        known.stands = Stands::Sending;
+        if let Some(plan) = &begun.plan {
+            assert!(!known.is_bound, "{number} is planned once");
+            known.is_bound = true;
+            known.leaves = begun.leaves;
+            known.steps = plan.len();
+        }
+        assert!(known.is_bound, "{number} is planned");
+        assert_eq!(known.leaves, begun.leaves, "{number} is bound");
+        known
+            .attempts
+            .push((begun.transaction, begun.purpose, begun.step));
+        let wire = (known.provider, begun.transaction);
+        let before = self.transactions.insert(wire, number);
+        assert!(before.is_none(), "a transaction number was used twice");
+    }
+
+    fn settled(&mut self, settled: &Settled, said: &Said) {
+        let number = settled.request;
+        let known = self.open(number);
+        assert!(known.stands == Stands::Sending, "{number}: {known:?}");
+        assert_eq!(settled.attempt as usize, known.attempts.len());
+        let (transaction, purpose, _) = *known.attempts.last().unwrap();
+        assert!(
+            settled.outcome != Outcome::Refused || said.refused.contains(&transaction),
+            "{number} is called refused, the CAS said nothing"
+        );
+        match settled.outcome {
+            Outcome::Unknown => known.unknown += 1,
+            Outcome::Ok | Outcome::Already => known.unknown = 0,
+            Outcome::Refused if purpose == Purpose::Query => known.unknown = 0,
+            _ => {}
+        }
+        match &settled.then {
+            Then::Completed | Then::NextStep => {
+                assert!(
+                    said.confirmed.contains(&transaction),
+                    "{number} is called done, the CAS said nothing"
+                );
+                known.acknowledged += 1;
+                let is_last = known.acknowledged >= known.steps || purpose == Purpose::Query;
+                assert_eq!(settled.then == Then::Completed, is_last, "{known:?}");
+                known.stands = if is_last {
+                    Stands::Completed
+                } else {
+                    Stands::Open
+                };
+            }
+            Then::Rejected { in_doubt } => {
+                assert_eq!(
+                    settled.outcome,
+                    Outcome::Refused,
+                    "{number} is called rejected without a refusal"
+                );
+                assert_eq!(*in_doubt, known.unknown > 0, "{known:?}");
+                known.stands = Stands::Rejected;
+                if *in_doubt {
+                    self.doubt(number);
+                }
+            }
+            Then::Waiting { .. } => {
+                assert_eq!(known.unknown, 0, "{known:?}");
+                known.stands = Stands::Open;
+            }
+            Then::InDoubt { .. } => {
+                assert!(known.unknown > 0, "{known:?}");
+                known.stands = Stands::Open;
+            }
+            Then::Held { .. } => known.stands = Stands::Held,
+        }
+        if let Some(confirmed) = &settled.confirmed {
+            self.confirm(confirmed);
+        }
+    }
+
+    fn late(&mut self, answer: &LateAnswer, said: &Said) {
+        let number = answer.request;
+        let known = self.requests.get_mut(&number).unwrap();
+        known.late_answers += 1;
+        match answer.effect {
+            LateEffect::Nothing => {}
+            LateEffect::MarksDoubt => {
+                assert_eq!(known.stands, Stands::Rejected);
+                self.doubt(number);
+            }
+            LateEffect::Completes | LateEffect::NextStep => {
+                assert!(!known.is_finished(), "{number} left a final state");
+                assert!(
+                    said.confirmed.contains(&answer.transaction),
+                    "{number} is called done, the CAS said nothing"
+                );
+                let attempts = known.attempts.iter();
+                let asked = attempts
+                    .rev()
+                    .find(|(transaction, ..)| *transaction == answer.transaction);
+                let (_, purpose, step) = asked.unwrap();
+                if *purpose == Purpose::Command {
+                    assert_eq!(
+                        usize::from(*step),
+                        known.acknowledged,
+                        "{number}: {known:?}"
+                    );
+                }
+                known.unknown = 0;
+                known.acknowledged += 1;
+                known.stands = if answer.effect == LateEffect::Completes {
+                    Stands::Completed
+                } else {
+                    Stands::Open
+                };
+            }
+            LateEffect::Rejects => {
+                assert!(!known.is_finished(), "{number} left a final state");
+                let latest = *known.attempts.last().unwrap();
+                assert_eq!(answer.outcome, Outcome::Refused);
+                assert_eq!((latest.0, latest.1), (answer.transaction, Purpose::Command));
+                known.stands = Stands::Rejected;
+                if known.unknown > 1 {
+                    self.doubt(number);
+                }
+            }
+        }
+        if let Some(confirmed) = &answer.confirmed {
+            self.confirm(confirmed);
+        }
+    }
+
+    fn confirm(&mut self, confirmed: &Confirmed) {
+        let stb = match confirmed.confirms {
+            Confirms::None => return,
+            Confirms::Unpair => None,
+            Confirms::Pair => confirmed.stb,
+        };
+        if let Some(stb) = stb {
+            let others: Vec<ItemNumber> = self
+                .pairings
+                .iter()
+                .filter(|(card, paired)| {
+                    **card != confirmed.card
+                        && (paired.stb == Some(stb) || paired.may_hold == Some(stb))
+                })
+                .map(|(card, _)| *card)
+                .collect();
+            let mine = self.pairings.get(&confirmed.card);
+            let is_mine = mine.is_some_and(|mine| mine.stb == Some(stb) && !mine.is_doubtful);
+            if !others.is_empty() && !is_mine {
+                self.conflicts += 1;
+            }
+        }
+        self.pairings.insert(
+            confirmed.card,
+            Paired {
+                stb,
+                ..Paired::default()
+            },
+        );
+    }
+
+    fn doubt(&mut self, number: RequestNumber) {
+        let known = &self.requests[&number];
+        let (card, stb) = (known.card, known.stb);
+        let paired = self.pairings.entry(card).or_default();
+        paired.is_doubtful = true;
+        paired.may_hold = stb;
+    }
+
+    /// The STB that a request leaves: bound, or derived by walking its card's unfinished requests.
+    fn leaves(&self, number: RequestNumber) -> Option<ItemNumber> {
+        let known = &self.requests[&number];
+        if known.is_bound {
+            return known.leaves;
+        }
+        let paired = self.pairings.get(&known.card).copied().unwrap_or_default();
+        let mut ahead: Vec<&Known> = self
+            .requests
+            .values()
+            .filter(|other| {
+                !other.is_finished() && other.card == known.card && other.place < known.place
+            })
+            .collect();
+        ahead.sort_by_key(|other| other.place);
+        let at = match ahead.last() {
+            Some(last) => last.stb,
+            None => paired.stb.or(paired.may_hold),
+        };
+        at.filter(|stb| Some(*stb) != known.stb)
+    }
+
+    /// The card and STBs that a request stands in line for.
+    pub fn items(&self, number: RequestNumber) -> BTreeSet<ItemNumber> {
+        let known = &self.requests[&number];
+        [Some(known.card), known.stb, self.leaves(number)]
+            .into_iter()
+            .flatten()
+            .collect()
+    }
+
+    pub fn unfinished(&self) -> Vec<RequestNumber> {
+        self.requests
+            .iter()
+            .filter(|(_, known)| !known.is_finished())
+            .map(|(number, _)| *number)
+            .collect()
+    }
+
+    /// Whether the request is held, or behind one that is.
+    pub fn is_behind_held(&self, number: RequestNumber) -> bool {
+        let known = &self.requests[&number];
+        if known.stands == Stands::Held {
+            return true;
+        }
+        let mine = self.items(number);
+        self.unfinished().into_iter().any(|other| {
+            self.requests[&other].place < known.place
+                && !self.items(other).is_disjoint(&mine)
+                && self.is_behind_held(other)
+        })
+    }
+
+    /// The queue of an item.
+    pub fn queue(&self, item: ItemNumber) -> Vec<Place> {
+        let mut places: Vec<Place> = self
+            .unfinished()
+            .into_iter()
+            .filter(|number| self.items(*number).contains(&item))
+            .map(|number| self.requests[&number].place)
+            .collect();
+        places.sort_unstable();
+        places
+    }
+
+    /// Compares with what the state says: requests, pairings, queues, counts.
+    pub fn compare(&self, view: &dyn View) {
+        let meta = view.meta();
+        assert_eq!(meta.applied_seq, self.seq);
+        assert_eq!(meta.requests, self.requests.len() as u64);
+        for (number, known) in &self.requests {
+            let request = view.request(*number);
+            let request = request.unwrap_or_else(|| panic!("request {number} is gone"));
+            assert_eq!(request.place(), known.place);
+            assert_eq!(
+                request.phase.is_finished(),
+                known.is_finished(),
+                "{known:?}"
+            );
+            assert_eq!(request.unknown_attempts > 0, known.unknown > 0, "{known:?}");
+        }
+        for item in (1..=meta.last_item).map(ItemNumber) {
+            assert_eq!(
+                view.queue(item),
+                self.queue(item),
+                "the queue of item {item}"
+            );
+            let paired = self.pairings.get(&item).copied().unwrap_or_default();
+            let row = view.pairing(item);
+            assert_eq!(row.and_then(|row| row.stb), paired.stb, "card {item}");
+        }
+        if self.conflicts == 0 {
+            assert_eq!(meta.conflicts, 0);
+            let held: Vec<_> = self.pairings.values().filter_map(|at| at.stb).collect();
+            let distinct: BTreeSet<_> = held.iter().collect();
+            assert_eq!(
+                held.len(),
+                distinct.len(),
+                "an STB with two cards: {held:?}"
+            );
+        }
+    }
+}
