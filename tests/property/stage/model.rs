@@ -114,7 +114,7 @@ impl Model {
                         known.unknown == 0 && known.acknowledged == 0,
                         "{request} was cancelled: {known:?}"
                     ),
-                    Ending::StbTaken { .. } | Ending::ProviderUnreachable { .. } => {
+                    Ending::StbTaken { .. } | Ending::ProviderUnreachable => {
                         assert_eq!(known.unknown, 0, "{request} {ending:?}: {known:?}");
                     }
                 }
