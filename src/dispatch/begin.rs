@@ -149,10 +149,8 @@ impl Dispatcher {
             self.hold(now, request.number, reason);
         }
         if must_pause {
-            let reason = format!(
-                "the mapping failed on {} different cards in a row",
-                SCRIPT_ERRORS_MAX
-            );
+            let reason =
+                format!("the mapping failed on {SCRIPT_ERRORS_MAX} different cards in a row");
             self.out.push(Output::Commit(DispatchCommand::Pause {
                 provider: request.provider,
                 reason,

@@ -260,9 +260,12 @@ impl Dispatcher {
         let Some(line) = self.lines.get_mut(&provider) else {
             return;
         };
+        let sample = || frame(bytes.get(..256).unwrap_or(bytes), false).bytes;
         if let Some((_, count, _)) = &mut line.unknown_answers {
             *count += 1;
-            return;
+        } else {
+            let minute = now.wall.micros().div_euclid(MICROS_A_MINUTE) * MICROS_A_MINUTE;
+            line.unknown_answers = Some((Timestamp::from_micros(minute), 1, sample()));
         }
     }
 
