@@ -302,7 +302,9 @@ impl Service {
         let setting = Setting {
             zone: self.config.api.time_zone,
             processing: self.config.processing.mode,
-            data_dir: self.config.data_dir.clone(),
+            // Whoever asks may stand in another folder.
+            data_dir: std::path::absolute(&self.config.data_dir)
+                .unwrap_or_else(|_| self.config.data_dir.clone()),
             reserve_bytes: self.config.store.reserve_bytes,
             started_at: self.started_at,
             is_serving: self.doors.is_some(),

@@ -128,7 +128,7 @@ impl HowArgs {
     fn end(&self, backend: &Backend, number: u64) -> Result<Exit, CliError> {
         let Some(wait) = self.wait else {
             let then = if backend.is_remote() {
-                format!("`pairbox request show {number}` shows what becomes of it")
+                format!("`pairbox request explain {number}` says what becomes of it")
             } else {
                 "start `pairbox serve`, or `pairbox process`, to send it".to_owned()
             };

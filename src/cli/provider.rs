@@ -22,7 +22,8 @@ pub enum ProviderCommand {
     /// Send nothing to a provider; requests are accepted and wait
     Pause {
         name: String,
-        #[arg(long)]
+        /// Recorded, and shown to whoever asks why nothing goes out
+        #[arg(long, value_name = "TEXT")]
         reason: String,
         /// Such as 2h; without it until it is resumed
         #[arg(long = "for", value_name = "SPAN", value_parser = parse_duration)]

@@ -75,7 +75,7 @@ fn fields(status: &StatusReport, zone: Tz) -> Vec<(&'static str, String)> {
         (
             "ledger",
             format!(
-                "lines {} to {}, {}",
+                "lines {} to {}, {} on disk",
                 status.ledger_first_seq,
                 status.ledger_last_seq,
                 bytes(status.ledger_bytes)
