@@ -14,7 +14,7 @@ use crate::domain::{
     ItemIdentifier, ItemKind, ItemNumber, Priority, ProcessName, Refusal, RequestNumber,
     SubscriptionIdentifier, Timestamp, View,
 };
-use crate::provider::Provider;
+use crate::provider::{Provider, Providers};
 use crate::script::contract::{Action, MappingRequest};
 
 /// What the caller asks for.
@@ -146,7 +146,8 @@ impl Actions {
                 .and_then(|number| view.item(number))
                 .map(|item| item.identifiers.ca_id().to_owned())
         };
-        let (previous_ca, holder_ca) = (ca_ids(previous), ca_ids(holder));
+        let previous_ca = ca_ids(previous);
+        let holder = holder.and_then(|holder| find::by_number(&view, holder));
         drop(view);
 
         let card_ca = normalize(provider, ItemKind::Smartcard, card.item.identifiers.ca_id())?;
@@ -157,8 +158,8 @@ impl Actions {
         let previous_ca = previous_ca
             .map(|ca_id| normalize(provider, ItemKind::Stb, &ca_id))
             .transpose()?;
-        let holder_ca = holder_ca
-            .map(|ca_id| normalize(provider, ItemKind::Smartcard, &ca_id))
+        let replaces = holder
+            .map(|holder| replaced(&providers, &holder))
             .transpose()?;
         check_capability(provider, stb.is_none())?;
         let request = MappingRequest {
@@ -172,11 +173,7 @@ impl Actions {
             stb: stb_ca.clone(),
             previous_stb: previous_ca,
         };
-        match provider.mapping.validate(&request, &provider.settings) {
-            Ok(None) => {}
-            Ok(Some(text)) => return Err(Refusal::MappingRefuses { text }),
-            Err(error) => return Err(script_failed(provider, &error)),
-        }
+        validate(provider, &request)?;
         let caps = &provider.mapping.description().caps;
         Ok(Ask {
             provider: crate::domain::ProviderNumber(provider.number),
@@ -190,12 +187,43 @@ impl Actions {
             is_immediate: call.is_immediate,
             process_name: call.process_name,
             sends_unknown: self.policy.sends_unknown_unpairs && !caps.needs_previous_stb,
-            replaces: holder
-                .zip(holder_ca)
-                .map(|(holder, holder_ca)| Replaced { holder, holder_ca }),
+            replaces,
             idempotency: call.idempotency.clone(),
             retries: call.retries,
         })
+    }
+}
+
+/// The holder that must give up the STB, at its own provider and by that provider's mapping.
+fn replaced(providers: &Providers, holder: &find::Found) -> Result<Replaced, Refusal> {
+    let provider = providers.for_card(None, &holder.product)?;
+    check_capability(provider, true)?;
+    let holder_ca = normalize(
+        provider,
+        ItemKind::Smartcard,
+        holder.item.identifiers.ca_id(),
+    )?;
+    let request = MappingRequest {
+        action: Action::Unpair,
+        number: 0,
+        card: holder_ca.clone(),
+        stb: None,
+        previous_stb: None,
+    };
+    validate(provider, &request)?;
+    let provider = crate::domain::ProviderNumber(provider.number);
+    Ok(Replaced {
+        provider,
+        holder: holder.number,
+        holder_ca,
+    })
+}
+
+fn validate(provider: &Provider, request: &MappingRequest) -> Result<(), Refusal> {
+    match provider.mapping.validate(request, &provider.settings) {
+        Ok(None) => Ok(()),
+        Ok(Some(text)) => Err(Refusal::MappingRefuses { text }),
+        Err(error) => Err(script_failed(provider, &error)),
     }
 }
 

@@ -19,6 +19,8 @@ pub struct Notices {
     /// Pushes that are recorded and may be acknowledged.
     pub pushes: Vec<u64>,
     pub runs: Vec<u64>,
+    /// Intents were refused because the disk is too full.
+    pub is_space_low: bool,
 }
 
 impl Notices {
@@ -33,6 +35,7 @@ impl Notices {
         self.reserved.extend_from_slice(&other.reserved);
         self.pushes.extend_from_slice(&other.pushes);
         self.runs.extend_from_slice(&other.runs);
+        self.is_space_low |= other.is_space_low;
     }
 }
 

@@ -290,6 +290,7 @@ impl<'a> Group<'a> {
 
     fn dispatched(&mut self, command: &DispatchCommand) -> Result<(), LedgerError> {
         let may_not = matches!(command, DispatchCommand::Begin(_)) && self.space.is_very_low;
+        self.notices.is_space_low |= may_not;
         let events = if may_not {
             Vec::new()
         } else {

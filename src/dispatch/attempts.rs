@@ -66,9 +66,20 @@ pub struct Attempts {
     deadlines: VecDeque<(Duration, u64)>,
     over: HashMap<String, Over>,
     over_order: VecDeque<String>,
+    over_max: usize,
+    forgotten: Vec<u64>,
 }
 
 impl Attempts {
+    /// Keeps at most a quarter of the `numbers` there are for attempts that are over, so that the others stay usable.
+    pub fn new(numbers: u64) -> Self {
+        let quarter = usize::try_from(numbers / 4).unwrap_or(OVER_MAX);
+        Self {
+            over_max: quarter.clamp(1, OVER_MAX),
+            ..Self::default()
+        }
+    }
+
     pub fn in_flight(&self) -> usize {
         self.flights.len()
     }
@@ -155,15 +166,22 @@ impl Attempts {
     }
 
     /// Keeps the key of an attempt that is over.
+    /// Of what had to go, the transaction numbers are put aside for `take_forgotten`.
     pub fn remember(&mut self, key: String, over: Over) {
         if self.over.insert(key.clone(), over).is_none() {
             self.over_order.push_back(key);
         }
-        while self.over_order.len() > OVER_MAX {
+        while self.over_order.len() > self.over_max {
             if let Some(oldest) = self.over_order.pop_front() {
-                self.over.remove(&oldest);
+                let gone = self.over.remove(&oldest);
+                self.forgotten.extend(gone.map(|over| over.transaction));
             }
         }
+    }
+
+    /// Transaction numbers that no late answer can be matched to any more: free for use again.
+    pub fn take_forgotten(&mut self) -> Vec<u64> {
+        std::mem::take(&mut self.forgotten)
     }
 
     pub fn over(&self, key: &str) -> Option<Over> {

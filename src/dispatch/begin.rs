@@ -15,13 +15,19 @@ use crate::domain::{ItemNumber, ProviderNumber, Request, RequestNumber, View};
 use crate::provider::{LaneId, Outgoing};
 use crate::script::ScriptError;
 
+/// Attempts that one step may begin for one provider.
+const BEGINS_A_STEP: u32 = 64;
+/// How long nothing begins after the disk was too full for an intent.
+pub(super) const SPACE_AGAIN: Duration = Duration::from_secs(1);
 /// How long until a refused `begin` is looked at again.
 const REFUSED_AGAIN: Duration = Duration::from_millis(100);
 
 impl Dispatcher {
     /// Begins what is ready while there is room, rate and a lane.
+    ///
+    /// At most [`BEGINS_A_STEP`] at once: each runs a script, and the other providers' turn comes in between.
     pub(super) fn pull(&mut self, view: &dyn View, now: Now, number: ProviderNumber) {
-        loop {
+        for _ in 0..BEGINS_A_STEP {
             let is_run_open = self.runs.open.is_some();
             let Some(line) = self.lines.get_mut(&number) else {
                 return;
@@ -31,6 +37,8 @@ impl Dispatcher {
                 .is_some_and(|provider| provider.may_send(now.wall));
             line.set_working(may_send && is_run_open, now.monotonic);
             if self.is_stopping
+                || now.monotonic < self.no_begin_until
+                || line.awaits_pause
                 || !may_send
                 || !line.circuit.is_closed()
                 || line.ready.is_empty()
@@ -78,6 +86,7 @@ impl Dispatcher {
                 }
             }
         }
+        self.timers.set(now.monotonic, Timer::Line(number));
     }
 
     pub(super) fn begin(
@@ -121,7 +130,10 @@ impl Dispatcher {
                         prepared.begin,
                     ))));
             }
-            Err(error) => self.script_failed(now, request, &error),
+            Err(error) => {
+                line.provider.transactions.give_back(transaction);
+                self.script_failed(now, request, &error);
+            }
         }
         if self
             .lines
@@ -217,6 +229,7 @@ impl Dispatcher {
             if let Some(flight) = line.attempts.end(handle) {
                 line.rate.give_back(1);
                 line.provider.transactions.mark_answered(flight.transaction);
+                line.provider.transactions.give_back(flight.transaction);
                 release_lane(line, flight.lane, flight.is_alone);
                 for item in &flight.items {
                     let first = view.queue(*item).first().map(|place| place.number);

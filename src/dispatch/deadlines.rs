@@ -52,6 +52,11 @@ impl Dispatcher {
                 self.look(view, now, number);
             }
         }
+        for line in self.lines.values_mut() {
+            for number in line.attempts.take_forgotten() {
+                line.provider.transactions.mark_answered(number);
+            }
+        }
         self.look_at_patience(view, now);
         self.flush_unknown_answers(now);
     }

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::attempts::Flight;
+use super::begin::SPACE_AGAIN;
 use super::deadlines::TICK_EVERY;
 use super::line::{Line, LineOptions};
 use super::runs::{Mode, Runs};
@@ -72,6 +73,7 @@ pub struct Dispatcher {
     pub(super) pushes: u64,
     pub(super) push_replies: BTreeMap<u64, (LaneId, u64, Vec<u8>)>,
     pub(super) is_stopping: bool,
+    pub(super) no_begin_until: Duration,
 }
 
 impl Dispatcher {
@@ -94,6 +96,7 @@ impl Dispatcher {
             pushes: 0,
             push_replies: BTreeMap::new(),
             is_stopping: false,
+            no_begin_until: Duration::ZERO,
         }
     }
 
@@ -166,6 +169,15 @@ impl Dispatcher {
     }
 
     fn committed(&mut self, view: &dyn View, now: Now, notices: Notices) {
+        if notices.is_space_low {
+            self.no_begin_until = now.monotonic + SPACE_AGAIN;
+            tracing::error!("the disk is too full for new attempts");
+        }
+        for number in notices.providers {
+            if let Some(line) = self.lines.get_mut(&number) {
+                line.awaits_pause = false;
+            }
+        }
         for run in notices.runs {
             let ready: usize = self.lines.values().map(|line| line.ready.len()).sum();
             self.runs.opened(run, ready as u64);
@@ -224,7 +236,7 @@ impl Dispatcher {
                 self.make_ready(now, &request);
             }
             Head::NotYet(NotYet::Scheduled) => {
-                let wait = request.due.since(now.wall);
+                let wait = request.scheduled.since(now.wall);
                 self.scheduled.insert(number);
                 self.timers.set(now.monotonic + wait, Timer::Look(number));
             }

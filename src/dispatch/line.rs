@@ -47,6 +47,8 @@ pub struct Line {
     /// When requests are tried again on the monotonic clock, for the recorded instant beside it.
     again: HashMap<RequestNumber, (Timestamp, Duration)>,
     pub script_errors: Vec<ItemNumber>,
+    /// Too many script errors: nothing begins until the pause that was ordered is recorded.
+    pub awaits_pause: bool,
     pub awaits_block: bool,
     /// How many lanes are told to connect.
     pub lanes_up: usize,
@@ -61,6 +63,8 @@ impl Line {
     pub fn new(options: LineOptions, now: Duration) -> Self {
         let LineOptions { provider, retry } = options;
         let session = &provider.session;
+        let range = provider.mapping.description().transaction;
+        let numbers = range.max - range.min + 1;
         let lanes = (0..session.lanes)
             .map(|lane| LaneState {
                 id: LaneId {
@@ -78,12 +82,13 @@ impl Line {
             retry,
             lanes,
             ready: Ready::default(),
-            attempts: Attempts::default(),
+            attempts: Attempts::new(numbers),
             circuit: Circuit::new(),
             plans: HashMap::new(),
             patient_since: HashMap::new(),
             again: HashMap::new(),
             script_errors: Vec::new(),
+            awaits_pause: false,
             awaits_block: false,
             lanes_up: 0,
             working: Duration::ZERO,
@@ -159,7 +164,12 @@ impl Line {
         if !self.script_errors.contains(&card) {
             self.script_errors.push(card);
         }
-        self.script_errors.len() >= SCRIPT_ERRORS_MAX
+        if self.script_errors.len() < SCRIPT_ERRORS_MAX {
+            return false;
+        }
+        self.script_errors.clear();
+        self.awaits_pause = true;
+        true
     }
 
     /// Forgets a request that has ended.

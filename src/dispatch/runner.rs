@@ -101,10 +101,8 @@ impl Runner {
                 wall: self.clock.now(),
                 monotonic: self.clock.monotonic(),
             };
-            let outputs = {
-                let view = self.state.view();
-                self.dispatcher.step(&view, now, input)
-            };
+            // No lock is held over a step: it runs scripts, and the writer judges everything again.
+            let outputs = self.dispatcher.step(&*self.state, now, input);
             for output in outputs {
                 match output {
                     Output::Commit(command) => self.door.dispatched(command),

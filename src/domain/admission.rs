@@ -36,6 +36,8 @@ pub struct Ask {
 /// The card that gives up the STB first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Replaced {
+    /// The holder's own provider, which may be another one than the asked card's.
+    pub provider: ProviderNumber,
     pub holder: ItemNumber,
     pub holder_ca: String,
 }
@@ -298,6 +300,7 @@ fn accepted(ask: &Ask, place: Place, now: Timestamp, makes_room: Option<RequestN
 /// The unpair of the holder, which stands right before the pair that it makes room for.
 fn make_room(ask: &Ask, replaced: &Replaced, place: Place, now: Timestamp) -> Event {
     let unpair = Ask {
+        provider: replaced.provider,
         card: replaced.holder,
         card_ca: replaced.holder_ca.clone(),
         stb: None,

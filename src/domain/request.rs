@@ -21,7 +21,10 @@ pub struct Request {
     pub card_ca: Box<str>,
     pub stb_ca: Option<Box<str>>,
     pub subscription: Option<SubscriptionNumber>,
+    /// The due time of its place: for the order only.
     pub due: Timestamp,
+    /// The date that was asked for, or the instant of acceptance.
+    pub scheduled: Timestamp,
     /// Whether a date was asked for; one that was not is due whatever the clock says.
     pub is_scheduled: bool,
     pub priority: Priority,
@@ -78,7 +81,7 @@ impl Request {
 
     /// Whether the clock lets it go out.
     pub fn is_due(&self, now: Timestamp) -> bool {
-        !self.is_scheduled || self.due <= now
+        !self.is_scheduled || self.scheduled <= now
     }
 
     /// Whether its plan was bound: from the first attempt on, what it leaves no longer moves.

@@ -84,6 +84,11 @@ impl Transactions {
         self.lock().remaining()
     }
 
+    /// A number that was drawn and did not go out is drawn again first.
+    pub fn give_back(&self, number: u64) {
+        self.lock().blocks.push_front((number, number));
+    }
+
     /// The number stays out of use, over a wrap too, until it is answered.
     pub fn mark_unanswered(&self, number: u64) {
         self.lock().unanswered.insert(number);

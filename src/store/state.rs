@@ -253,3 +253,78 @@ impl View for StateView<'_> {
         self.memory.remembered.get(idempotency_key).cloned()
     }
 }
+
+/// Each answer by a look of its own: for readers that run scripts or read the ledger in between, and judge again later.
+impl View for State {
+    fn meta(&self) -> Meta {
+        self.view().meta()
+    }
+
+    fn item(&self, number: ItemNumber) -> Option<Arc<Item>> {
+        self.view().item(number)
+    }
+
+    fn items_by_serial_number(&self, serial_number: &str) -> Vec<ItemNumber> {
+        self.view().items_by_serial_number(serial_number)
+    }
+
+    fn items_by_alternative_code(&self, alternative_code: &str) -> Vec<ItemNumber> {
+        self.view().items_by_alternative_code(alternative_code)
+    }
+
+    fn items_by_ca_id(&self, ca_id: &str) -> Vec<ItemNumber> {
+        self.view().items_by_ca_id(ca_id)
+    }
+
+    fn item_by_imported_id(&self, id: PublicId) -> Option<ItemNumber> {
+        self.view().item_by_imported_id(id)
+    }
+
+    fn product(&self, number: ProductNumber) -> Option<Arc<Product>> {
+        self.view().product(number)
+    }
+
+    fn product_by_code(&self, code: &str) -> Option<ProductNumber> {
+        self.view().product_by_code(code)
+    }
+
+    fn subscription(&self, number: SubscriptionNumber) -> Option<Arc<Subscription>> {
+        self.view().subscription(number)
+    }
+
+    fn subscription_by_number(&self, number: &str) -> Option<SubscriptionNumber> {
+        self.view().subscription_by_number(number)
+    }
+
+    fn subscription_by_imported_id(&self, id: PublicId) -> Option<SubscriptionNumber> {
+        self.view().subscription_by_imported_id(id)
+    }
+
+    fn provider(&self, number: ProviderNumber) -> Option<Arc<ProviderRow>> {
+        self.view().provider(number)
+    }
+
+    fn provider_by_name(&self, name: &str) -> Option<ProviderNumber> {
+        self.view().provider_by_name(name)
+    }
+
+    fn request(&self, number: RequestNumber) -> Option<Arc<Request>> {
+        self.view().request(number)
+    }
+
+    fn pairing(&self, card: ItemNumber) -> Option<Pairing> {
+        self.view().pairing(card)
+    }
+
+    fn claims(&self, stb: ItemNumber) -> Vec<ItemNumber> {
+        self.view().claims(stb)
+    }
+
+    fn queue(&self, item: ItemNumber) -> Vec<Place> {
+        self.view().queue(item)
+    }
+
+    fn remembered(&self, idempotency_key: &str) -> Option<Remembered> {
+        self.view().remembered(idempotency_key)
+    }
+}

@@ -937,3 +937,51 @@ fn script_errors_on_five_different_cards_in_a_row_pause_the_provider() {
     stage.pair(24, 0);
     assert!(is_paused(&stage));
 }
+
+#[test]
+fn a_broken_script_rejects_no_more_than_five_however_many_are_ready() {
+    let mut stage = Stage::new(Setting::new().north(|north| north.mapping = mappings::failing()))
+        .with_items("SC-1", 30);
+    stage.pause();
+    let numbers: Vec<_> = (20..30).map(|at| stage.queue(at, Some(at))).collect();
+    stage.resume();
+    stage.settle();
+    assert!(is_paused(&stage));
+    let rejected = numbers
+        .iter()
+        .filter(|number| stage.phase(**number) == Phase::Rejected);
+    assert_eq!(rejected.count(), 5);
+}
+
+#[test]
+fn what_was_sent_again_by_an_operator_is_still_unknown_until_it_is_answered() {
+    let mut stage = with_policy(Ambiguous::Hold);
+    stage.cas.answers([Answer::Lost]);
+    let number = stage.pair(0, 0);
+    stage.advance(seconds(11));
+    stage.pause();
+    stage.resolve(number, Resolution::SendAgain).unwrap();
+    assert!(stage.cancel(number).is_err(), "an attempt of it is unknown");
+    stage.resume();
+    stage.settle();
+    assert_eq!(stage.phase(number), Phase::Completed);
+}
+
+#[test]
+fn a_clock_that_was_far_ahead_for_a_moment_parks_no_schedule() {
+    let mut stage = Stage::standard(Setting::new());
+    let right = stage.now().wall;
+    stage.pause();
+    stage.set_wall(right.plus(seconds(1_000_000_000)));
+    let undated = stage.queue(0, Some(0));
+    stage.set_wall(right);
+    let dated = stage
+        .ask(0, Some(1), |call| {
+            call.scheduled = Some(right.plus(seconds(60)))
+        })
+        .unwrap();
+    stage.resume();
+    stage.advance(seconds(61));
+    assert_eq!(stage.phase(undated), Phase::Completed);
+    assert_eq!(stage.phase(dated), Phase::Completed);
+}

@@ -58,7 +58,9 @@ pub fn apply(state: &mut impl Edit, recorded: Recorded<'_>, event: &Event) {
             }
             change(state, recorded, *request, |row| {
                 row.ended = recorded.position;
-                row.unknown_attempts = 0;
+                if *resolution != Resolution::SendAgain {
+                    row.unknown_attempts = 0;
+                }
                 row.again_at = recorded.at;
                 row.patience_spent_ms = 0;
                 move_to(
@@ -91,6 +93,7 @@ fn accept(state: &mut impl Edit, recorded: Recorded<'_>, accepted: &Accepted) {
         stb_ca: accepted.stb_ca.as_deref().map(Into::into),
         subscription: accepted.subscription,
         due: accepted.due,
+        scheduled: accepted.scheduled,
         is_scheduled: accepted.is_scheduled,
         priority: accepted.priority,
         is_immediate: accepted.is_immediate,

@@ -137,7 +137,9 @@ impl Model {
             } => {
                 let known = self.open(*request);
                 assert!(known.stands != Stands::Sending, "{request}: {known:?}");
-                known.unknown = 0;
+                if *resolution != Resolution::SendAgain {
+                    known.unknown = 0;
+                }
                 known.stands = match resolution {
                     Resolution::Done => Stands::Completed,
                     Resolution::NotDone => Stands::Rejected,
