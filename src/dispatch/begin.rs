@@ -4,9 +4,10 @@
 
 use std::time::Duration;
 
-use super::dispatcher::{Dispatcher, Now, Output};
+use super::dispatcher::Dispatcher;
 use super::line::{LaneState, Line, SCRIPT_ERRORS_MAX};
 use super::prepare::{Slot, prepare};
+use super::step::{Now, Output};
 use super::timers::Timer;
 use crate::commit::{DispatchCommand, EndUnsent};
 use crate::domain::event::Ending;
@@ -17,8 +18,6 @@ use crate::script::ScriptError;
 
 /// Attempts that one step may begin for one provider.
 const BEGINS_A_STEP: u32 = 64;
-/// How long nothing begins after the disk was too full for an intent.
-pub(super) const SPACE_AGAIN: Duration = Duration::from_secs(1);
 /// How long until a refused `begin` is looked at again.
 const REFUSED_AGAIN: Duration = Duration::from_millis(100);
 

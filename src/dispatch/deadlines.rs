@@ -1,16 +1,13 @@
 //! What the clock brings: deadlines, jumps of the wall clock, patience, processing runs.
 
-use std::time::Duration;
-
-use super::dispatcher::{Dispatcher, Now, Output};
+use super::dispatcher::Dispatcher;
 use super::line::Line;
 use super::runs::{Mode, RunReport};
-use super::timers::Timer;
+use super::step::{Now, Output};
+use super::timers::{TICK_EVERY, Timer};
 use crate::commit::DispatchCommand;
 use crate::domain::View;
 
-/// Clock jumps and patience are looked at this often.
-pub(super) const TICK_EVERY: Duration = Duration::from_secs(1);
 /// A jump of the wall clock against the monotonic one that is worth a new look.
 const JUMP_MICROS: i64 = 500_000;
 

@@ -7,49 +7,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::attempts::Flight;
-use super::begin::SPACE_AGAIN;
-use super::deadlines::TICK_EVERY;
 use super::line::{Line, LineOptions};
 use super::runs::{Mode, Runs};
-use super::timers::{Timer, Timers};
-use crate::commit::{DispatchCommand, Notices};
-use crate::domain::event::Event;
+use super::step::{Input, Now, Output, Recall};
+use super::timers::{SPACE_AGAIN, TICK_EVERY, Timer, Timers};
+use crate::commit::Notices;
 use crate::domain::head::{self, Head, NotYet};
-use crate::domain::{
-    Chance, Phase, Position, ProviderNumber, Request, RequestNumber, Timestamp, View,
-};
-use crate::provider::{LaneCommand, LaneEvent, LaneId, Outgoing};
-
-/// The two clocks at the moment of a step.
-#[derive(Clone, Copy, Debug)]
-pub struct Now {
-    pub wall: Timestamp,
-    pub monotonic: Duration,
-}
-
-/// What dispatch hears.
-#[derive(Debug)]
-pub enum Input {
-    /// The first one: look at everything that is unfinished.
-    Start(Vec<RequestNumber>),
-    Committed(Notices),
-    Lane(LaneId, LaneEvent),
-    /// A lane did not take these attempts; no byte of them left.
-    NotTaken(LaneId, Vec<u64>),
-    /// Somebody asks for a processing run.
-    Run,
-    Tick,
-}
-
-/// What dispatch wants done, in this order.
-#[derive(Debug)]
-pub enum Output {
-    Commit(DispatchCommand),
-    Lane(LaneId, LaneCommand),
-}
-
-/// Reads the event at a position of the ledger.
-pub type Recall = Box<dyn Fn(Position) -> Option<Event> + Send>;
+use crate::domain::{Chance, Phase, ProviderNumber, Request, RequestNumber, View};
+use crate::provider::{LaneCommand, LaneId, Outgoing};
 
 pub struct DispatcherOptions {
     pub lines: Vec<LineOptions>,

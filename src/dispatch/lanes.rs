@@ -1,7 +1,8 @@
 //! What the lanes report, and what becomes of their connections: ready, down, the circuit, numbers, pushes.
 
-use super::dispatcher::{Dispatcher, Now, Output};
+use super::dispatcher::Dispatcher;
 use super::line::Line;
+use super::step::{Now, Output};
 use super::timers::Timer;
 use crate::commit::DispatchCommand;
 use crate::domain::{ProviderNumber, View};

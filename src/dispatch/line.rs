@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::attempts::Attempts;
-use super::dispatcher::Now;
 use super::ready::Ready;
+use super::step::Now;
 use crate::domain::settle::RetryPolicy;
 use crate::domain::{ItemNumber, Request, RequestNumber, Step, Timestamp};
 use crate::provider::{Circuit, LaneId, Provider, Rate};

@@ -14,9 +14,11 @@ mod ready;
 mod replies;
 mod runner;
 mod runs;
+mod step;
 mod timers;
 
-pub use dispatcher::{Dispatcher, DispatcherOptions, Input, Now, Output, Recall};
+pub use dispatcher::{Dispatcher, DispatcherOptions};
 pub use line::LineOptions;
 pub use runner::{Ask, Runner};
 pub use runs::{Mode, RunReport};
+pub use step::{Input, Now, Output, Recall};

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use super::attempts::Flight;
-use super::dispatcher::Recall;
 use super::line::{LaneState, Line};
+use super::step::Recall;
 use crate::commit::Begin;
 use crate::domain::event::{Begun, Event, Frame};
 use crate::domain::{

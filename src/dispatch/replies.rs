@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use super::attempts::Over;
 use super::begin::release_lane;
-use super::dispatcher::{Dispatcher, Now, Output, Recall};
+use super::dispatcher::Dispatcher;
 use super::prepare::{before, final_confirms, frame};
+use super::step::{Now, Output, Recall};
 use crate::commit::{Answered, DispatchCommand, SettleAttempt};
 use crate::domain::event::{Begun, Event, Then};
 use crate::domain::settle::{End, settle};

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, select};
 
-use super::dispatcher::{Dispatcher, Input, Now, Output};
+use super::dispatcher::Dispatcher;
 use super::runs::RunReport;
+use super::step::{Input, Now, Output};
 use crate::clock::Clock;
 use crate::commit::{Door, Mailbox};
 use crate::provider::{Health, LaneBatch, LaneCommand, LaneHandle, LaneId, ProviderHealth};

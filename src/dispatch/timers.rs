@@ -5,6 +5,11 @@ use std::time::Duration;
 
 use crate::domain::{ProviderNumber, RequestNumber};
 
+/// Clock jumps and patience are looked at this often.
+pub const TICK_EVERY: Duration = Duration::from_secs(1);
+/// How long nothing begins after the disk was too full for an intent.
+pub const SPACE_AGAIN: Duration = Duration::from_secs(1);
+
 /// What a deadline is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Timer {
