@@ -977,7 +977,7 @@ fn a_clock_that_was_far_ahead_for_a_moment_parks_no_schedule() {
     stage.set_wall(right);
     let dated = stage
         .ask(0, Some(1), |call| {
-            call.scheduled = Some(right.plus(seconds(60)))
+            call.scheduled = Some(right.plus(seconds(60)));
         })
         .unwrap();
     stage.resume();
