@@ -39,7 +39,7 @@ impl Actions {
                 what: self.words(&event, zone),
                 seq: position.seq,
             });
-            position = before(&event);
+            position = event.before();
         }
         past.reverse();
         past
@@ -106,20 +106,6 @@ impl Actions {
                 format!("rejected: the mapping's script failed: {text}")
             }
         }
-    }
-}
-
-/// The event of the same request before this one; none for the acceptance.
-fn before(event: &Event) -> Position {
-    match event {
-        Event::AttemptBegun(begun) => begun.before,
-        Event::AttemptSettled(settled) => settled.before,
-        Event::LateAnswer(answer) => answer.before,
-        Event::RequestEnded { before, .. }
-        | Event::RequestHeld { before, .. }
-        | Event::RequestHastened { before, .. }
-        | Event::RequestResolved { before, .. } => *before,
-        _ => Position::NONE,
     }
 }
 
