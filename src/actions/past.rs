@@ -9,7 +9,7 @@ use super::local_time::local_time;
 use crate::domain::event::{
     Accepted, Begun, Ending, Event, LateAnswer, LateEffect, Resolution, Settled, Then,
 };
-use crate::domain::{Outcome, Position, Purpose, Request, Timestamp};
+use crate::domain::{Outcome, Purpose, Request, Timestamp};
 
 /// Most events of one request that are told: far beyond what the delay table gives in a day.
 pub const EVENTS_MAX: usize = 1_000;

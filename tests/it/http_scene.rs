@@ -410,7 +410,6 @@ impl Scene {
         });
         let http = HttpConfig {
             listen: SocketAddr::new(HOME, 0),
-            allow_plaintext: false,
             body_bytes_max: HttpConfig::BODY_BYTES_MAX,
             workers: HttpConfig::WORKERS,
             queue_max: self.choices.queue_max,
