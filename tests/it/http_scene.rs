@@ -348,6 +348,7 @@ impl Scene {
             queues,
             mailboxes: vec![mailbox.clone()],
             responses,
+            metrics: Arc::new(pairbox::telemetry::Metrics::new()),
             options: WriterOptions {
                 reserve_bytes: 0,
                 group_commands_max: 4096,
