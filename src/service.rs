@@ -131,6 +131,7 @@ impl Service {
         let (responses, responded) = unbounded();
         let (writer_stop, stop) = bounded(1);
         let preparer = ledger.preparer();
+        let metrics = Arc::new(Metrics::new());
         let writer = Writer::new(WriterParts {
             ledger,
             state: state.clone(),
@@ -138,6 +139,7 @@ impl Service {
             queues,
             mailboxes: vec![sent_mail.clone(), waiting_mail.clone()],
             responses,
+            metrics: metrics.clone(),
             options: WriterOptions {
                 reserve_bytes: config.store.reserve_bytes,
                 group_commands_max,
@@ -195,7 +197,7 @@ impl Service {
             waiting_stop: None,
             dispatch: None,
             doors: None,
-            metrics: Arc::new(Metrics::new()),
+            metrics,
             started_at,
             _lock: lock,
         })

@@ -9,7 +9,7 @@ use super::local_time::local_time;
 use crate::domain::event::{
     Accepted, Begun, Ending, Event, LateAnswer, LateEffect, Resolution, Settled, Then,
 };
-use crate::domain::{Outcome, Position, Purpose, Request, Timestamp};
+use crate::domain::{Outcome, Purpose, Request, Timestamp};
 
 /// Most events of one request that are told: far beyond what the delay table gives in a day.
 pub const EVENTS_MAX: usize = 1_000;
@@ -39,7 +39,7 @@ impl Actions {
                 what: self.words(&event, zone),
                 seq: position.seq,
             });
-            position = before(&event);
+            position = event.before();
         }
         past.reverse();
         past
@@ -106,20 +106,6 @@ impl Actions {
                 format!("rejected: the mapping's script failed: {text}")
             }
         }
-    }
-}
-
-/// The event of the same request before this one; none for the acceptance.
-fn before(event: &Event) -> Position {
-    match event {
-        Event::AttemptBegun(begun) => begun.before,
-        Event::AttemptSettled(settled) => settled.before,
-        Event::LateAnswer(answer) => answer.before,
-        Event::RequestEnded { before, .. }
-        | Event::RequestHeld { before, .. }
-        | Event::RequestHastened { before, .. }
-        | Event::RequestResolved { before, .. } => *before,
-        _ => Position::NONE,
     }
 }
 

@@ -1,13 +1,22 @@
 //! Register items and subscriptions: one by one from a create call, in chunks from an import.
 
+use serde::Serialize;
+
 use super::Actions;
 use crate::commit::{Command, Committed, RegisteredItem, RowResult};
 use crate::domain::event::SubscriptionFields;
 use crate::domain::items::NewItem;
 use crate::domain::{ItemNumber, Refusal, SubscriptionNumber};
 
-/// Rows in one chunk of an import: one command, well under the ledger's limit for one.
+/// Rows in one chunk of an import: one command.
 pub const CHUNK_ROWS: usize = 500;
+/// Bytes in one chunk, by [`row_bytes`]: with the frames of its lines well under the ledger's limit for a command.
+pub const CHUNK_BYTES: usize = 512 * 1024;
+
+/// What a row takes in a chunk: its texts as JSON escapes them.
+pub fn row_bytes(row: &impl Serialize) -> usize {
+    serde_json::to_vec(row).map_or(usize::MAX, |text| text.len())
+}
 
 impl Actions {
     /// Registers one item; `done` hears its number after the sync, on the responder's thread.
@@ -52,7 +61,7 @@ impl Actions {
         self.door.submit(by, command, Box::new(reply));
     }
 
-    /// Registers up to [`CHUNK_ROWS`] items; each row ends by itself.
+    /// Registers up to [`CHUNK_ROWS`] items of together at most [`CHUNK_BYTES`]; each row ends by itself.
     pub fn register_items(
         &self,
         by: &str,
@@ -63,6 +72,7 @@ impl Actions {
             items.len() <= CHUNK_ROWS,
             "an import comes in chunks of {CHUNK_ROWS} rows"
         );
+        check_bytes(&items)?;
         match self
             .door
             .call_bulk(by, Command::RegisterItems { items, may_update })?
@@ -83,6 +93,7 @@ impl Actions {
             subscriptions.len() <= CHUNK_ROWS,
             "an import comes in chunks of {CHUNK_ROWS} rows"
         );
+        check_bytes(&subscriptions)?;
         match self.door.call_bulk(
             by,
             Command::RegisterSubscriptions {
@@ -94,6 +105,14 @@ impl Actions {
             _ => Err(Refusal::Changed),
         }
     }
+}
+
+fn check_bytes(rows: &[impl Serialize]) -> Result<(), Refusal> {
+    let bytes = rows.iter().map(row_bytes).fold(0, usize::saturating_add);
+    if bytes > CHUNK_BYTES {
+        return Err(Refusal::TooLarge);
+    }
+    Ok(())
 }
 
 fn first<N>(rows: Vec<RowResult<N>>) -> RowResult<N> {

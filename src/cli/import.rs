@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use csv::ByteRecord;
+use serde::Serialize;
 
 use super::backend::Backend;
 use super::error::CliError;
@@ -16,7 +17,7 @@ use super::exit::Exit;
 use super::output::{guard, say};
 use super::progress::{Progress, seconds};
 use crate::actions::import::{Columns, Import, REJECT_COLUMNS, RowFault};
-use crate::actions::register::CHUNK_ROWS;
+use crate::actions::register::{CHUNK_BYTES, CHUNK_ROWS, row_bytes};
 use crate::control::{
     ErrorReport, Fault, ItemRegister, ItemsAsk, RowEnd, SubscriptionRegister, SubscriptionsAsk,
 };
@@ -37,7 +38,7 @@ pub struct ImportArgs {
 }
 
 /// What a row becomes, and the verb that takes a chunk of them.
-pub trait Sent: Import {
+pub trait Sent: Import + Serialize {
     fn send(
         backend: &Backend,
         rows: Vec<Self>,
@@ -98,14 +99,18 @@ impl ImportArgs {
         let mut counts = Counts::default();
         let mut progress = Progress::new("rows", Some(input.length));
         let mut chunk: Chunk<T> = Vec::with_capacity(CHUNK_ROWS);
+        let mut bytes = 0;
         while let Some(record) = input.next()? {
             counts.rows += 1;
-            let row = input.columns.row::<T>(&record);
-            chunk.push((record, row));
-            if chunk.len() == CHUNK_ROWS {
+            let row = input.columns.row::<T>(&record).and_then(fits_a_chunk);
+            let more = row.as_ref().map_or(0, row_bytes);
+            if chunk.len() == CHUNK_ROWS || bytes + more > CHUNK_BYTES {
                 self.send(backend, &mut chunk, &mut counts, &mut rejects)?;
                 progress.at(input.position(), counts.rows);
+                bytes = 0;
             }
+            bytes += more;
+            chunk.push((record, row));
         }
         self.send(backend, &mut chunk, &mut counts, &mut rejects)?;
         let took = seconds(progress.end());
@@ -163,6 +168,18 @@ impl ImportArgs {
         }
         Ok(())
     }
+}
+
+/// No text of a row may be that long, and the rows beside it shall come in.
+fn fits_a_chunk<T: Sent>(row: T) -> Result<T, RowFault> {
+    let bytes = row_bytes(&row);
+    if bytes <= CHUNK_BYTES {
+        return Ok(row);
+    }
+    Err(RowFault {
+        column: "",
+        reason: format!("expected a row of at most {CHUNK_BYTES} bytes, found {bytes}"),
+    })
 }
 
 impl Counts {

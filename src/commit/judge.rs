@@ -2,21 +2,30 @@
 //!
 //! Only this file and the rules of `domain/` that it calls decide what becomes an event.
 
-use super::command::{Answered, Begin, Command, Committed, DispatchCommand, SettleAttempt};
+use super::command::{
+    Answered, Begin, Command, Committed, DispatchCommand, EndUnsent, SettleAttempt,
+};
 use crate::domain::admission::{Admission, admit};
 use crate::domain::event::{
     Begun, Ending, Event, LateAnswer, LateEffect, ProviderSettings, Settled, Then,
 };
 use crate::domain::head::{self, Head};
 use crate::domain::items;
+use crate::domain::length::cut;
 use crate::domain::settle::{Late, confirmed, late_effect};
 use crate::domain::view::LATE_ANSWERS_MAX;
+
 use crate::domain::{
     Phase, Position, ProviderNumber, ProviderRow, Refusal, Request, Timestamp, View, operate,
 };
 
 /// A judged row or command: what to answer, what to record.
 pub type Judged<T> = Result<(T, Vec<Event>), Refusal>;
+
+/// Bytes that are recorded of what a CAS pushes.
+const PUSH_BYTES_MAX: usize = 4 * 1024;
+/// Bytes of a text where the whole of it is too large for one command.
+const BRIEF_BYTES_MAX: usize = 256;
 
 /// Judges everything but registrations, which are judged row by row.
 pub fn command(view: &dyn View, command: &Command, now: Timestamp) -> Judged<Committed> {
@@ -181,7 +190,7 @@ pub fn dispatched(view: &dyn View, command: &DispatchCommand, now: Timestamp) ->
         DispatchCommand::PushReceived { provider, data, .. } => {
             vec![Event::PushReceived {
                 provider: *provider,
-                data: data.clone(),
+                data: cut(data, PUSH_BYTES_MAX),
             }]
         }
         DispatchCommand::StartRun { mode } => {
@@ -191,6 +200,63 @@ pub fn dispatched(view: &dyn View, command: &DispatchCommand, now: Timestamp) ->
             }]
         }
     }
+}
+
+/// What is recorded in the place of a dispatch command whose events are too large: the end of a request that cannot begin,
+/// an outcome without its bytes and with short texts.
+pub fn dispatched_in_brief(
+    view: &dyn View,
+    command: &DispatchCommand,
+    now: Timestamp,
+) -> Vec<Event> {
+    let brief = match command {
+        DispatchCommand::Begin(begin) => return too_large_to_begin(view, begin, now),
+        DispatchCommand::Settle(settle) => {
+            let mut settle = settle.clone();
+            settle.frame = None;
+            for text in [&mut settle.code, &mut settle.text, &mut settle.reference] {
+                *text = text.as_deref().map(|text| cut(text, BRIEF_BYTES_MAX));
+            }
+            if let Then::Held { reason } = &mut settle.then {
+                *reason = cut(reason, BRIEF_BYTES_MAX);
+            }
+            DispatchCommand::Settle(settle)
+        }
+        DispatchCommand::Answered(answer) => {
+            let mut answer = answer.clone();
+            answer.frame.bytes.clear();
+            for text in [&mut answer.code, &mut answer.text, &mut answer.reference] {
+                *text = text.as_deref().map(|text| cut(text, BRIEF_BYTES_MAX));
+            }
+            DispatchCommand::Answered(answer)
+        }
+        DispatchCommand::Hold { request, reason } => DispatchCommand::Hold {
+            request: *request,
+            reason: cut(reason, BRIEF_BYTES_MAX),
+        },
+        _ => return Vec::new(),
+    };
+    dispatched(view, &brief, now)
+}
+
+/// A plan or a frame that the ledger cannot take is the script's fault.
+fn too_large_to_begin(view: &dyn View, begin: &Begin, now: Timestamp) -> Vec<Event> {
+    let Some(request) = view.request(begin.request) else {
+        return Vec::new();
+    };
+    let text = "what the mapping gave is too large to be recorded";
+    let command = if request.latest_attempt == 0 {
+        DispatchCommand::EndUnsent(EndUnsent {
+            request: begin.request,
+            ending: Ending::ScriptError { text: text.into() },
+        })
+    } else {
+        DispatchCommand::Hold {
+            request: begin.request,
+            reason: format!("{text}, after something was sent"),
+        }
+    };
+    dispatched(view, &command, now)
 }
 
 /// The endings that a judgement at the head gave must still be its answer; the others stand by themselves.

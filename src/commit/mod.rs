@@ -8,6 +8,7 @@ mod command;
 mod door;
 mod judge;
 mod notices;
+mod pushes;
 mod recover;
 mod writer;
 

@@ -16,8 +16,8 @@ pub struct Notices {
     pub begun: Vec<(u64, Option<u32>)>,
     /// Blocks of transaction numbers that are reserved now.
     pub reserved: Vec<(ProviderNumber, u64, u64)>,
-    /// Pushes that are recorded and may be acknowledged.
-    pub pushes: Vec<u64>,
+    /// Pushes, and whether they are recorded and may be acknowledged.
+    pub pushes: Vec<(u64, bool)>,
     pub runs: Vec<u64>,
     /// Intents were refused because the disk is too full.
     pub is_space_low: bool,

@@ -11,13 +11,14 @@ use super::command::{Command, Committed, DispatchCommand, Reply};
 use super::door::{Order, Queues};
 use super::judge;
 use super::notices::{Mailbox, Notices};
+use super::pushes::Pushes;
 use crate::clock::Clock;
 use crate::domain::apply::{Recorded, apply};
 use crate::domain::event::Event;
 use crate::domain::{Refusal, Timestamp, View, items};
 use crate::ledger::{Ledger, LedgerError};
-use crate::store::{Changes, Draft, State, StateView};
-use crate::telemetry::fatal;
+use crate::store::{Changes, Draft, State};
+use crate::telemetry::{Metric, Metrics, fatal};
 
 /// Answers of one group, to be given on the responder's thread.
 pub type Responses = Vec<(Reply, Result<Committed, Refusal>)>;
@@ -41,6 +42,7 @@ pub struct WriterParts {
     pub queues: Queues,
     pub mailboxes: Vec<Arc<Mailbox>>,
     pub responses: Sender<Responses>,
+    pub metrics: Arc<Metrics>,
     pub options: WriterOptions,
 }
 
@@ -52,8 +54,10 @@ pub struct Writer {
     queues: Queues,
     mailboxes: Vec<Arc<Mailbox>>,
     responses: Sender<Responses>,
+    metrics: Arc<Metrics>,
     options: WriterOptions,
     space: Space,
+    pushes: Pushes,
 }
 
 impl Writer {
@@ -65,6 +69,7 @@ impl Writer {
             queues,
             mailboxes,
             responses,
+            metrics,
             options,
         } = parts;
         Self {
@@ -74,8 +79,10 @@ impl Writer {
             queues,
             mailboxes,
             responses,
+            metrics,
             options,
             space: Space::default(),
+            pushes: Pushes::default(),
         }
     }
 
@@ -120,7 +127,15 @@ impl Writer {
         self.ledger.begin_group()?;
         let state = self.state.clone();
         let view = state.view();
-        let mut group = Group::new(&view, &mut self.ledger, self.clock.now(), &space);
+        let mut group = Group {
+            draft: Draft::new(&view),
+            ledger: &mut self.ledger,
+            now: self.clock.now(),
+            space: &space,
+            pushes: &mut self.pushes,
+            metrics: &self.metrics,
+            notices: Notices::default(),
+        };
         let mut responses = Responses::new();
         let mut room = self.options.group_commands_max;
         while room > 0 && !group.is_full() {
@@ -206,30 +221,18 @@ struct Group<'a> {
     ledger: &'a mut Ledger,
     now: Timestamp,
     space: &'a Space,
+    pushes: &'a mut Pushes,
+    metrics: &'a Metrics,
     notices: Notices,
 }
 
-impl<'a> Group<'a> {
-    fn new(
-        view: &'a StateView<'a>,
-        ledger: &'a mut Ledger,
-        now: Timestamp,
-        space: &'a Space,
-    ) -> Self {
-        Self {
-            draft: Draft::new(view),
-            ledger,
-            now,
-            space,
-            notices: Notices::default(),
-        }
-    }
-
+impl Group<'_> {
     fn is_full(&self) -> bool {
         self.ledger.group_is_full()
     }
 
     fn order(&mut self, order: Order) -> Result<(Reply, Result<Committed, Refusal>), LedgerError> {
+        self.ledger.begin_command();
         let result = self.judge(&order.command, &order.by)?;
         Ok((order.reply, result))
     }
@@ -280,23 +283,34 @@ impl<'a> Group<'a> {
         judge: impl FnOnce(&dyn View) -> Result<(T, Vec<Event>), Refusal>,
     ) -> Result<Result<T, Refusal>, LedgerError> {
         match judge(&self.draft) {
-            Ok((done, events)) => {
-                self.record(by, &events)?;
-                Ok(Ok(done))
-            }
+            Ok((done, events)) => Ok(self.record(by, &events)?.map(|()| done)),
             Err(refusal) => Ok(Err(refusal)),
         }
     }
 
     fn dispatched(&mut self, command: &DispatchCommand) -> Result<(), LedgerError> {
-        let may_not = matches!(command, DispatchCommand::Begin(_)) && self.space.is_very_low;
-        self.notices.is_space_low |= may_not;
-        let events = if may_not {
-            Vec::new()
-        } else {
-            judge::dispatched(&self.draft, command, self.now)
+        let may_record = match command {
+            DispatchCommand::Begin(_) => {
+                self.notices.is_space_low |= self.space.is_very_low;
+                !self.space.is_very_low
+            }
+            DispatchCommand::PushReceived { provider, .. } => {
+                !self.space.is_low && self.pushes.take(*provider, self.now)
+            }
+            _ => true,
         };
-        self.record("dispatch", &events)?;
+        let mut events = Vec::new();
+        if may_record {
+            self.ledger.begin_command();
+            events = judge::dispatched(&self.draft, command, self.now);
+            if self.record("dispatch", &events)?.is_err() {
+                // What dispatch says is about the CAS and is recorded, if need be without its bytes.
+                events = judge::dispatched_in_brief(&self.draft, command, self.now);
+                if self.record("dispatch", &events)?.is_err() {
+                    events.clear();
+                }
+            }
+        }
         match command {
             DispatchCommand::Begin(begin) => {
                 let attempt = events.iter().find_map(|event| match event {
@@ -312,16 +326,31 @@ impl<'a> Group<'a> {
             } => {
                 self.notices.reserved.push((*provider, *first, *last));
             }
-            DispatchCommand::PushReceived { push, .. } => self.notices.pushes.push(*push),
+            DispatchCommand::PushReceived { push, .. } => {
+                if events.is_empty() {
+                    self.metrics.add(Metric::PushesPassedOver, 1);
+                }
+                self.notices.pushes.push((*push, !events.is_empty()));
+            }
             DispatchCommand::StartRun { .. } => self.notices.runs.push(self.draft.meta().last_run),
             _ => {}
         }
         Ok(())
     }
 
-    fn record(&mut self, by: &str, events: &[Event]) -> Result<(), LedgerError> {
-        for event in events {
-            let position = self.ledger.push(self.now, by, event)?;
+    /// Records what was judged as one, all of it or nothing. Events that a command has no room for are a refusal of that
+    /// command; only the files' errors are the ledger's.
+    fn record(&mut self, by: &str, events: &[Event]) -> Result<Result<(), Refusal>, LedgerError> {
+        let positions = match self.ledger.push_all(self.now, by, events) {
+            Ok(positions) => positions,
+            Err(error) if error.is_about_event() => {
+                tracing::error!(by, %error, "a command is not recorded");
+                self.metrics.add(Metric::CommandsTooLarge, 1);
+                return Ok(Err(Refusal::TooLarge));
+            }
+            Err(error) => return Err(error),
+        };
+        for (event, position) in events.iter().zip(positions) {
             apply(
                 &mut self.draft,
                 Recorded {
@@ -332,7 +361,7 @@ impl<'a> Group<'a> {
                 event,
             );
         }
-        Ok(())
+        Ok(Ok(()))
     }
 
     fn end(self) -> (Changes, Notices) {

@@ -195,17 +195,6 @@ impl<'r, 'a> Section<'r, 'a> {
         None
     }
 
-    /// `true` or `false`.
-    pub fn flag(&mut self, key: &'static str) -> Option<bool> {
-        let setting = self.scalar(key)?;
-        match &setting.value {
-            SettingValue::Toml(DeValue::Boolean(value)) => Some(*value),
-            SettingValue::Variable("true") => Some(true),
-            SettingValue::Variable("false") => Some(false),
-            _ => self.wrong_type(key, &setting, "`true` or `false`"),
-        }
-    }
-
     /// A list of texts, each with its place. The file only: a list has no variable.
     pub fn texts(&mut self, key: &'static str) -> Option<Vec<(String, Origin)>> {
         let setting = self.in_file(key)?;

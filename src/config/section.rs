@@ -21,7 +21,6 @@ const GIB: u64 = 1 << 30;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HttpConfig {
     pub listen: SocketAddr,
-    pub allow_plaintext: bool,
     pub body_bytes_max: usize,
     pub workers: usize,
     pub queue_max: usize,
@@ -40,7 +39,6 @@ impl HttpConfig {
             listen: section
                 .parsed("listen", LISTEN_HINT, parse_listen)
                 .unwrap_or(Self::LISTEN),
-            allow_plaintext: section.flag("allow_plaintext").unwrap_or(false),
             body_bytes_max: size(
                 section.whole("body_bytes_max", 1_024..=16_777_216_u32),
                 Self::BODY_BYTES_MAX,
@@ -237,13 +235,11 @@ fn parse_mode(text: &str) -> Result<ProcessingMode, ModeError> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoreConfig {
     pub reserve_bytes: u64,
-    pub keep_finished: Duration,
     pub cache_bytes: u64,
 }
 
 impl StoreConfig {
     pub const RESERVE_BYTES: u64 = 512 * MIB;
-    pub const KEEP_FINISHED: Duration = Duration::from_hours(90 * 24);
     pub const CACHE_BYTES: u64 = 64 * MIB;
 
     pub(super) fn read<'a>(reading: &mut Reading<'a>, table: Option<&'a DeTable<'a>>) -> Self {
@@ -252,9 +248,6 @@ impl StoreConfig {
             reserve_bytes: section
                 .bytes("reserve", MIB..=1_024 * GIB)
                 .unwrap_or(Self::RESERVE_BYTES),
-            keep_finished: section
-                .span("keep_finished", HOUR..=36_500 * DAY)
-                .unwrap_or(Self::KEEP_FINISHED),
             cache_bytes: section
                 .bytes("cache", MIB..=64 * GIB)
                 .unwrap_or(Self::CACHE_BYTES),

@@ -153,8 +153,8 @@ impl Dispatcher {
                 line.awaits_block = false;
             }
         }
-        for push in notices.pushes {
-            self.push_recorded(push);
+        for (push, is_recorded) in notices.pushes {
+            self.push_judged(push, is_recorded);
         }
         for (handle, attempt) in notices.begun {
             self.begun(view, now, handle, attempt);

@@ -162,7 +162,7 @@ impl Dispatcher {
         line.lanes_up = wanted;
     }
 
-    /// The CAS spoke first: recorded, then acknowledged.
+    /// The CAS spoke first: recorded, then acknowledged; what is not recorded is not acknowledged.
     fn push(&mut self, lane: LaneId, connection: u64, data: String, reply: Option<Vec<u8>>) {
         let provider = ProviderNumber(lane.provider);
         self.pushes += 1;
@@ -178,8 +178,9 @@ impl Dispatcher {
         }));
     }
 
-    pub(super) fn push_recorded(&mut self, push: u64) {
-        if let Some((lane, connection, body)) = self.push_replies.remove(&push) {
+    pub(super) fn push_judged(&mut self, push: u64, is_recorded: bool) {
+        let reply = self.push_replies.remove(&push).filter(|_| is_recorded);
+        if let Some((lane, connection, body)) = reply {
             self.out.push(Output::Lane(
                 lane,
                 LaneCommand::AckPush { connection, body },

@@ -10,7 +10,7 @@ use super::step::Recall;
 use crate::commit::Begin;
 use crate::domain::event::{Begun, Event, Frame};
 use crate::domain::{
-    Ambiguous, Confirms, ItemKind, ItemNumber, Position, Purpose, Request, Step, Timestamp, View,
+    Ambiguous, Confirms, ItemKind, ItemNumber, Purpose, Request, Step, Timestamp, View,
 };
 use crate::script::ScriptError;
 use crate::script::contract::{Action, EncodeContext, MappingRequest};
@@ -166,23 +166,9 @@ fn known_plan(line: &Line, recall: &Recall, request: &Request) -> Option<Arc<Vec
         {
             return Some(Arc::new(plan));
         }
-        at = before(&event);
+        at = event.before();
     }
     None
-}
-
-/// The event of the same request that came before.
-pub fn before(event: &Event) -> Position {
-    match event {
-        Event::AttemptBegun(begun) => begun.before,
-        Event::AttemptSettled(settled) => settled.before,
-        Event::LateAnswer(answer) => answer.before,
-        Event::RequestEnded { before, .. }
-        | Event::RequestHeld { before, .. }
-        | Event::RequestHastened { before, .. }
-        | Event::RequestResolved { before, .. } => *before,
-        _ => Position::NONE,
-    }
 }
 
 pub fn final_confirms(plan: &[Step]) -> Confirms {

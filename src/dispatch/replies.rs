@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::attempts::Over;
 use super::begin::release_lane;
 use super::dispatcher::Dispatcher;
-use super::prepare::{before, final_confirms, frame};
+use super::prepare::{final_confirms, frame};
 use super::step::{Now, Output, Recall};
 use crate::commit::{Answered, DispatchCommand, SettleAttempt};
 use crate::domain::event::{Begun, Event, Then};
@@ -303,7 +303,7 @@ fn past_attempts(recall: &Recall, request: &Request) -> Vec<Begun> {
     let mut at = request.begun;
     while at.is_some() && attempts.len() < RECALLED_MAX {
         let Some(event) = recall(at) else { break };
-        at = before(&event);
+        at = event.before();
         if let Event::AttemptBegun(begun) = event {
             attempts.push(begun);
         }

@@ -133,6 +133,22 @@ pub enum Event {
     },
 }
 
+impl Event {
+    /// The event of the same request before this one; none for an acceptance and for what is about no request.
+    pub fn before(&self) -> Position {
+        match self {
+            Self::AttemptBegun(begun) => begun.before,
+            Self::AttemptSettled(settled) => settled.before,
+            Self::LateAnswer(answer) => answer.before,
+            Self::RequestEnded { before, .. }
+            | Self::RequestHeld { before, .. }
+            | Self::RequestHastened { before, .. }
+            | Self::RequestResolved { before, .. } => *before,
+            _ => Position::NONE,
+        }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProviderSettings {
     pub name: String,

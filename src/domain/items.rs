@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::event::{Event, ItemFields, SubscriptionFields};
 use super::item::identifier_fault;
+use super::length::check_reason;
 use super::{ItemNumber, Kind, ProductNumber, PublicId, Refusal, SubscriptionNumber, View};
 
 /// An item as an import row or a create call gives it.
@@ -240,6 +241,7 @@ pub fn blacklist(
     is_blacklisted: bool,
     reason: &str,
 ) -> Result<Option<Event>, Refusal> {
+    check_reason(reason)?;
     let item = view.item(number).ok_or(Refusal::Changed)?;
     if item.is_blacklisted == is_blacklisted {
         return Ok(None);

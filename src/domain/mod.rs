@@ -12,6 +12,7 @@ pub mod head;
 pub mod identifier;
 pub mod item;
 pub mod items;
+pub mod length;
 pub mod number;
 pub mod operate;
 pub mod outcome;

@@ -1,6 +1,7 @@
 //! What operators may do to requests and providers: cancel, hasten, resolve, pause, resume.
 
 use super::event::{Confirmed, Ending, Event, Resolution};
+use super::length::check_reason;
 use super::{
     Confirms, Phase, Position, ProviderNumber, Refusal, Request, RequestNumber, Timestamp, View,
 };
@@ -14,6 +15,7 @@ fn known(view: &dyn View, number: RequestNumber) -> Result<std::sync::Arc<Reques
 
 /// Cancel is legal unless an attempt is in flight or unknown, or a step was acknowledged.
 pub fn cancel(view: &dyn View, number: RequestNumber, reason: &str) -> Result<Event, Refusal> {
+    check_reason(reason)?;
     let request = known(view, number)?;
     if request.phase.is_finished() {
         return Err(Refusal::RequestFinished {
@@ -61,6 +63,7 @@ pub fn resolve(
     resolution: Resolution,
     reason: &str,
 ) -> Result<Event, Refusal> {
+    check_reason(reason)?;
     let request = known(view, number)?;
     let is_open = match resolution {
         Resolution::SendAgain => request.phase == Phase::Held,
@@ -102,6 +105,7 @@ pub fn pause(
     reason: &str,
     until: Option<Timestamp>,
 ) -> Result<Event, Refusal> {
+    check_reason(reason)?;
     if view.provider(number).is_none() {
         return Err(Refusal::ProviderUnknown {
             name: number.to_string(),

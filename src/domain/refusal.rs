@@ -126,6 +126,8 @@ pub enum Refusal {
     /// What was looked up before has changed; the caller looks again.
     #[error("the pairings changed while the call was judged; send it again")]
     Changed,
+    #[error("the call is too large; send it in smaller parts, nothing of this part was stored")]
+    TooLarge,
     #[error("too little free disk space to accept anything new")]
     ReserveLow,
     #[error("too many calls at once; try again shortly")]
@@ -169,6 +171,7 @@ impl Refusal {
             Self::IdTaken { .. } => "IDALREADYEXISTS",
             Self::SubscriptionDiffers { .. } => "SUBSCRIPTIONALREADYEXISTS",
             Self::Changed => "CONCURRENTCHANGE",
+            Self::TooLarge => "CALLTOOLARGE",
             Self::ReserveLow => "INSUFFICIENTSTORAGE",
             Self::Overloaded => "OVERLOADED",
             Self::Stopping => "STOPPING",

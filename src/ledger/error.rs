@@ -96,6 +96,10 @@ pub enum LedgerError {
     },
     #[error("the event of seq {seq} cannot be written as JSON: {source}")]
     Event { seq: u64, source: serde_json::Error },
+    #[error(
+        "with the line of seq {seq} its command has {bytes} bytes, and one has at most {limit}"
+    )]
+    CommandTooLong { seq: u64, bytes: u64, limit: u64 },
     #[error("the line of seq {seq} has {bytes} bytes, and {room} are left in its segment")]
     LineTooLong { seq: u64, bytes: u64, room: u64 },
     #[error("the ledger takes no more: writing the group of seq {group} failed before")]
@@ -112,6 +116,14 @@ pub enum LedgerError {
 }
 
 impl LedgerError {
+    /// Whether it is about what was to be recorded, not about the files: the ledger is as it was and goes on.
+    pub fn is_about_event(&self) -> bool {
+        matches!(
+            self,
+            Self::Event { .. } | Self::CommandTooLong { .. } | Self::LineTooLong { .. }
+        )
+    }
+
     /// What the operator does next.
     pub fn hint(&self) -> &'static str {
         match self {
@@ -127,7 +139,7 @@ impl LedgerError {
             Self::Damaged { .. } | Self::NotAsClosed { .. } | Self::Marker { .. } => {
                 "run `pairbox ledger verify`, keep the folder as it is, and restore the ledger from a backup"
             }
-            Self::Event { .. } | Self::LineTooLong { .. } => {
+            Self::Event { .. } | Self::CommandTooLong { .. } | Self::LineTooLong { .. } => {
                 "the request was not recorded; send it again with less in it"
             }
             Self::Stopped { .. } => "start pairbox again; the first error says what failed",

@@ -24,6 +24,15 @@ pub(super) struct Group {
     second: SecondText,
 }
 
+/// Where a group stood; taken between two lines.
+#[derive(Clone, Copy)]
+pub(super) struct Mark {
+    length: usize,
+    lines: u32,
+    last_start: usize,
+    prev: LineHash,
+}
+
 impl Group {
     /// An empty group that will begin with `first_seq`, behind a line with the hash `prev`.
     pub fn new(first_seq: u64, prev: LineHash) -> Self {
@@ -89,6 +98,23 @@ impl Group {
         self.last_start = start;
         self.lines += 1;
         Ok(start)
+    }
+
+    pub fn mark(&self) -> Mark {
+        Mark {
+            length: self.bytes.len(),
+            lines: self.lines,
+            last_start: self.last_start,
+            prev: self.prev,
+        }
+    }
+
+    /// Takes the lines since the mark back, as if they had never been pushed.
+    pub fn rewind(&mut self, mark: Mark) {
+        self.bytes.truncate(mark.length);
+        self.lines = mark.lines;
+        self.last_start = mark.last_start;
+        self.prev = mark.prev;
     }
 
     /// Closes the last line; from now on `bytes` is the whole group.

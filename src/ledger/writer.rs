@@ -22,6 +22,8 @@ pub struct Ledger {
     preparation: Arc<Preparation>,
     segment: OpenSegment,
     group: Group,
+    /// How long the group was when the command in the making began.
+    command_start: u64,
     is_begun: bool,
     is_stopped: bool,
 }
@@ -60,6 +62,7 @@ impl Ledger {
             preparation: Arc::new(opened.preparation),
             segment: OpenSegment::new(opened.file, opened.end)?,
             group: Group::new(opening.last_seq + 1, opening.last_hash),
+            command_start: 0,
             is_begun: false,
             is_stopped: false,
         };
@@ -100,6 +103,43 @@ impl Ledger {
             seq,
             offset: offset.unwrap_or_default(),
         })
+    }
+
+    /// A command begins: the lines of the next `push_all` calls together take at most `command_bytes_max`.
+    pub fn begin_command(&mut self) {
+        self.command_start = self.group.length();
+    }
+
+    /// Adds the lines of what was judged as one, all of them or none. What a command may hold does not depend on where in
+    /// the segment it comes, so a refused one is refused again.
+    pub fn push_all(
+        &mut self,
+        at: Timestamp,
+        by: &str,
+        events: &[impl Serialize],
+    ) -> Result<Vec<Position>, LedgerError> {
+        let mark = self.group.mark();
+        let limit = self.options.command_bytes_max;
+        let mut positions = Vec::with_capacity(events.len());
+        for event in events {
+            let seq = self.group.next_seq();
+            let pushed = self.push(at, by, event).and_then(|position| {
+                let bytes = self.group.length().saturating_sub(self.command_start);
+                if bytes <= limit {
+                    Ok(position)
+                } else {
+                    Err(LedgerError::CommandTooLong { seq, bytes, limit })
+                }
+            });
+            match pushed {
+                Ok(position) => positions.push(position),
+                Err(error) => {
+                    self.group.rewind(mark);
+                    return Err(error);
+                }
+            }
+        }
+        Ok(positions)
     }
 
     /// True if another command of the largest size might not fit the group or its segment.

@@ -7,9 +7,17 @@ use super::contract::{
 };
 use super::value::{Fields, Read, Wrong, show, to_json};
 use crate::domain::Outcome;
+use crate::domain::length::cut;
 
 /// What a busy CAS is given when it names no time.
 const BUSY_SECONDS: u32 = 10;
+
+/// Longest key of a frame, in bytes.
+const KEY_BYTES_MAX: usize = 1024;
+/// What is kept of a code and of a reference number, in bytes.
+const CODE_BYTES_MAX: usize = 1024;
+/// What is kept of the text of an answer, in bytes.
+const TEXT_BYTES_MAX: usize = 4 * 1024;
 
 /// One step of `plan`; the card is that of the request unless the step names another.
 pub(super) fn step(value: Dynamic, request: &MappingRequest) -> Read<Step> {
@@ -54,6 +62,12 @@ pub(super) fn encoded(value: Dynamic, framing: &Framing) -> Read<Encoded> {
         return Err(Wrong::new(format!(
             "the body has {} bytes, the framing allows 1 to {max}",
             body.len()
+        )));
+    }
+    if key.len() > KEY_BYTES_MAX {
+        return Err(Wrong::new(format!(
+            "the key has {} bytes, at most {KEY_BYTES_MAX} are recorded",
+            key.len()
         )));
     }
     Ok(Encoded { body, key })
@@ -103,9 +117,11 @@ fn reply(fields: &mut Fields) -> Read<Reply> {
     Ok(Reply {
         key,
         outcome,
-        code: fields.text("code")?,
-        text: fields.text("text")?,
-        reference: fields.text("reference")?,
+        code: fields.text("code")?.map(|code| cut(&code, CODE_BYTES_MAX)),
+        text: fields.text("text")?.map(|text| cut(&text, TEXT_BYTES_MAX)),
+        reference: fields
+            .text("reference")?
+            .map(|reference| cut(&reference, CODE_BYTES_MAX)),
     })
 }
 

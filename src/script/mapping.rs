@@ -43,6 +43,8 @@ const NEEDED: [Hook; 3] = [DESCRIBE, ENCODE, DECODE];
 
 /// Steps of one plan; more is a script gone wrong.
 const STEPS_MAX: usize = 64;
+/// Bytes of one plan as it is recorded.
+const PLAN_BYTES_MAX: usize = 64 * 1024;
 
 /// A compiled mapping. `Send + Sync`: share it in an `Arc`.
 pub struct Mapping {
@@ -211,7 +213,16 @@ impl Mapping {
         steps
             .into_iter()
             .map(|step| answer::step(step, request))
-            .collect::<Result<_, _>>()
+            .collect::<Result<Vec<_>, _>>()
+            .and_then(|steps| {
+                let bytes = serde_json::to_vec(&steps).map_or(usize::MAX, |text| text.len());
+                if bytes <= PLAN_BYTES_MAX {
+                    return Ok(steps);
+                }
+                Err(Wrong::new(format!(
+                    "the plan has {bytes} bytes, at most {PLAN_BYTES_MAX} are recorded"
+                )))
+            })
             .map_err(|wrong| self.program.shape(PLAN.0, wrong))
     }
 

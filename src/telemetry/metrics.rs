@@ -54,6 +54,8 @@ metrics! {
     AttemptsUnknown "pairbox_unknown_attempts_total" "Attempts whose outcome nobody knows."
     AnswersLate "pairbox_late_answers_total" "Answers of a CAS to an attempt that was settled."
     AnswersUnmatched "pairbox_unmatched_answers_total" "Answers of a CAS that belong to no attempt."
+    PushesPassedOver "pairbox_passed_over_pushes_total" "Pushes of a CAS that were neither recorded nor acknowledged: too many, or too little disk."
+    CommandsTooLarge "pairbox_too_large_commands_total" "Commands not recorded because their events are too large."
     PairingConflicts "pairbox_pairing_conflicts_total" "Confirmed pairings that contradicted the state."
     ProvidersPaused "pairbox_paused_providers" "Providers that are paused."
     CircuitsOpen "pairbox_open_circuits" "Providers whose circuit is open."

@@ -182,6 +182,7 @@ impl Scene {
             queues,
             mailboxes: Vec::new(),
             responses,
+            metrics: Arc::new(pairbox::telemetry::Metrics::new()),
             options: WriterOptions {
                 reserve_bytes: 0,
                 group_commands_max: 1_000,

@@ -82,7 +82,6 @@ fn every_scalar_key_outside_the_providers_has_a_variable() {
         &[
             ("PAIRBOX_API_TOKEN_LIFE", "absolute:2h"),
             ("PAIRBOX_HTTP_WORKERS", "4"),
-            ("PAIRBOX_HTTP_ALLOW_PLAINTEXT", "true"),
             ("PAIRBOX_PROCESSING_MODE", "every 5m"),
             ("PAIRBOX_STORE_RESERVE", "1GiB"),
             ("PAIRBOX_LOG_LEVEL", "debug"),
@@ -95,7 +94,6 @@ fn every_scalar_key_outside_the_providers_has_a_variable() {
         TokenLife::Absolute(Duration::from_hours(2))
     );
     assert_eq!(config.http.workers, 4);
-    assert!(config.http.allow_plaintext);
     assert_eq!(
         config.processing.mode,
         ProcessingMode::Every(Duration::from_mins(5))
@@ -159,4 +157,17 @@ fn a_missing_file_names_the_next_command() {
         }
     );
     assert!(finding.hint.as_ref().unwrap().contains("pairbox init"));
+}
+
+#[test]
+fn a_key_that_would_have_no_effect_is_not_known() {
+    for (section, key) in [
+        ("store", "keep_finished = \"90d\""),
+        ("http", "allow_plaintext = true"),
+    ] {
+        let text = format!("[{section}]\n{key}\n");
+        let name = key.split(' ').next().unwrap();
+        let told = parse(&text, &[]).unwrap_err();
+        assert!(told.contains(name), "{told}");
+    }
 }

@@ -348,6 +348,7 @@ impl Scene {
             queues,
             mailboxes: vec![mailbox.clone()],
             responses,
+            metrics: Arc::new(pairbox::telemetry::Metrics::new()),
             options: WriterOptions {
                 reserve_bytes: 0,
                 group_commands_max: 4096,
@@ -410,7 +411,6 @@ impl Scene {
         });
         let http = HttpConfig {
             listen: SocketAddr::new(HOME, 0),
-            allow_plaintext: false,
             body_bytes_max: HttpConfig::BODY_BYTES_MAX,
             workers: HttpConfig::WORKERS,
             queue_max: self.choices.queue_max,

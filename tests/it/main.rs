@@ -37,3 +37,4 @@ mod sending_rules;
 mod stage;
 mod state_rebuild;
 mod tidy;
+mod too_large;

@@ -703,6 +703,7 @@ impl Stage {
             queues,
             mailboxes: vec![mailbox.clone()],
             responses: told,
+            metrics: Arc::new(pairbox::telemetry::Metrics::new()),
             options: WriterOptions {
                 reserve_bytes: 0,
                 group_commands_max: 4_096,
