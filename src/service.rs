@@ -35,7 +35,7 @@ use crate::http::ServeError;
 use crate::ledger::{Cut, Ledger, LedgerError, Options, Preparer, RealFiles};
 use crate::provider::{EVENT_BATCHES_MAX, LaneError, LaneId};
 use crate::script::{STACK_BYTES_MIN, ScriptError};
-use crate::store::{Opened, State, StoreError};
+use crate::store::{Opened, Progress, State, StoreError};
 use crate::telemetry::{Metrics, fatal};
 
 use doors::Doors;
@@ -107,12 +107,14 @@ pub struct Service {
 
 impl Service {
     /// Opens what keeps in the data directory that `lock` holds. Nothing is sent and nobody is listened to yet; `progress`
-    /// hears replayed events.
+    /// hears replayed events and may end the start.
     pub fn open(
         config: &Config,
         lock: DataLock,
-        progress: &mut dyn FnMut(u64),
+        progress: Progress<'_>,
     ) -> Result<Self, ServiceError> {
+        // First, so that a mistake in a script records no start.
+        let mappings = setup::load_mappings(config)?;
         let data = config.data_dir.clone();
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let options = Options {
@@ -158,7 +160,11 @@ impl Service {
         threads.start("segment preparer", 0, move || prepare(&prepared, &halt))?;
 
         setup::record_start(&door, opening.last_seq, opened.lost_events)?;
-        let providers = setup::configure(config, &door, &state)?;
+        setup::record_providers(config, &door, &mappings)?;
+        if opened.lost_events {
+            setup::settle_epoch(&door, &state)?;
+        }
+        let providers = setup::providers(config, mappings, &state)?;
         let waiting = Arc::new(Waiting::new(config.api.immediate_waiting_max));
         let (kept, recorder, halt) = (access.clone(), door.clone(), stopping.clone());
         threads.start("housekeeper", 0, move || {

@@ -61,8 +61,8 @@ impl Bed {
         let config = config(folder.path(), address, window);
         std::fs::create_dir_all(&config.data_dir).unwrap();
         let lock = DataLock::take(&config.data_dir).unwrap();
-        let service =
-            Service::open(&config, lock, &mut |_| {}).unwrap_or_else(|error| panic!("{error}"));
+        let service = Service::open(&config, lock, &mut |_| std::ops::ControlFlow::Continue(()))
+            .unwrap_or_else(|error| panic!("{error}"));
         Self { service, folder }
     }
 

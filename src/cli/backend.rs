@@ -1,5 +1,6 @@
 //! Where verbs are carried out: by the running server through its control socket, else in this process.
 
+use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use super::data_dir;
@@ -89,7 +90,7 @@ impl Drop for LocalService {
 
 /// Opens the box in this process, without doors; with [`Sending::On`] it connects and dispatches what it is asked to.
 fn open_local(config: &Config, sending: Sending, lock: DataLock) -> Result<LocalService, CliError> {
-    let mut service = Service::open(config, lock, &mut |_| {})?;
+    let mut service = Service::open(config, lock, &mut |_| ControlFlow::Continue(()))?;
     if sending == Sending::On {
         service.start_sending(Mode::Manual)?;
     }

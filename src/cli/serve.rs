@@ -1,5 +1,8 @@
 //! `pairbox serve`: takes the lock, sets up the log, and hands everything else to `service.rs`.
 
+use std::ops::ControlFlow;
+use std::time::{Duration, Instant};
+
 use clap::Args;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -12,7 +15,8 @@ use super::output::say;
 use crate::config::{Config, ProcessingMode};
 use crate::control::DataLock;
 use crate::dispatch::Mode;
-use crate::service::{Arrival, Service};
+use crate::service::{Arrival, Service, ServiceError};
+use crate::store::StoreError;
 
 #[derive(Args)]
 pub struct ServeArgs {
@@ -34,7 +38,23 @@ impl ServeArgs {
 /// Opens everything, says where it listens, and stops in order on SIGINT, SIGTERM, or SIGHUP (a closed terminal).
 fn serve(config: &Config, lock: DataLock) -> Result<Exit, CliError> {
     let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM]).map_err(CliError::Signals)?;
-    let mut service = Service::open(config, lock, &mut replayed)?;
+    let mut patience = Patience::new();
+    let opened = Service::open(config, lock, &mut |events| {
+        if signals.pending().next().is_some() {
+            return ControlFlow::Break(());
+        }
+        patience.replayed(events);
+        ControlFlow::Continue(())
+    });
+    let mut service = match opened {
+        Err(ServiceError::Store(StoreError::Stopped)) => {
+            tracing::info!(
+                "stopped while the ledger was replayed; the next start goes on from there"
+            );
+            return Ok(Exit::Done);
+        }
+        opened => opened?,
+    };
     tell_arrival(&service.arrival);
     service.start_sending(mode(config.processing.mode))?;
     let address = service.start_doors()?;
@@ -58,11 +78,37 @@ pub fn mode(configured: ProcessingMode) -> Mode {
     }
 }
 
-const REPLAYED_TOLD_EVERY: u64 = 1 << 20;
+/// How often a long replay is told.
+const TOLD_EVERY: Duration = Duration::from_secs(3);
+/// What it asks of systemd each time; many times `TOLD_EVERY`, for a disk that stalls.
+const TIME_ASKED: Duration = Duration::from_mins(1);
 
-fn replayed(count: u64) {
-    if count.is_multiple_of(REPLAYED_TOLD_EVERY) {
-        tracing::info!(events = count, "replaying the ledger");
+/// Tells the log and systemd that a replay goes on, at its first progress and then by time.
+struct Patience {
+    told: Option<Instant>,
+}
+
+impl Patience {
+    fn new() -> Self {
+        Self { told: None }
+    }
+
+    fn replayed(&mut self, events: u64) {
+        if self.told.is_some_and(|told| told.elapsed() < TOLD_EVERY) {
+            return;
+        }
+        self.told = Some(Instant::now());
+        tracing::info!(events, "replaying the ledger");
+        let microseconds = u32::try_from(TIME_ASKED.as_micros()).unwrap_or(u32::MAX);
+        let status = format!("replaying the ledger: {events} events");
+        // systemd hears it; elsewhere there is nobody to tell.
+        let _ = sd_notify::notify(
+            false,
+            &[
+                sd_notify::NotifyState::ExtendTimeoutUsec(microseconds),
+                sd_notify::NotifyState::Status(&status),
+            ],
+        );
     }
 }
 

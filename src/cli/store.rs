@@ -1,6 +1,7 @@
 //! `pairbox store rebuild|dump`: the state from the ledger anew, and the whole state as canonical text. Without a server.
 
 use std::io::{BufWriter, Write, stdout};
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use clap::Subcommand;
@@ -41,6 +42,7 @@ fn rebuild(config: &Config, reader: &Reader) -> Result<Exit, CliError> {
     let cache_bytes = config.store.cache_bytes;
     let (state, opened) = commit::rebuild(&config.data_dir, cache_bytes, reader, &mut |count| {
         progress.at(count, count);
+        ControlFlow::Continue(())
     })?;
     state.close()?;
     let took = seconds(progress.end());
@@ -48,11 +50,13 @@ fn rebuild(config: &Config, reader: &Reader) -> Result<Exit, CliError> {
         "rebuilt from {} events in {took}",
         opened.replayed_events
     ))?;
+    tell_loss(&opened);
     Ok(Exit::Done)
 }
 
 fn dump(config: &Config, reader: &Reader) -> Result<Exit, CliError> {
     let (state, opened) = open(config, reader)?;
+    tell_loss(&opened);
     if let Some(why) = opened.rebuilt_because {
         eprintln!("the state was rebuilt first: {why}");
     }
@@ -67,11 +71,20 @@ fn dump(config: &Config, reader: &Reader) -> Result<Exit, CliError> {
     Ok(Exit::Done)
 }
 
+fn tell_loss(opened: &Opened) {
+    if opened.lost_events {
+        eprintln!(
+            "the ledger lost acknowledged events: the next start begins a new epoch, with every provider paused"
+        );
+    }
+}
+
 fn open(config: &Config, reader: &Reader) -> Result<(State, Opened), CliError> {
     let mut progress = Progress::new("events replayed", None);
     let cache_bytes = config.store.cache_bytes;
     let opened = commit::recover(&config.data_dir, cache_bytes, reader, &mut |count| {
         progress.at(count, count);
+        ControlFlow::Continue(())
     })?;
     progress.end();
     Ok(opened)

@@ -3,14 +3,14 @@
 use std::path::Path;
 
 use crate::ledger::Reader;
-use crate::store::{self, Opened, Replayed, State, StoreError};
+use crate::store::{self, Opened, Progress, Replayed, State, StoreError};
 
 /// Opens the state in `data` and replays what it lacks of the ledger.
 pub fn recover(
     data: &Path,
     cache_bytes: u64,
     ledger: &Reader,
-    progress: &mut dyn FnMut(u64),
+    progress: Progress<'_>,
 ) -> Result<(State, Opened), StoreError> {
     store::open(
         data,
@@ -26,12 +26,13 @@ pub fn rebuild(
     data: &Path,
     cache_bytes: u64,
     ledger: &Reader,
-    progress: &mut dyn FnMut(u64),
+    progress: Progress<'_>,
 ) -> Result<(State, Opened), StoreError> {
     store::rebuild(
         data,
         cache_bytes,
         &|from| Box::new(events(ledger, from)),
+        ledger.last_seq(),
         progress,
     )
 }

@@ -20,6 +20,9 @@ use crate::store::{State, boot_id};
 /// The version of the ledger's lines and events.
 const LEDGER_FORMAT: u32 = 1;
 
+/// What a new epoch is called in the ledger and in the providers' pause.
+const EPOCH_REASON: &str = "restored: the ledger lost acknowledged events";
+
 /// Records that this ledger begins, that a new epoch begins, and that the service started.
 pub fn record_start(door: &Door, last_seq: u64, lost_events: bool) -> Result<(), ServiceError> {
     let mut events = Vec::new();
@@ -31,7 +34,7 @@ pub fn record_start(door: &Door, last_seq: u64, lost_events: bool) -> Result<(),
     }
     if lost_events {
         events.push(Event::EpochBegun {
-            reason: "restored: the ledger lost acknowledged events".into(),
+            reason: EPOCH_REASON.into(),
         });
     }
     let version = env!("CARGO_PKG_VERSION").to_owned();
@@ -43,26 +46,29 @@ pub fn record_start(door: &Door, last_seq: u64, lost_events: bool) -> Result<(),
     Ok(())
 }
 
-/// Loads every configured mapping, records what changed, and makes the providers.
-pub fn configure(
-    config: &Config,
-    door: &Door,
-    state: &Arc<State>,
-) -> Result<Providers, ServiceError> {
-    let mut mappings = Vec::new();
-    for provider in &config.providers {
-        let mapping = Mapping::load(&config.scripts_dir, &provider.mapping).map_err(|source| {
-            ServiceError::Mapping {
+/// Loads the mapping of every configured provider, in the configuration's order.
+pub fn load_mappings(config: &Config) -> Result<Vec<Arc<Mapping>>, ServiceError> {
+    let load = |provider: &ProviderConfig| {
+        Mapping::load(&config.scripts_dir, &provider.mapping)
+            .map(Arc::new)
+            .map_err(|source| ServiceError::Mapping {
                 provider: provider.name.clone(),
                 source: Box::new(source),
-            }
-        })?;
-        mappings.push(Arc::new(mapping));
-    }
+            })
+    };
+    config.providers.iter().map(load).collect()
+}
+
+/// Records what changed in the configuration.
+pub fn record_providers(
+    config: &Config,
+    door: &Door,
+    mappings: &[Arc<Mapping>],
+) -> Result<(), ServiceError> {
     let settings = config
         .providers
         .iter()
-        .zip(&mappings)
+        .zip(mappings)
         .map(|(provider, mapping)| ProviderSettings {
             name: provider.name.clone(),
             family: provider.family.clone(),
@@ -76,6 +82,33 @@ pub fn configure(
             providers: settings.collect(),
         },
     )?;
+    Ok(())
+}
+
+/// Ends the beginning of a new epoch: pauses the providers that the ledger had lost too, then takes the mark away.
+pub fn settle_epoch(door: &Door, state: &State) -> Result<(), ServiceError> {
+    let providers = state.view().providers();
+    let pauses: Vec<Event> = providers
+        .into_iter()
+        .filter(|(_, row)| row.pause.is_none())
+        .map(|(number, _)| Event::ProviderPaused {
+            number,
+            reason: EPOCH_REASON.into(),
+            until: None,
+        })
+        .collect();
+    if !pauses.is_empty() {
+        door.call("service", Command::Record(pauses))?;
+    }
+    Ok(state.epoch_has_begun()?)
+}
+
+/// Makes the providers.
+pub fn providers(
+    config: &Config,
+    mappings: Vec<Arc<Mapping>>,
+    state: &State,
+) -> Result<Providers, ServiceError> {
     let mut providers = Vec::new();
     for (configured, mapping) in config.providers.iter().zip(mappings) {
         let options = options(configured, mapping, state)?;

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
+use super::marks::{clear_open, clear_suspicion, mark_open, suspicion, sync_folder, was_cut};
 use super::row::{Key, Row, SCHEMA};
 
 /// What can go wrong with the state.
@@ -27,6 +28,8 @@ pub enum StoreError {
     Busy { folder: PathBuf },
     #[error("replaying the ledger: {0}")]
     Replay(#[source] Box<dyn std::error::Error + Send + Sync>),
+    #[error("stopped while the ledger was replayed; the next start goes on from there")]
+    Stopped,
 }
 
 /// Why a state folder was not taken as it is.
@@ -34,6 +37,8 @@ pub enum StoreError {
 pub enum Distrust {
     Missing,
     Unreadable(String),
+    /// A read failed while the service ran.
+    Suspect(String),
     OtherSchema(Option<u32>),
     /// Last open under another boot of the machine and never closed: the power may have been cut.
     PowerCut,
@@ -48,7 +53,7 @@ impl Distrust {
     pub fn words(&self) -> String {
         match self {
             Self::Missing => "there was none".into(),
-            Self::Unreadable(why) => format!("it cannot be read: {why}"),
+            Self::Unreadable(why) | Self::Suspect(why) => format!("it cannot be read: {why}"),
             Self::OtherSchema(found) => format!("schema {found:?}, this program writes {SCHEMA}"),
             Self::PowerCut => "it was not closed before the machine went down".into(),
             Self::AheadOfLedger { state, ledger } => {
@@ -76,9 +81,11 @@ impl Disk {
         if was_cut(data) {
             return Ok(Err(Distrust::PowerCut));
         }
-        if let Ok(why) = fs::read_to_string(suspect_mark(data)) {
-            return Ok(Err(Distrust::Unreadable(why)));
+        if let Some(why) = suspicion(data) {
+            return Ok(Err(Distrust::Suspect(why)));
         }
+        // Before sled is: it writes as soon as it is open.
+        mark_open(data)?;
         remove_unfinished_snapshots(&folder)?;
         let disk = match open_tree(&folder, cache_bytes)? {
             Ok(tree) => Self { tree, folder },
@@ -89,8 +96,30 @@ impl Disk {
             Ok(Some(Row::Schema(other))) => return Ok(Err(Distrust::OtherSchema(Some(other)))),
             _ => return Ok(Err(Distrust::OtherSchema(None))),
         }
-        mark_open(data)?;
         Ok(Ok(disk))
+    }
+
+    /// As `applied_seq`, of a state that nobody has opened in this process and that need not be trusted.
+    pub fn glimpse_applied_seq(data: &Path, cache_bytes: u64) -> Result<Option<u64>, StoreError> {
+        let folder = data.join("state");
+        if !folder.join("db").exists() {
+            return Ok(None);
+        }
+        mark_open(data)?;
+        remove_unfinished_snapshots(&folder)?;
+        let Ok(tree) = open_tree(&folder, cache_bytes)? else {
+            return Ok(None);
+        };
+        Ok(Self { tree, folder }.applied_seq())
+    }
+
+    /// The last event that the state knows; none if that cannot be told.
+    pub fn applied_seq(&self) -> Option<u64> {
+        let look = || match (self.get(&Key::Schema), self.get(&Key::Meta)) {
+            (Ok(Some(Row::Schema(SCHEMA))), Ok(Some(Row::Meta(meta)))) => Some(meta.applied_seq),
+            _ => None,
+        };
+        catch_unwind(AssertUnwindSafe(look)).unwrap_or(None)
     }
 
     /// Sets aside what is there (one copy is kept) and begins with nothing.
@@ -101,6 +130,7 @@ impl Disk {
             folder: folder.clone(),
             source,
         };
+        mark_open(data)?;
         if folder.exists() {
             if aside.exists() {
                 fs::remove_dir_all(&aside).map_err(at)?;
@@ -108,12 +138,12 @@ impl Disk {
             fs::rename(&folder, &aside).map_err(at)?;
         }
         fs::create_dir_all(&folder).map_err(at)?;
+        sync_folder(data).map_err(at)?;
         let tree = open_tree(&folder, cache_bytes)?.map_err(|why| StoreError::Folder {
             folder: folder.clone(),
             source: io::Error::other(why),
         })?;
-        mark_open(data)?;
-        let _ = fs::remove_file(suspect_mark(data));
+        clear_suspicion(data)?;
         Ok(Self { tree, folder })
     }
 
@@ -155,21 +185,14 @@ impl Disk {
         self.tree.size_on_disk().unwrap_or(0)
     }
 
-    /// Writes everything out and marks the state as closed.
+    /// Writes everything out, syncs it, and only then marks the state as closed.
     pub fn close(&self, data: &Path) -> Result<(), StoreError> {
         self.tree.flush().map_err(|source| self.failed(source))?;
-        let synced = fs::File::open(self.folder.join("db")).and_then(|file| file.sync_all());
-        synced.map_err(|source| StoreError::Folder {
+        sync_files(&self.folder).map_err(|source| StoreError::Folder {
             folder: self.folder.clone(),
             source,
         })?;
-        match fs::remove_file(open_mark(data)) {
-            Err(source) if source.kind() != io::ErrorKind::NotFound => Err(StoreError::Folder {
-                folder: data.to_owned(),
-                source,
-            }),
-            _ => Ok(()),
-        }
+        clear_open(data)
     }
 
     fn failed(&self, source: sled::Error) -> StoreError {
@@ -201,6 +224,19 @@ fn open_tree(folder: &Path, cache_bytes: u64) -> Result<Result<sled::Db, String>
     }
 }
 
+/// Syncs what sled wrote, its snapshots too, and their names.
+fn sync_files(folder: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        match fs::File::open(&path).and_then(|file| file.sync_all()) {
+            // sled replaces its snapshots by itself.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            synced => synced?,
+        }
+    }
+    sync_folder(folder)
+}
+
 /// A kill while sled opens leaves a snapshot that makes every later open fail; the log has everything.
 fn remove_unfinished_snapshots(folder: &Path) -> Result<(), StoreError> {
     let at = |source| StoreError::Folder {
@@ -219,36 +255,30 @@ fn remove_unfinished_snapshots(folder: &Path) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Says that a read failed while the service ran: the next start rebuilds.
-pub fn mark_suspect(data: &Path, why: &str) {
-    // The process is about to end; if this fails too, the next start meets the same fault and tries again.
-    let _ = fs::write(suspect_mark(data), why);
-}
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
 
-fn suspect_mark(data: &Path) -> PathBuf {
-    data.join("state.suspect")
-}
+    use super::*;
 
-fn open_mark(data: &Path) -> PathBuf {
-    data.join("state.open")
-}
+    #[test]
+    fn the_state_is_marked_as_open_before_sled_may_write_into_it() {
+        let data = tempfile::tempdir().unwrap();
+        let folder = data.path().join("state");
+        fs::create_dir(&folder).unwrap();
+        fs::write(folder.join("db"), "noise").unwrap();
+        fs::write(folder.join("conf"), "noise").unwrap();
+        let opened = Disk::open(data.path(), 1 << 20).unwrap();
+        assert!(opened.is_err(), "noise is not to be trusted");
+        assert!(data.path().join("state.open").exists());
+    }
 
-/// The mark names the boot of the machine under which the state was opened last and not closed since.
-fn mark_open(data: &Path) -> Result<(), StoreError> {
-    fs::write(open_mark(data), boot_id()).map_err(|source| StoreError::Folder {
-        folder: data.to_owned(),
-        source,
-    })
-}
-
-fn was_cut(data: &Path) -> bool {
-    fs::read_to_string(open_mark(data)).is_ok_and(|mark| mark != boot_id())
-}
-
-/// The kernel's name for this boot; empty where there is none.
-pub fn boot_id() -> String {
-    fs::read_to_string("/proc/sys/kernel/random/boot_id")
-        .unwrap_or_default()
-        .trim()
-        .to_owned()
+    #[test]
+    fn the_mark_goes_when_the_state_is_closed() {
+        let data = tempfile::tempdir().unwrap();
+        let disk = Disk::create(data.path(), 1 << 20).unwrap();
+        assert!(data.path().join("state.open").exists());
+        disk.close(data.path()).unwrap();
+        assert!(!data.path().join("state.open").exists());
+    }
 }

@@ -6,13 +6,15 @@
 mod disk;
 mod draft;
 mod dump;
+mod marks;
 mod memory;
 mod open;
 mod row;
 mod state;
 
-pub use disk::{StoreError, boot_id};
+pub use disk::StoreError;
 pub use draft::{Changes, Draft};
 pub use dump::dump;
-pub use open::{Opened, Replay, Replayed, open, rebuild};
+pub use marks::boot_id;
+pub use open::{Opened, Progress, Replay, Replayed, open, rebuild};
 pub use state::{State, StateView};

@@ -1,11 +1,13 @@
 //! Opening the state at start: take what is on disk if it can be trusted, replay what it lacks, rebuild it otherwise.
 
+use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::disk::{Disk, Distrust, StoreError};
 use super::draft::{Changes, Draft};
+use super::marks::{is_epoch_due, mark_epoch_due};
 use super::memory::Memory;
 use super::row::{Key, Row, SCHEMA, is_finished_request};
 use super::state::{OVERLAY_ROWS_MAX, State};
@@ -17,7 +19,7 @@ use crate::domain::{Event, Position, Timestamp, View};
 pub struct Opened {
     /// Why the state was rebuilt; none if it was taken as it is.
     pub rebuilt_because: Option<String>,
-    /// Acknowledged events are gone from the ledger: go on in a new epoch.
+    /// Acknowledged events are gone from the ledger, and no new epoch is recorded yet: go on in one.
     pub lost_events: bool,
     pub replayed_events: u64,
     pub took: Duration,
@@ -38,60 +40,49 @@ pub struct Replayed {
 pub type Replay<'a> =
     &'a dyn Fn(u64) -> Box<dyn Iterator<Item = Result<Replayed, StoreError>> + 'a>;
 
-/// Opens the state in `data`. `last_seq` is the ledger's last event, `progress` hears applied events.
+/// Hears how many events are replayed, and says whether to go on.
+pub type Progress<'a> = &'a mut dyn FnMut(u64) -> ControlFlow<()>;
+
+/// Opens the state in `data`. `last_seq` is the ledger's last event.
 pub fn open(
     data: &Path,
     cache_bytes: u64,
     ledger: Replay<'_>,
     last_seq: u64,
-    progress: &mut dyn FnMut(u64),
+    progress: Progress<'_>,
 ) -> Result<(State, Opened), StoreError> {
     let started = Instant::now();
-    let loaded = match Disk::open(data, cache_bytes)? {
-        Ok(disk) => load_guarded(&disk).map(|memory| (disk, memory)),
-        Err(distrust) => Err(distrust),
-    };
-    let distrust = match loaded {
-        Ok((disk, memory)) => {
-            let applied = memory.meta.applied_seq;
-            if applied <= last_seq {
+    let (distrust, known) = match Disk::open(data, cache_bytes)? {
+        Ok(disk) => match load_guarded(&disk) {
+            Ok(memory) if memory.meta.applied_seq <= last_seq => {
+                let from = memory.meta.applied_seq + 1;
                 let state = State::new(memory, disk, data.to_owned());
-                let replayed_events = replay(&state, ledger, applied + 1, progress)?;
-                let took = started.elapsed();
+                let replayed_events = replay(&state, ledger, from, progress)?;
                 let opened = Opened {
                     rebuilt_because: None,
-                    lost_events: false,
+                    lost_events: is_epoch_due(data)?,
                     replayed_events,
-                    took,
+                    took: started.elapsed(),
                 };
                 return Ok((state, opened));
             }
-            drop(disk);
-            Distrust::AheadOfLedger {
-                state: applied,
-                ledger: last_seq,
+            Ok(memory) => {
+                let state = memory.meta.applied_seq;
+                let ledger = last_seq;
+                (Distrust::AheadOfLedger { state, ledger }, Some(state))
             }
-        }
-        Err(distrust) => distrust,
-    };
-    let state = State::new(
-        Memory::default(),
-        create(data, cache_bytes)?,
-        data.to_owned(),
-    );
-    let replayed_events = replay(&state, ledger, 1, progress)?;
-    let lost_events = matches!(distrust, Distrust::AheadOfLedger { .. });
-    let is_first_start = distrust == Distrust::Missing && last_seq == 0;
-    let rebuilt_because = (!is_first_start).then(|| distrust.words());
-    Ok((
-        state,
-        Opened {
-            rebuilt_because,
-            lost_events,
-            replayed_events,
-            took: started.elapsed(),
+            Err(distrust) => (distrust, disk.applied_seq()),
         },
-    ))
+        // These were not opened yet, and may be ahead of the ledger as well.
+        Err(distrust @ (Distrust::PowerCut | Distrust::Suspect(_))) => {
+            (distrust, Disk::glimpse_applied_seq(data, cache_bytes)?)
+        }
+        Err(distrust) => (distrust, None),
+    };
+    let is_first_start = distrust == Distrust::Missing && last_seq == 0;
+    let because = (!is_first_start).then(|| distrust.words());
+    note_loss(data, known, last_seq)?;
+    start_over(data, cache_bytes, ledger, because, progress)
 }
 
 /// Rebuilds the state from the ledger, whatever is there.
@@ -99,25 +90,44 @@ pub fn rebuild(
     data: &Path,
     cache_bytes: u64,
     ledger: Replay<'_>,
-    progress: &mut dyn FnMut(u64),
+    last_seq: u64,
+    progress: Progress<'_>,
+) -> Result<(State, Opened), StoreError> {
+    let known = Disk::glimpse_applied_seq(data, cache_bytes)?;
+    note_loss(data, known, last_seq)?;
+    let because = Some("it was asked for".into());
+    start_over(data, cache_bytes, ledger, because, progress)
+}
+
+/// The state that is about to be given up may be all that proves a loss: what it proves is kept first.
+fn note_loss(data: &Path, known: Option<u64>, last_seq: u64) -> Result<(), StoreError> {
+    let Some(state) = known.filter(|known| *known > last_seq) else {
+        return Ok(());
+    };
+    let ledger = last_seq;
+    let ahead = Distrust::AheadOfLedger { state, ledger };
+    mark_epoch_due(data, &ahead.words())
+}
+
+/// Sets aside what is there and replays everything.
+fn start_over(
+    data: &Path,
+    cache_bytes: u64,
+    ledger: Replay<'_>,
+    because: Option<String>,
+    progress: Progress<'_>,
 ) -> Result<(State, Opened), StoreError> {
     let started = Instant::now();
-    let state = State::new(
-        Memory::default(),
-        create(data, cache_bytes)?,
-        data.to_owned(),
-    );
+    let disk = create(data, cache_bytes)?;
+    let state = State::new(Memory::default(), disk, data.to_owned());
     let replayed_events = replay(&state, ledger, 1, progress)?;
-    let rebuilt_because = Some("it was asked for".into());
-    Ok((
-        state,
-        Opened {
-            rebuilt_because,
-            lost_events: false,
-            replayed_events,
-            took: started.elapsed(),
-        },
-    ))
+    let opened = Opened {
+        rebuilt_because: because,
+        lost_events: is_epoch_due(data)?,
+        replayed_events,
+        took: started.elapsed(),
+    };
+    Ok((state, opened))
 }
 
 fn create(data: &Path, cache_bytes: u64) -> Result<Disk, StoreError> {
@@ -153,7 +163,7 @@ fn replay(
     state: &State,
     ledger: Replay<'_>,
     from: u64,
-    progress: &mut dyn FnMut(u64),
+    progress: Progress<'_>,
 ) -> Result<u64, StoreError> {
     let mut count = 0;
     let mut changes = Changes::default();
@@ -183,7 +193,10 @@ fn replay(
             if state.overlay_rows() > OVERLAY_ROWS_MAX / 2 {
                 state.move_overlay()?;
             }
-            progress(count);
+            if progress(count).is_break() {
+                state.close()?;
+                return Err(StoreError::Stopped);
+            }
         }
     }
     if !changes.is_empty() {

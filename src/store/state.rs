@@ -6,8 +6,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use super::disk::{Disk, StoreError, mark_suspect};
+use super::disk::{Disk, StoreError};
 use super::draft::Changes;
+use super::marks::{clear_epoch_due, mark_suspect};
 use super::memory::{Memory, Text};
 use super::row::{Key, Row};
 use crate::domain::view::Remembered;
@@ -95,6 +96,11 @@ impl State {
     pub fn close(&self) -> Result<(), StoreError> {
         self.move_overlay()?;
         self.disk.close(&self.data)
+    }
+
+    /// Call it when the new epoch is recorded and synced.
+    pub fn epoch_has_begun(&self) -> Result<(), StoreError> {
+        clear_epoch_due(&self.data)
     }
 
     pub fn disk_bytes(&self) -> u64 {

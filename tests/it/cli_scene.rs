@@ -170,8 +170,10 @@ impl Scene {
         ledger.push(clock.now(), "service", &begun).unwrap();
         ledger.sync().unwrap();
         let reader = ledger.reader();
-        let (state, _) =
-            pairbox::commit::recover(&data_dir, 1 << 20, &reader, &mut |_| {}).unwrap();
+        let (state, _) = pairbox::commit::recover(&data_dir, 1 << 20, &reader, &mut |_| {
+            std::ops::ControlFlow::Continue(())
+        })
+        .unwrap();
         let state = Arc::new(state);
         let (door, queues) = Door::new(64);
         let (responses, answered) = unbounded::<Responses>();

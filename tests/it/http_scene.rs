@@ -333,7 +333,10 @@ impl Scene {
         let (ledger, _) = Ledger::open(&data.join("ledger"), Arc::new(RealFiles), options).unwrap();
         let reader = ledger.reader();
         let is_new = reader.last_seq() == 0;
-        let (state, _) = pairbox::commit::recover(data, 16 << 20, &reader, &mut |_| {}).unwrap();
+        let (state, _) = pairbox::commit::recover(data, 16 << 20, &reader, &mut |_| {
+            std::ops::ControlFlow::Continue(())
+        })
+        .unwrap();
         let state = Arc::new(state);
         let clock: Arc<dyn Clock> = self.clock.clone();
         let (door, queues) = Door::new(1024);

@@ -261,5 +261,6 @@ fn open(folder: &Path, address: SocketAddr, more: &str) -> Service {
     let config = config(folder, address, more);
     std::fs::create_dir_all(&config.data_dir).unwrap();
     let lock = DataLock::take(&config.data_dir).unwrap();
-    Service::open(&config, lock, &mut |_| {}).unwrap_or_else(|error| panic!("{error}"))
+    Service::open(&config, lock, &mut |_| std::ops::ControlFlow::Continue(()))
+        .unwrap_or_else(|error| panic!("{error}"))
 }

@@ -41,7 +41,10 @@ fn history() -> Scene {
 fn dump(folder: &Path) -> (String, Opened) {
     let data = folder.join("data");
     let reader = Reader::open(&data.join("ledger"), Arc::new(RealFiles)).unwrap();
-    let (state, opened) = pairbox::commit::recover(&data, 64 << 20, &reader, &mut |_| {}).unwrap();
+    let (state, opened) = pairbox::commit::recover(&data, 64 << 20, &reader, &mut |_| {
+        std::ops::ControlFlow::Continue(())
+    })
+    .unwrap();
     let mut out = Vec::new();
     store::dump(&state, &mut out).unwrap().unwrap();
     state.close().unwrap();
@@ -108,8 +111,8 @@ fn a_state_of_another_boot_that_was_not_closed_is_rebuilt() {
     assert_eq!(before, after);
 }
 
-#[test]
-fn a_state_that_knows_more_than_the_ledger_begins_a_new_epoch() {
+/// A folder whose ledger came back from an older copy, below a state that knows one pair more.
+fn restored() -> (Scene, Cas) {
     let scene = history();
     let older = tempfile::tempdir().unwrap();
     copy(
@@ -120,29 +123,87 @@ fn a_state_that_knows_more_than_the_ledger_begins_a_new_epoch() {
     let mut again = reopen(&scene.folder, &cas);
     again.pair(5, Some(5)).unwrap();
     again.service.take().map(Service::stop).unwrap();
-    // The ledger of before comes back, as from a backup.
     fs::remove_dir_all(scene.folder.join("data/ledger")).unwrap();
     copy(
         &older.path().join("ledger"),
         &scene.folder.join("data/ledger"),
     );
-    let mut restored = reopen(&scene.folder, &cas);
-    assert!(restored.service().arrival.state.lost_events);
-    let number = restored.pair(6, Some(6)).unwrap().number;
-    assert!(number.0 > 1_000_000, "{number}");
-    let view = restored.service().actions().state.view();
+    (scene, cas)
+}
+
+/// Starts, and expects the epoch: providers paused, numbers beyond any that was given out. The start after it begins no other.
+fn begins_an_epoch(scene: &Scene, cas: &Cas) {
+    let mut first = reopen(&scene.folder, cas);
+    assert!(first.service().arrival.state.lost_events);
+    let number = first.pair(6, Some(6)).unwrap().number;
+    assert!((1_000_000..2_000_000).contains(&number.0), "{number}");
+    all_are_paused(&first);
+    first.service.take().map(Service::stop).unwrap();
+    let mut second = reopen(&scene.folder, cas);
+    assert!(!second.service().arrival.state.lost_events);
+    let next = second.pair(7, Some(7)).unwrap().number;
+    assert_eq!(next.0, number.0 + 1);
+    all_are_paused(&second);
+    second.service.take().map(Service::stop).unwrap();
+}
+
+fn all_are_paused(scene: &Scene) {
+    let view = scene.service().actions().state.view();
     let providers = view.providers();
-    assert!(
-        providers[0]
-            .1
-            .pause
-            .as_ref()
-            .unwrap()
-            .reason
-            .contains("restored")
-    );
-    drop(view);
-    restored.service.take().map(Service::stop).unwrap();
+    assert!(!providers.is_empty());
+    for (_, provider) in providers {
+        let pause = provider.pause.as_ref();
+        assert!(
+            pause.is_some_and(|pause| pause.reason.contains("restored")),
+            "{provider:?}"
+        );
+    }
+}
+
+#[test]
+fn a_state_that_knows_more_than_the_ledger_begins_a_new_epoch() {
+    let (scene, cas) = restored();
+    begins_an_epoch(&scene, &cas);
+}
+
+#[test]
+fn a_dump_of_the_state_does_not_forget_that_events_are_gone() {
+    let (scene, cas) = restored();
+    assert!(dump(&scene.folder).1.lost_events);
+    assert!(dump(&scene.folder).1.lost_events, "the dump after it");
+    begins_an_epoch(&scene, &cas);
+}
+
+#[test]
+fn a_rebuild_of_the_state_does_not_forget_that_events_are_gone() {
+    let (scene, cas) = restored();
+    let data = scene.folder.join("data");
+    let reader = Reader::open(&data.join("ledger"), Arc::new(RealFiles)).unwrap();
+    let (state, opened) = pairbox::commit::rebuild(&data, 64 << 20, &reader, &mut |_| {
+        std::ops::ControlFlow::Continue(())
+    })
+    .unwrap();
+    assert!(opened.lost_events);
+    state.close().unwrap();
+    drop(state);
+    begins_an_epoch(&scene, &cas);
+}
+
+#[test]
+fn a_power_cut_does_not_hide_that_events_are_gone() {
+    let (scene, cas) = restored();
+    fs::write(scene.folder.join("data/state.open"), "another boot").unwrap();
+    begins_an_epoch(&scene, &cas);
+}
+
+#[test]
+fn a_ledger_that_is_gone_altogether_pauses_the_providers_that_it_no_longer_knows() {
+    let (scene, cas) = restored();
+    fs::remove_dir_all(scene.folder.join("data/ledger")).unwrap();
+    let mut again = reopen(&scene.folder, &cas);
+    assert!(again.service().arrival.state.lost_events);
+    all_are_paused(&again);
+    again.service.take().map(Service::stop).unwrap();
 }
 
 fn reopen(folder: &Path, cas: &Cas) -> Scene {

@@ -637,8 +637,10 @@ impl Stage {
         let verified = reader.verify(&mut |_| {}).unwrap();
         assert_eq!(verified.last_seq, self.model.seq);
         let scratch = temporary();
-        let (rebuilt, _) =
-            pairbox::commit::rebuild(scratch.path(), 1 << 20, &reader, &mut |_| {}).unwrap();
+        let (rebuilt, _) = pairbox::commit::rebuild(scratch.path(), 1 << 20, &reader, &mut |_| {
+            std::ops::ControlFlow::Continue(())
+        })
+        .unwrap();
         let dump = |state: &State| {
             let mut bytes = Vec::new();
             store::dump(state, &mut bytes).unwrap().unwrap();
@@ -800,7 +802,9 @@ pub const NORTH: LaneId = LaneId {
 fn open_state(data: &Path, reader: &pairbox::ledger::Reader) -> State {
     let deadline = std::time::Instant::now() + seconds(20);
     loop {
-        match pairbox::commit::recover(data, 1 << 20, reader, &mut |_| {}) {
+        match pairbox::commit::recover(data, 1 << 20, reader, &mut |_| {
+            std::ops::ControlFlow::Continue(())
+        }) {
             Err(store::StoreError::Busy { .. }) if std::time::Instant::now() < deadline => {
                 std::thread::yield_now();
             }
