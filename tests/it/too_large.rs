@@ -175,7 +175,8 @@ fn no_push_is_recorded_when_the_disk_is_nearly_full() {
     config.store.reserve_bytes = u64::MAX;
     std::fs::create_dir_all(&config.data_dir).unwrap();
     let lock = DataLock::take(&config.data_dir).unwrap();
-    let service = Service::open(&config, lock, &mut |_| {}).unwrap_or_else(|e| panic!("{e}"));
+    let service = Service::open(&config, lock, &mut |_| std::ops::ControlFlow::Continue(()))
+        .unwrap_or_else(|e| panic!("{e}"));
     assert_eq!(pushed(&service, 10, "x"), Vec::<String>::new());
     service.stop();
 }
