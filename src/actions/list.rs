@@ -130,9 +130,10 @@ impl Actions {
 
     /// An item's texts from the ledger; none if its lines cannot be read.
     pub fn item_texts(&self, found: Found) -> Option<ItemTexts> {
-        let (event, created_at, created_by) = self.event(found.item.created)?;
+        let (_, created_at, created_by) = self.event(found.item.created)?;
+        let (noted, ..) = self.event(found.item.noted)?;
         let mut details = ItemTexts {
-            notes: notes(event).unwrap_or_default(),
+            notes: notes(noted).unwrap_or_default(),
             updated_at: created_at,
             updated_by: created_by.clone(),
             created_at,
@@ -140,11 +141,7 @@ impl Actions {
             found,
         };
         if details.found.item.updated != details.found.item.created {
-            let (event, at, by) = self.event(details.found.item.updated)?;
-            // A blacklisting changes no notes.
-            if let Some(notes) = notes(event) {
-                details.notes = notes;
-            }
+            let (_, at, by) = self.event(details.found.item.updated)?;
             (details.updated_at, details.updated_by) = (at, by);
         }
         Some(details)

@@ -21,6 +21,7 @@ mod http_scene;
 mod http_transport;
 mod http_wire;
 mod immediate;
+mod import_again;
 mod kills;
 mod lane;
 mod ledger_faults;
