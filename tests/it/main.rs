@@ -28,6 +28,7 @@ mod ledger_faults;
 mod ledger_scene;
 mod ledger_segments;
 mod ledger_tears;
+mod long_lists;
 mod mapping_smsgw;
 mod readme;
 mod scene;

@@ -4,7 +4,8 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use pairbox::domain::Phase;
+use pairbox::actions::list::RequestFilter;
+use pairbox::domain::{Phase, RequestNumber};
 use pairbox::ledger::{Reader, RealFiles};
 use pairbox::service::Service;
 use pairbox::store::{self, Opened};
@@ -130,6 +131,15 @@ fn a_state_that_knows_more_than_the_ledger_begins_a_new_epoch() {
     assert!(restored.service().arrival.state.lost_events);
     let number = restored.pair(6, Some(6)).unwrap().number;
     assert!(number.0 > 1_000_000, "{number}");
+    // The numbers that the epoch jumped over are nobody's: a list does not look at them.
+    let all = RequestFilter {
+        after: Some(RequestNumber(0)),
+        limit: 10_000,
+        ..RequestFilter::default()
+    };
+    let (rows, stopped) = restored.service().actions().list_requests(&all);
+    assert_eq!(stopped, None);
+    assert_eq!(rows.last().unwrap().number, number);
     let view = restored.service().actions().state.view();
     let providers = view.providers();
     assert!(

@@ -3,12 +3,10 @@
 use super::Recorded;
 use crate::domain::event::{Event, ItemFields, SubscriptionFields};
 use crate::domain::item::{Identifiers, notes_digest};
+use crate::domain::view::{EPOCH_JUMP, Jump};
 use crate::domain::{
     Edit, Item, Pause, Position, Product, ProviderNumber, ProviderRow, Subscription,
 };
-
-/// How far numbers jump in a new epoch, so that none that was given out and lost comes again.
-const EPOCH_JUMP: u64 = 1_000_000;
 
 pub fn apply(state: &mut impl Edit, recorded: Recorded<'_>, event: &Event) {
     let mut meta = state.meta();
@@ -18,6 +16,11 @@ pub fn apply(state: &mut impl Edit, recorded: Recorded<'_>, event: &Event) {
             state.put_meta(meta);
         }
         Event::EpochBegun { reason } => {
+            meta.jumps.push(Jump {
+                item: meta.last_item,
+                subscription: meta.last_subscription,
+                request: meta.last_request,
+            });
             meta.last_item += EPOCH_JUMP;
             meta.last_subscription += EPOCH_JUMP;
             meta.last_request += EPOCH_JUMP;
