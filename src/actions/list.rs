@@ -1,12 +1,12 @@
 //! Lists of requests, newest or by cursor, at a cost that does not grow with what lies before; items and subscriptions.
 
-use std::ops::Range;
 use std::sync::Arc;
 
 use super::Actions;
 use super::details::RequestDetails;
 use super::find::{self, Found};
 use crate::domain::event::{Event, ItemFields};
+use crate::domain::view::Jump;
 use crate::domain::{
     ItemNumber, LifeCycleState, Request, RequestNumber, SubscriptionNumber, Timestamp, View,
 };
@@ -35,35 +35,36 @@ pub struct ItemTexts {
     pub updated_by: String,
 }
 
-/// Requests whose ledger lines one list may read to find a reference number.
+/// Requests that one list may look through.
 pub const LOOKED_THROUGH_MAX: usize = 100_000;
 
-/// More than [`LOOKED_THROUGH_MAX`] requests would have to be read.
+/// More than [`LOOKED_THROUGH_MAX`] requests would have to be looked through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("more than {LOOKED_THROUGH_MAX} requests would have to be looked through")]
-pub struct TooWide;
+pub struct TooWide {
+    /// What matched up to here; a list of so many is whole.
+    pub found: usize,
+    /// The list that goes on from above this number loses nothing but what matched up to here. Of the newest: the list from
+    /// above this number has all that was looked through.
+    pub cursor: RequestNumber,
+}
 
 /// Rows that one look at the state may pass over, so that readers never hold up the writer for long.
 const ROWS_A_LOOK: usize = 256;
 
-/// The numbers above `after` up to `last`, in parts of one look each.
-pub(super) fn looks(after: u64, last: u64) -> impl Iterator<Item = Range<u64>> {
-    let mut next = after.saturating_add(1);
-    std::iter::from_fn(move || {
-        let begin = next;
-        next = next.saturating_add(ROWS_A_LOOK as u64).min(last + 1);
-        (begin <= last).then_some(begin..next)
-    })
-}
-
 /// What a list does with a row that matches: keeps it as something, or passes it over.
-type Keep<'a, T> = &'a mut dyn FnMut(Arc<Request>) -> Result<Option<T>, TooWide>;
+type Keep<'a, T> = &'a mut dyn FnMut(Arc<Request>) -> Option<T>;
+
+/// What a list found, and where it stopped because it had looked through enough.
+type Walked<T> = (Vec<T>, Option<RequestNumber>);
 
 impl Actions {
-    /// The requests that match, by number ascending.
-    pub fn list_requests(&self, filter: &RequestFilter) -> Vec<Arc<Request>> {
-        self.walk(filter, &mut |request| Ok(Some(request)))
-            .unwrap_or_default()
+    /// The requests that match, by number ascending; and the cursor to go on from, where too many did not match.
+    pub fn list_requests(
+        &self,
+        filter: &RequestFilter,
+    ) -> (Vec<Arc<Request>>, Option<RequestNumber>) {
+        self.walk(filter, LOOKED_THROUGH_MAX, &mut Some)
     }
 
     /// The requests that match, with their texts; of those only the ones with this reference number, if one is given.
@@ -74,22 +75,23 @@ impl Actions {
         filter: &RequestFilter,
         reference: Option<&str>,
     ) -> Result<Vec<RequestDetails>, TooWide> {
-        let mut looked_through = 0;
-        self.walk(filter, &mut |request| {
+        let (found, stopped) = self.walk(filter, LOOKED_THROUGH_MAX, &mut |request| {
             let Some(reference) = reference else {
-                return Ok(self.details(&request));
+                return self.details(&request);
             };
             if !request.answered.is_some() {
-                return Ok(None);
+                return None;
             }
-            looked_through += 1;
-            if looked_through > LOOKED_THROUGH_MAX {
-                return Err(TooWide);
-            }
-            Ok(self
-                .details(&request)
-                .filter(|details| details.reference.as_deref() == Some(reference)))
-        })
+            self.details(&request)
+                .filter(|details| details.reference.as_deref() == Some(reference))
+        });
+        match stopped {
+            None => Ok(found),
+            Some(cursor) => Err(TooWide {
+                found: found.len(),
+                cursor,
+            }),
+        }
     }
 
     /// Items after one of them that `takes` lets through, by number ascending.
@@ -100,9 +102,10 @@ impl Actions {
         limit: usize,
         takes: impl Fn(&Found) -> bool,
     ) -> Vec<Found> {
-        let last = self.state.view().meta().last_item;
+        let meta = self.state.view().meta();
+        let jumps = meta.jumps.iter().map(|jump| jump.item);
         self.walk_numbers(
-            after.0.saturating_add(1)..=last,
+            Jump::given_out(jumps, after.0.saturating_add(1), meta.last_item),
             offset,
             limit,
             |view, number| find::by_number(view, ItemNumber(number)).filter(&takes),
@@ -116,9 +119,10 @@ impl Actions {
         offset: u64,
         limit: usize,
     ) -> Vec<SubscriptionNumber> {
-        let last = self.state.view().meta().last_subscription;
+        let meta = self.state.view().meta();
+        let jumps = meta.jumps.iter().map(|jump| jump.subscription);
         self.walk_numbers(
-            after.0.saturating_add(1)..=last,
+            Jump::given_out(jumps, after.0.saturating_add(1), meta.last_subscription),
             offset,
             limit,
             |view, number| {
@@ -130,9 +134,10 @@ impl Actions {
 
     /// An item's texts from the ledger; none if its lines cannot be read.
     pub fn item_texts(&self, found: Found) -> Option<ItemTexts> {
-        let (event, created_at, created_by) = self.event(found.item.created)?;
+        let (_, created_at, created_by) = self.event(found.item.created)?;
+        let (noted, ..) = self.event(found.item.noted)?;
         let mut details = ItemTexts {
-            notes: notes(event).unwrap_or_default(),
+            notes: notes(noted).unwrap_or_default(),
             updated_at: created_at,
             updated_by: created_by.clone(),
             created_at,
@@ -140,17 +145,13 @@ impl Actions {
             found,
         };
         if details.found.item.updated != details.found.item.created {
-            let (event, at, by) = self.event(details.found.item.updated)?;
-            // A blacklisting changes no notes.
-            if let Some(notes) = notes(event) {
-                details.notes = notes;
-            }
+            let (_, at, by) = self.event(details.found.item.updated)?;
             (details.updated_at, details.updated_by) = (at, by);
         }
         Some(details)
     }
 
-    fn walk_numbers<T>(
+    pub(super) fn walk_numbers<T>(
         &self,
         numbers: impl Iterator<Item = u64>,
         offset: u64,
@@ -179,70 +180,68 @@ impl Actions {
         found
     }
 
-    fn walk<T>(&self, filter: &RequestFilter, keep: Keep<'_, T>) -> Result<Vec<T>, TooWide> {
+    fn walk<T>(&self, filter: &RequestFilter, most: usize, keep: Keep<'_, T>) -> Walked<T> {
+        let first = filter.after.map_or(1, |after| after.0.saturating_add(1));
         if filter.state == Some(LifeCycleState::Pending) {
-            return self.walk_unfinished(filter, keep);
+            let unfinished = self.state.view().unfinished();
+            let numbers = unfinished.into_iter().map(|number| number.0);
+            return self.walk_some(
+                filter,
+                most,
+                numbers.filter(|number| *number >= first),
+                keep,
+            );
         }
-        let last = self.state.view().meta().last_request;
-        match (filter.after, filter.offset) {
-            (None, None) => {
-                let mut found = self.collect(filter, (1..=last).rev(), 0, keep)?;
-                found.reverse();
-                Ok(found)
-            }
-            (after, offset) => {
-                let first = after.map_or(1, |after| after.0.saturating_add(1));
-                self.collect(filter, first..=last, offset.unwrap_or(0), keep)
-            }
-        }
+        let meta = self.state.view().meta();
+        let jumps = meta.jumps.iter().map(|jump| jump.request);
+        let numbers = Jump::given_out(jumps, first, meta.last_request);
+        self.walk_some(filter, most, numbers, keep)
     }
 
-    fn walk_unfinished<T>(
+    fn walk_some<T>(
         &self,
         filter: &RequestFilter,
+        most: usize,
+        numbers: impl DoubleEndedIterator<Item = u64>,
         keep: Keep<'_, T>,
-    ) -> Result<Vec<T>, TooWide> {
-        let numbers = self
-            .state
-            .view()
-            .unfinished()
-            .into_iter()
-            .map(|number| number.0);
-        match (filter.after, filter.offset) {
-            (None, None) => {
-                let mut found = self.collect(filter, numbers.rev(), 0, keep)?;
-                found.reverse();
-                Ok(found)
-            }
-            (after, offset) => {
-                let first = after.map_or(1, |after| after.0.saturating_add(1));
-                let numbers = numbers.filter(|number| *number >= first);
-                self.collect(filter, numbers, offset.unwrap_or(0), keep)
-            }
+    ) -> Walked<T> {
+        if filter.after.is_some() || filter.offset.is_some() {
+            return self.collect(filter, most, numbers, keep);
         }
+        let (mut found, stopped) = self.collect(filter, most, numbers.rev(), keep);
+        found.reverse();
+        let before = stopped.map(|number| RequestNumber(number.0.saturating_sub(1)));
+        (found, before)
     }
 
-    /// Looks at the state in short spells; what `keep` reads of the ledger is read between them.
+    /// Looks at the state in short spells; what `keep` reads of the ledger is read between them. Stops after `most` requests
+    /// that are not part of the answer.
     fn collect<T>(
         &self,
         filter: &RequestFilter,
+        most: usize,
         numbers: impl Iterator<Item = u64>,
-        mut skip: u64,
         keep: Keep<'_, T>,
-    ) -> Result<Vec<T>, TooWide> {
+    ) -> Walked<T> {
         let mut found = Vec::new();
+        let mut skip = filter.offset.unwrap_or(0);
+        let (mut looked_through, mut latest) = (0, RequestNumber(0));
         let mut numbers = numbers.peekable();
         while numbers.peek().is_some() && found.len() < filter.limit {
+            if looked_through - found.len() >= most {
+                return (found, Some(latest));
+            }
             let view = self.state.view();
-            let rows: Vec<Arc<Request>> = numbers
-                .by_ref()
-                .take(ROWS_A_LOOK)
-                .filter_map(|number| view.request(RequestNumber(number)))
-                .filter(|request| matches(&view, filter, request))
-                .collect();
+            let mut rows = Vec::new();
+            for number in numbers.by_ref().take(ROWS_A_LOOK) {
+                latest = RequestNumber(number);
+                looked_through += 1;
+                let request = view.request(latest);
+                rows.extend(request.filter(|request| matches(&view, filter, request)));
+            }
             drop(view);
             for request in rows {
-                let Some(kept) = keep(request)? else {
+                let Some(kept) = keep(request) else {
                     continue;
                 };
                 if skip > 0 {
@@ -255,7 +254,7 @@ impl Actions {
                 }
             }
         }
-        Ok(found)
+        (found, None)
     }
 }
 

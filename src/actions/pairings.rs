@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Actions;
 use super::items::serial_number;
-use super::list::looks;
+use crate::domain::view::Jump;
 use crate::domain::{Doubt, ItemNumber, Pairing, Timestamp, View};
 
 /// A card's pairing.
@@ -23,21 +23,15 @@ pub struct PairingRow {
 impl Actions {
     /// Pairings of cards above `after`; with `freed`, those cards too that the CAS confirmed to be without an STB.
     pub fn list_pairings(&self, after: u64, limit: usize, with_freed: bool) -> Vec<PairingRow> {
-        let last = self.state.view().meta().last_item;
-        let mut rows = Vec::new();
-        for look in looks(after, last) {
-            let view = self.state.view();
-            let found = look.map(ItemNumber).filter_map(|card| {
-                let pairing = view.pairing(card)?;
-                let is_wanted = with_freed || pairing.stb.is_some() || pairing.doubt.is_some();
-                is_wanted.then(|| row(&view, card, pairing))
-            });
-            rows.extend(found.take(limit - rows.len()));
-            if rows.len() == limit {
-                break;
-            }
-        }
-        rows
+        let meta = self.state.view().meta();
+        let jumps = meta.jumps.iter().map(|jump| jump.item);
+        let cards = Jump::given_out(jumps, after.saturating_add(1), meta.last_item);
+        self.walk_numbers(cards, 0, limit, |view, number| {
+            let card = ItemNumber(number);
+            let pairing = view.pairing(card)?;
+            let is_wanted = with_freed || pairing.stb.is_some() || pairing.doubt.is_some();
+            is_wanted.then(|| row(view, card, pairing))
+        })
     }
 
     /// The pairings that an item has part in: a card's own, and those of the cards that hold an STB.

@@ -5,6 +5,7 @@ use thiserror::Error;
 
 use crate::access::AccessError;
 use crate::actions::items::FindItemError;
+use crate::actions::list::LOOKED_THROUGH_MAX;
 use crate::domain::Refusal;
 
 /// What can go wrong with a call.
@@ -26,6 +27,10 @@ pub enum ControlError {
     TooManyRows { limit: usize, found: usize },
     #[error("the answer has {found} bytes, and one has at most {limit}")]
     AnswerTooLong { limit: usize, found: usize },
+    #[error(
+        "more than {LOOKED_THROUGH_MAX} requests would have to be looked through; go on from above request {cursor}"
+    )]
+    ListTooWide { cursor: u64 },
     #[error("nothing in this process can send")]
     CannotSend,
     #[error(transparent)]
@@ -74,7 +79,11 @@ impl ControlError {
             )
             | Self::Answer { .. }
             | Self::AnswerTooLong { .. } => Fault::Failed,
-            Self::Refused(_) | Self::Item(_) | Self::CannotSend | Self::Access(_) => Fault::Refused,
+            Self::Refused(_)
+            | Self::Item(_)
+            | Self::ListTooWide { .. }
+            | Self::CannotSend
+            | Self::Access(_) => Fault::Refused,
         }
     }
 
@@ -83,6 +92,9 @@ impl ControlError {
         match self {
             Self::UnknownVerb { .. } | Self::Call { .. } => {
                 Some("the server is another version: restart it with this program".to_owned())
+            }
+            Self::ListTooWide { .. } => {
+                Some("`pairbox request list --all` looks through them all".to_owned())
             }
             Self::CannotSend => Some("start `pairbox serve`".to_owned()),
             Self::Refused(refusal) => refusal_hint(refusal),

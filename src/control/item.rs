@@ -73,7 +73,7 @@ fn field_of(refusal: &Refusal) -> &'static str {
         | Refusal::ItemExists { field, .. }
         | Refusal::ItemDiffers { field, .. } => field,
         Refusal::CaIdBound { .. } => "ca_id",
-        Refusal::IdTaken { .. } => "id",
+        Refusal::IdTaken { .. } | Refusal::IdBound { .. } => "id",
         Refusal::SubscriptionDiffers { .. } => "life_cycle_state",
         _ => "",
     }

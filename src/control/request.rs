@@ -125,7 +125,7 @@ impl Verb for RequestList {
         ask: RequestListAsk,
     ) -> Result<Page<RequestRow>, ControlError> {
         let limit = ask.limit.clamp(1, PAGE_ROWS_MAX);
-        let requests = context.actions.list_requests(&RequestFilter {
+        let (requests, stopped) = context.actions.list_requests(&RequestFilter {
             state: ask.state,
             family: None,
             after: ask.after.map(RequestNumber),
@@ -137,6 +137,12 @@ impl Verb for RequestList {
             .map(|request| context.actions.request_row(request))
             .collect();
         let mut page = Page::of(rows, limit, |row: &RequestRow| row.number);
+        if let Some(cursor) = stopped {
+            if ask.after.is_none() {
+                return Err(ControlError::ListTooWide { cursor: cursor.0 });
+            }
+            page.next = Some(cursor.0);
+        }
         if ask.after.is_none() {
             // The newest have nothing after them.
             page.next = None;

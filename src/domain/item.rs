@@ -3,6 +3,7 @@
 //! Whether an item is a smartcard or an STB is the provider's to say, by product code; an item itself does not know.
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use super::{Position, ProductNumber, PublicId};
 
@@ -24,7 +25,7 @@ impl ItemKind {
     }
 }
 
-/// An installed item. Notes and dates are read from the ledger at `created` and `updated`.
+/// An installed item. Notes and dates are read from the ledger at `noted`, `created` and `updated`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Item {
     pub product: ProductNumber,
@@ -35,6 +36,20 @@ pub struct Item {
     pub imported_id: Option<PublicId>,
     pub created: Position,
     pub updated: Position,
+    /// The event with its notes; a change without notes leaves them alone.
+    pub noted: Position,
+    /// Of its notes, so that a row of an import is compared without the ledger.
+    pub notes_digest: u32,
+}
+
+/// The first bytes of the SHA-256 of an item's notes; 0 for none.
+pub fn notes_digest(notes: &str) -> u32 {
+    if notes.is_empty() {
+        return 0;
+    }
+    let digest: [u8; 32] = Sha256::digest(notes.as_bytes()).into();
+    let [a, b, c, d, ..] = digest;
+    u32::from_be_bytes([a, b, c, d])
 }
 
 /// Serial number, alternative code and CA ID, in one text to keep a million of them small.

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::event::{Event, ItemFields, SubscriptionFields};
-use super::item::identifier_fault;
-use super::length::check_reason;
+use super::item::{identifier_fault, notes_digest};
+use super::length::{check_reason, cut};
 use super::{ItemNumber, Kind, ProductNumber, PublicId, Refusal, SubscriptionNumber, View};
 
 /// An item as an import row or a create call gives it.
@@ -85,6 +85,9 @@ fn register_again(
         return Err(Refusal::Changed);
     };
     let serial_number = new.serial_number.clone();
+    let id = new_id(view, Kind::Item, number.0, item.imported_id, new.id);
+    let id = id.map_err(|ours| id_bound(&serial_number, ours, new.id))?;
+    let has_other_notes = !new.notes.is_empty() && notes_digest(&new.notes) != item.notes_digest;
     let wanted_ca = new.ca_id.as_deref().unwrap_or(&new.serial_number);
     let state = |is_effective: bool| {
         if is_effective {
@@ -92,6 +95,12 @@ fn register_again(
         } else {
             "NOT_EFFECTIVE"
         }
+    };
+    let id_text = id.map(|id| id.to_string()).unwrap_or_default();
+    let given_notes = if has_other_notes {
+        cut(&new.notes, NOTES_SHOWN_BYTES)
+    } else {
+        String::new()
     };
     let differences = [
         (
@@ -101,6 +110,8 @@ fn register_again(
         ),
         ("ca_id", item.identifiers.ca_id(), wanted_ca),
         ("state", state(item.is_effective), state(new.is_effective)),
+        ("id", "", id_text.as_str()),
+        ("notes", "", given_notes.as_str()),
     ];
     let Some((field, ours, theirs)) = differences
         .into_iter()
@@ -126,8 +137,9 @@ fn register_again(
         return Err(Refusal::CaIdBound { serial_number });
     }
     check_unique(view, product, new, Some(number))?;
+    check_id(view, id, Some(number))?;
     let mut item_fields = fields(new, product);
-    item_fields.id = item.imported_id;
+    item_fields.id = item.imported_id.or(id);
     Ok((
         Registered::Changed(number),
         vec![Event::ItemChanged {
@@ -135,6 +147,31 @@ fn register_again(
             item: item_fields,
         }],
     ))
+}
+
+/// The id that a row brings and that is not known here yet; `Err` with ours if another one was brought before.
+fn new_id(
+    view: &dyn View,
+    kind: Kind,
+    number: u64,
+    imported: Option<PublicId>,
+    given: Option<PublicId>,
+) -> Result<Option<PublicId>, PublicId> {
+    let Some(given) = given else { return Ok(None) };
+    match imported {
+        Some(ours) if ours == given => Ok(None),
+        Some(ours) => Err(ours),
+        None if PublicId::new(kind, number, view.meta().salt) == given => Ok(None),
+        None => Ok(Some(given)),
+    }
+}
+
+fn id_bound(name: &str, ours: PublicId, theirs: Option<PublicId>) -> Refusal {
+    Refusal::IdBound {
+        name: name.to_owned(),
+        ours: ours.to_string(),
+        theirs: theirs.map(|id| id.to_string()).unwrap_or_default(),
+    }
 }
 
 fn check_texts(new: &NewItem) -> Result<(), Refusal> {
@@ -164,6 +201,8 @@ fn check_texts(new: &NewItem) -> Result<(), Refusal> {
 
 /// Longest notes, in bytes.
 const NOTES_BYTES_MAX: usize = 4096;
+/// What a refusal repeats of notes, in bytes.
+const NOTES_SHOWN_BYTES: usize = 80;
 
 fn check_unique(
     view: &dyn View,
@@ -268,7 +307,7 @@ pub fn register_subscription(
             return Err(Refusal::Field { field, fault });
         }
     }
-    let subscription = new.clone();
+    let mut subscription = new.clone();
     let Some(number) = view.subscription_by_number(&new.number) else {
         check_id(view, new.id, None)?;
         let number = SubscriptionNumber(view.meta().last_subscription + 1);
@@ -280,10 +319,12 @@ pub fn register_subscription(
             }],
         ));
     };
-    let is_same = view
-        .subscription(number)
-        .is_some_and(|ours| *ours.life_cycle_state == *new.life_cycle_state);
-    if is_same {
+    let Some(ours) = view.subscription(number) else {
+        return Err(Refusal::Changed);
+    };
+    let id = new_id(view, Kind::Subscription, number.0, ours.imported_id, new.id);
+    let id = id.map_err(|ours| id_bound(&new.number, ours, new.id))?;
+    if *ours.life_cycle_state == *new.life_cycle_state && id.is_none() {
         return Ok((Registered::Unchanged(number), Vec::new()));
     }
     if !may_update {
@@ -291,6 +332,8 @@ pub fn register_subscription(
             number: new.number.clone(),
         });
     }
+    check_id(view, id, None)?;
+    subscription.id = ours.imported_id.or(id);
     Ok((
         Registered::Changed(number),
         vec![Event::SubscriptionChanged {

@@ -121,6 +121,12 @@ pub enum Refusal {
     },
     #[error("the id `{id}` belongs to something else already")]
     IdTaken { id: String },
+    #[error("`{name}` has the id `{ours}`, which cannot change; found `{theirs}`")]
+    IdBound {
+        name: String,
+        ours: String,
+        theirs: String,
+    },
     #[error("subscription `{number}` exists already with other values")]
     SubscriptionDiffers { number: String },
     /// What was looked up before has changed; the caller looks again.
@@ -168,6 +174,7 @@ impl Refusal {
             Self::NotPaused { .. } => "PROVIDERNOTPAUSED",
             Self::ItemExists { .. } | Self::ItemDiffers { .. } => "ITEMALREADYEXISTS",
             Self::CaIdBound { .. } => "CAIDBOUND",
+            Self::IdBound { .. } => "IDBOUND",
             Self::IdTaken { .. } => "IDALREADYEXISTS",
             Self::SubscriptionDiffers { .. } => "SUBSCRIPTIONALREADYEXISTS",
             Self::Changed => "CONCURRENTCHANGE",

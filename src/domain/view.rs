@@ -43,6 +43,36 @@ pub struct Meta {
     pub pairings: u64,
     /// Pairings that the CAS confirmed against what was held here.
     pub conflicts: u64,
+    /// One for each new epoch, in order.
+    pub jumps: Vec<Jump>,
+}
+
+/// How far numbers jump in a new epoch, so that none that was given out and lost comes again.
+pub const EPOCH_JUMP: u64 = 1_000_000;
+
+/// The last numbers before a new epoch; as many as [`EPOCH_JUMP`] above each were never given out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Jump {
+    pub item: u64,
+    pub subscription: u64,
+    pub request: u64,
+}
+
+impl Jump {
+    /// The numbers from `first` to `last` without those that the jumps passed over; `before`: the last number before each.
+    pub fn given_out(
+        before: impl IntoIterator<Item = u64>,
+        mut first: u64,
+        last: u64,
+    ) -> impl DoubleEndedIterator<Item = u64> {
+        let mut spans = Vec::new();
+        for before in before {
+            spans.push(first..=before.min(last));
+            first = first.max(before.saturating_add(EPOCH_JUMP + 1));
+        }
+        spans.push(first..=last);
+        spans.into_iter().flatten()
+    }
 }
 
 impl Meta {
@@ -115,4 +145,21 @@ pub fn is_first(view: &dyn View, request: &Request) -> bool {
     request
         .queues()
         .all(|item| view.queue(item).first() == Some(&place))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_that_a_new_epoch_jumped_over_are_passed_over_in_both_directions() {
+        let last = EPOCH_JUMP + 5;
+        let numbers: Vec<u64> = Jump::given_out([3], 2, last).collect();
+        assert_eq!(numbers, [2, 3, EPOCH_JUMP + 4, EPOCH_JUMP + 5]);
+        let newest: Vec<u64> = Jump::given_out([3], 1, last).rev().take(3).collect();
+        assert_eq!(newest, [EPOCH_JUMP + 5, EPOCH_JUMP + 4, 3]);
+        let above: Vec<u64> = Jump::given_out([3], 10, last).collect();
+        assert_eq!(above, [EPOCH_JUMP + 4, EPOCH_JUMP + 5]);
+        assert_eq!(Jump::given_out([], 1, 2).count(), 2);
+    }
 }

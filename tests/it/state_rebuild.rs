@@ -4,7 +4,8 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use pairbox::domain::Phase;
+use pairbox::actions::list::RequestFilter;
+use pairbox::domain::{Phase, RequestNumber};
 use pairbox::ledger::{Reader, RealFiles};
 use pairbox::service::Service;
 use pairbox::store::{self, Opened};
@@ -137,6 +138,15 @@ fn begins_an_epoch(scene: &Scene, cas: &Cas) {
     assert!(first.service().arrival.state.lost_events);
     let number = first.pair(6, Some(6)).unwrap().number;
     assert!((1_000_000..2_000_000).contains(&number.0), "{number}");
+    // The numbers that the epoch jumped over are nobody's: a list does not look at them.
+    let all = RequestFilter {
+        after: Some(RequestNumber(0)),
+        limit: 10_000,
+        ..RequestFilter::default()
+    };
+    let (rows, stopped) = first.service().actions().list_requests(&all);
+    assert_eq!(stopped, None);
+    assert_eq!(rows.last().unwrap().number, number);
     all_are_paused(&first);
     first.service.take().map(Service::stop).unwrap();
     let mut second = reopen(&scene.folder, cas);

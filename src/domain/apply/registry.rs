@@ -2,13 +2,11 @@
 
 use super::Recorded;
 use crate::domain::event::{Event, ItemFields, SubscriptionFields};
-use crate::domain::item::Identifiers;
+use crate::domain::item::{Identifiers, notes_digest};
+use crate::domain::view::{EPOCH_JUMP, Jump};
 use crate::domain::{
     Edit, Item, Pause, Position, Product, ProviderNumber, ProviderRow, Subscription,
 };
-
-/// How far numbers jump in a new epoch, so that none that was given out and lost comes again.
-const EPOCH_JUMP: u64 = 1_000_000;
 
 pub fn apply(state: &mut impl Edit, recorded: Recorded<'_>, event: &Event) {
     let mut meta = state.meta();
@@ -18,6 +16,11 @@ pub fn apply(state: &mut impl Edit, recorded: Recorded<'_>, event: &Event) {
             state.put_meta(meta);
         }
         Event::EpochBegun { reason } => {
+            meta.jumps.push(Jump {
+                item: meta.last_item,
+                subscription: meta.last_subscription,
+                request: meta.last_request,
+            });
             meta.last_item += EPOCH_JUMP;
             meta.last_subscription += EPOCH_JUMP;
             meta.last_request += EPOCH_JUMP;
@@ -95,19 +98,11 @@ pub fn apply(state: &mut impl Edit, recorded: Recorded<'_>, event: &Event) {
             meta.last_item = meta.last_item.max(number.0);
             meta.items += 1;
             state.put_meta(meta);
-            state.put_item(
-                *number,
-                item_row(item, false, recorded.position, recorded.position),
-            );
+            state.put_item(*number, item_row(item, None, recorded.position));
         }
         Event::ItemChanged { number, item } => {
             if let Some(before) = state.item(*number) {
-                let row = item_row(
-                    item,
-                    before.is_blacklisted,
-                    before.created,
-                    recorded.position,
-                );
+                let row = item_row(item, Some(&before), recorded.position);
                 state.put_item(*number, row);
             }
         }
@@ -147,24 +142,26 @@ pub fn apply(state: &mut impl Edit, recorded: Recorded<'_>, event: &Event) {
     }
 }
 
-fn item_row(
-    fields: &ItemFields,
-    is_blacklisted: bool,
-    created: Position,
-    updated: Position,
-) -> Item {
+/// The row after the event at `position`; `before` as it was, none for a new one.
+fn item_row(fields: &ItemFields, before: Option<&Item>, position: Position) -> Item {
+    let (noted, digest) = match before {
+        Some(before) if fields.notes.is_empty() => (before.noted, before.notes_digest),
+        _ => (position, notes_digest(&fields.notes)),
+    };
     Item {
         product: fields.product,
         is_effective: fields.is_effective,
-        is_blacklisted,
+        is_blacklisted: before.is_some_and(|before| before.is_blacklisted),
         identifiers: Identifiers::new(
             &fields.serial_number,
             &fields.alternative_code,
             fields.ca_id.as_deref(),
         ),
         imported_id: fields.id,
-        created,
-        updated,
+        created: before.map_or(position, |before| before.created),
+        updated: position,
+        noted,
+        notes_digest: digest,
     }
 }
 

@@ -259,6 +259,7 @@ pub const TABLE: &[Invented] = &[
         431,
         "The request has too many headers",
     ),
+    invented(ITEMS, "IDBOUND", 409, "The id of an entry cannot change"),
     invented(WEB_API, "CALLTOOLARGE", 413, "The call is too large"),
     invented(WEB_API, "INTERNALERROR", 500, "An internal error"),
 ];

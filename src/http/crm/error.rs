@@ -67,9 +67,13 @@ pub enum CallError {
     #[error("no product with {field} `{value}`")]
     ProductUnknown { field: &'static str, value: String },
     #[error(
-        "more than {max} requests would have to be looked through for this reference_number; narrow it by `cursor`"
+        "more than {max} requests would have to be looked through; {found} matched so far, which `number_of_results` {found} gives; go on from `cursor` {cursor}"
     )]
-    ListTooWide { max: usize },
+    ListTooWide {
+        max: usize,
+        found: usize,
+        cursor: u64,
+    },
 
     #[error("field `token` is mandatory: expected the token of a login, found none")]
     TokenMissing,

@@ -82,8 +82,10 @@ pub fn list(api: &Api, call: &Call) -> Result<Value, CallError> {
     let found = api
         .actions
         .list_request_details(&filter, reference)
-        .map_err(|_| CallError::ListTooWide {
+        .map_err(|wide| CallError::ListTooWide {
             max: LOOKED_THROUGH_MAX,
+            found: wide.found,
+            cursor: wide.cursor.0,
         })?;
     let mut objects = Vec::with_capacity(found.len());
     for details in &found {
