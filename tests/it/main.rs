@@ -22,6 +22,7 @@ mod http_transport;
 mod http_wire;
 mod immediate;
 mod kills;
+mod kills_starting;
 mod lane;
 mod ledger_faults;
 mod ledger_scene;
