@@ -83,7 +83,7 @@ const TOLD_EVERY: Duration = Duration::from_secs(3);
 /// What it asks of systemd each time; many times `TOLD_EVERY`, for a disk that stalls.
 const TIME_ASKED: Duration = Duration::from_mins(1);
 
-/// Tells the log and systemd that a replay goes on, at its first progress and then by time.
+/// Tells the log and systemd that a long start goes on, at its first progress and then by time.
 struct Patience {
     told: Option<Instant>,
 }
@@ -98,9 +98,9 @@ impl Patience {
             return;
         }
         self.told = Some(Instant::now());
-        tracing::info!(events, "replaying the ledger");
+        tracing::info!(events, "bringing up the state from the ledger");
         let microseconds = u32::try_from(TIME_ASKED.as_micros()).unwrap_or(u32::MAX);
-        let status = format!("replaying the ledger: {events} events");
+        let status = format!("bringing up the state: {events} events replayed");
         // systemd hears it; elsewhere there is nobody to tell.
         let _ = sd_notify::notify(
             false,

@@ -27,6 +27,8 @@ pub struct Opened {
 
 /// Events that are applied between two looks at the overlay.
 const REPLAY_CHUNK: u64 = 4_096;
+/// Rows that are read between two looks at whether to go on.
+const LOAD_CHUNK: usize = 65_536;
 
 /// A recorded event, as replay takes it.
 pub struct Replayed {
@@ -40,7 +42,7 @@ pub struct Replayed {
 pub type Replay<'a> =
     &'a dyn Fn(u64) -> Box<dyn Iterator<Item = Result<Replayed, StoreError>> + 'a>;
 
-/// Hears how many events are replayed, and says whether to go on.
+/// Hears how many events are replayed (none yet while the rows on disk are read), and says whether to go on.
 pub type Progress<'a> = &'a mut dyn FnMut(u64) -> ControlFlow<()>;
 
 /// Opens the state in `data`. `last_seq` is the ledger's last event.
@@ -53,7 +55,7 @@ pub fn open(
 ) -> Result<(State, Opened), StoreError> {
     let started = Instant::now();
     let (distrust, known) = match Disk::open(data, cache_bytes)? {
-        Ok(disk) => match load_guarded(&disk) {
+        Ok(disk) => match load_guarded(data, &disk, progress)? {
             Ok(memory) if memory.meta.applied_seq <= last_seq => {
                 let from = memory.meta.applied_seq + 1;
                 let state = State::new(memory, disk, data.to_owned());
@@ -137,17 +139,30 @@ fn create(data: &Path, cache_bytes: u64) -> Result<Disk, StoreError> {
 }
 
 /// Reads all rows; sled panics on some torn files, and an unreadable row is as good as none.
-fn load_guarded(disk: &Disk) -> Result<Memory, Distrust> {
-    match catch_unwind(AssertUnwindSafe(|| load(disk))) {
-        Ok(Ok(memory)) => Ok(memory),
-        Ok(Err(error)) => Err(Distrust::Unreadable(error.to_string())),
-        Err(_) => Err(Distrust::Unreadable("sled panicked on reading it".into())),
+fn load_guarded(
+    data: &Path,
+    disk: &Disk,
+    progress: Progress<'_>,
+) -> Result<Result<Memory, Distrust>, StoreError> {
+    match catch_unwind(AssertUnwindSafe(|| load(disk, progress))) {
+        Ok(Ok(memory)) => Ok(Ok(memory)),
+        Ok(Err(StoreError::Stopped)) => {
+            disk.close(data)?;
+            Err(StoreError::Stopped)
+        }
+        Ok(Err(error)) => Ok(Err(Distrust::Unreadable(error.to_string()))),
+        Err(_) => Ok(Err(Distrust::Unreadable(
+            "sled panicked on reading it".into(),
+        ))),
     }
 }
 
-fn load(disk: &Disk) -> Result<Memory, StoreError> {
+fn load(disk: &Disk, progress: Progress<'_>) -> Result<Memory, StoreError> {
     let mut memory = Memory::default();
-    for row in disk.rows() {
+    for (at, row) in disk.rows().enumerate() {
+        if (at + 1).is_multiple_of(LOAD_CHUNK) && progress(0).is_break() {
+            return Err(StoreError::Stopped);
+        }
         let (key, value) = row?;
         if matches!(key, Key::Request(_)) && is_finished_request(&value) {
             continue;

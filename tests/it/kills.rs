@@ -1,7 +1,7 @@
-//! SIGKILL at random moments: of the server under load, and of the server while it starts. Nothing acknowledged is lost,
-//! nothing is there twice, nothing is called done that the CAS does not hold.
+//! SIGKILL of the server at random moments under load. Nothing acknowledged is lost, no call is there twice, nothing is
+//! called done that the CAS did not acknowledge, and the CAS holds what the ledger says.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Write as _;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -12,7 +12,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use pairbox::domain::Chance;
+use pairbox::domain::event::{Ending, Event, Frame, LateEffect, Then};
+use pairbox::domain::{Chance, Confirms, Outcome};
+use pairbox::ledger::{Reader, RealFiles};
 use serde_json::Value;
 
 use crate::scene::{Cas, card_serial, stb_serial};
@@ -21,13 +23,14 @@ const ITEMS: u32 = 1_000;
 const CLIENTS: usize = 4;
 
 /// A data directory that the real binary serves.
-struct Headend {
+pub struct Headend {
     folder: tempfile::TempDir,
     key: String,
 }
 
 impl Headend {
-    fn new(cas: SocketAddr) -> Self {
+    /// With `cards` cards and twice as many STBs.
+    pub fn new(cas: SocketAddr, cards: u32) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let config = format!(
             r#"
@@ -58,13 +61,11 @@ hello_name = "SMSGW"
         fs::write(folder.path().join("pairbox.toml"), config).unwrap();
         fs::create_dir(folder.path().join("data")).unwrap();
         let mut rows = String::from("serial_number,alternative_code,product,ca_id,state\n");
-        for at in 0..ITEMS {
-            let (card, stb) = (card_serial(at), stb_serial(at));
-            writeln!(
-                rows,
-                "{card},A{card},SC-1,,EFFECTIVE\n{stb},A{stb},STB-1,,EFFECTIVE"
-            )
-            .unwrap();
+        for card in (0..cards).map(card_serial) {
+            writeln!(rows, "{card},A{card},SC-1,,EFFECTIVE").unwrap();
+        }
+        for stb in (0..2 * cards).map(stb_serial) {
+            writeln!(rows, "{stb},A{stb},STB-1,,EFFECTIVE").unwrap();
         }
         fs::write(folder.path().join("items.csv"), rows).unwrap();
         let mut made = Self {
@@ -82,11 +83,11 @@ hello_name = "SMSGW"
         made
     }
 
-    fn path(&self) -> &Path {
+    pub fn path(&self) -> &Path {
         self.folder.path()
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_pairbox"));
         command
             .current_dir(self.path())
@@ -96,7 +97,7 @@ hello_name = "SMSGW"
     }
 
     /// Runs a command to its end and answers its standard output.
-    fn run(&self, arguments: &[&str]) -> String {
+    pub fn run(&self, arguments: &[&str]) -> String {
         let output = self.command(arguments).output().unwrap();
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         assert!(
@@ -107,7 +108,7 @@ hello_name = "SMSGW"
         text
     }
 
-    fn serve(&self) -> Served {
+    pub fn serve(&self) -> Served {
         let log = fs::OpenOptions::new()
             .create(true)
             .append(true)
@@ -151,13 +152,13 @@ hello_name = "SMSGW"
     }
 }
 
-struct Served {
-    child: Child,
+pub struct Served {
+    pub child: Child,
     address: SocketAddr,
 }
 
 impl Served {
-    fn kill(mut self) {
+    pub fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
@@ -199,73 +200,112 @@ fn post(stream: &mut TcpStream, path: &str, body: &str, headers: &str) -> std::i
     }
 }
 
-/// Acknowledged requests: number, card, and STB (none for an unpair).
-type Acknowledged = Vec<(u64, u32, Option<u32>)>;
+/// A call of a client; `stb` none is an unpair.
+#[derive(Clone, Debug)]
+struct Call {
+    key: String,
+    card: u32,
+    stb: Option<u32>,
+}
 
-/// Posts until the server is gone; every card belongs to one client, so that its order is known.
-fn load(
-    made: &Headend,
-    address: SocketAddr,
-    client: u32,
-    seed: u64,
-    stop: &AtomicBool,
-) -> Acknowledged {
-    let mut acknowledged = Vec::new();
-    let mut chance = Chance::branch(seed, u64::from(client));
-    let Ok(mut stream) = TcpStream::connect(address) else {
-        return acknowledged;
-    };
-    stream.set_nodelay(true).unwrap();
-    let Ok(token) = made.login(&mut stream) else {
-        return acknowledged;
-    };
-    while !stop.load(Ordering::Relaxed) {
-        let card = u32::try_from(chance.below(u64::from(ITEMS) / CLIENTS as u64)).unwrap()
-            * CLIENTS as u32
-            + client;
-        let stb = (chance.below(4) > 0).then_some(card);
-        let mut body = format!(
-            r#"{{"token":"{token}","smartcard_identifier":{{"serial_number":"{}"}}"#,
-            card_serial(card)
-        );
-        if let Some(stb) = stb {
-            write!(
-                body,
-                r#","stb_identifier":{{"serial_number":"{}"}}"#,
-                stb_serial(stb)
-            )
-            .unwrap();
-        }
-        body += "}";
-        let path = "/crmapi/rest/v2/nagravision/provisioning_requests/pair_smartcard_decoder";
-        let Ok(answer) = post(&mut stream, path, &body, "") else {
-            break;
-        };
-        if answer["status"]["code"] == "OK" {
-            let number = answer["data"]["number"].as_str().unwrap().parse().unwrap();
-            acknowledged.push((number, card, stb));
+/// A client that asks again, under the same key, after every call that it heard no answer to. Every card belongs to one
+/// client, so that its order is known.
+struct Client {
+    at: u32,
+    chance: Chance,
+    calls: u32,
+    unanswered: Option<Call>,
+    asked_again: u32,
+    acknowledged: BTreeMap<u64, Call>,
+}
+
+impl Client {
+    fn new(at: u32, seed: u64) -> Self {
+        Self {
+            at,
+            chance: Chance::branch(seed, u64::from(at)),
+            calls: 0,
+            unanswered: None,
+            asked_again: 0,
+            acknowledged: BTreeMap::new(),
         }
     }
-    acknowledged
+
+    fn next_call(&mut self) -> Call {
+        let mine = u64::from(ITEMS) / CLIENTS as u64;
+        let card = u32::try_from(self.chance.below(mine)).unwrap() * CLIENTS as u32 + self.at;
+        // One of the two STBs that belong to the card, so that the last command decides.
+        let stb = match self.chance.below(4) {
+            0 => None,
+            1 => Some(card + ITEMS),
+            _ => Some(card),
+        };
+        self.calls += 1;
+        let key = format!("client-{}-call-{}", self.at, self.calls);
+        Call { key, card, stb }
+    }
+
+    /// Posts until the server is gone or `stop` is set; what was not answered goes first.
+    fn work(&mut self, made: &Headend, address: SocketAddr, stop: &AtomicBool) {
+        let Ok(mut stream) = TcpStream::connect(address) else {
+            return;
+        };
+        stream.set_nodelay(true).unwrap();
+        let Ok(token) = made.login(&mut stream) else {
+            return;
+        };
+        self.asked_again += u32::from(self.unanswered.is_some());
+        while self.unanswered.is_some() || !stop.load(Ordering::Relaxed) {
+            let call = self.unanswered.take().unwrap_or_else(|| self.next_call());
+            let Ok(answer) = post_pair(&mut stream, &token, &call) else {
+                self.unanswered = Some(call);
+                return;
+            };
+            if answer["status"]["code"] == "OK" {
+                let number = answer["data"]["number"].as_str().unwrap().parse().unwrap();
+                let twice = self.acknowledged.insert(number, call);
+                assert!(twice.is_none(), "{number} was given out twice: {twice:?}");
+            }
+        }
+    }
+}
+
+fn post_pair(stream: &mut TcpStream, token: &str, call: &Call) -> std::io::Result<Value> {
+    let mut body = format!(
+        r#"{{"token":"{token}","smartcard_identifier":{{"serial_number":"{}"}}"#,
+        card_serial(call.card)
+    );
+    if let Some(stb) = call.stb {
+        write!(
+            body,
+            r#","stb_identifier":{{"serial_number":"{}"}}"#,
+            stb_serial(stb)
+        )
+        .unwrap();
+    }
+    body += "}";
+    let path = "/crmapi/rest/v2/nagravision/provisioning_requests/pair_smartcard_decoder";
+    let key = format!("Idempotency-Key: {}\r\n", call.key);
+    post(stream, path, &body, &key)
 }
 
 /// The rows of `store dump`, by table.
-fn dump(made: &Headend) -> HashMap<String, BTreeMap<u64, Value>> {
+pub fn dump(made: &Headend) -> HashMap<String, BTreeMap<u64, Value>> {
     let mut tables: HashMap<String, BTreeMap<u64, Value>> = HashMap::new();
+    let mut seen = BTreeSet::new();
     for line in made.run(&["store", "dump"]).lines() {
         let Ok(row) = serde_json::from_str::<Value>(line) else {
             continue;
         };
         let table = row["table"].as_str().unwrap().to_owned();
-        let key = row["key"].as_str().unwrap().parse().unwrap_or(0);
-        assert!(
-            tables
-                .entry(table)
-                .or_default()
-                .insert(key, row["row"].clone())
-                .is_none(),
-            "twice: {line}"
-        );
+        let key = row["key"].as_str().unwrap().to_owned();
+        assert!(seen.insert((table.clone(), key.clone())), "twice: {line}");
+        // Keys of calls are texts, and nobody looks for them here.
+        let number = key.parse().unwrap_or(0);
+        tables
+            .entry(table)
+            .or_default()
+            .insert(number, row["row"].clone());
     }
     tables
 }
@@ -281,7 +321,7 @@ fn serial(items: &BTreeMap<u64, Value>, number: &Value) -> String {
         .to_owned()
 }
 
-fn rounds(plain: u32, long: u32) -> u32 {
+pub fn rounds(plain: u32, long: u32) -> u32 {
     if std::env::var_os("PAIRBOX_TEST_LONG").is_some() {
         long
     } else {
@@ -289,7 +329,7 @@ fn rounds(plain: u32, long: u32) -> u32 {
     }
 }
 
-fn seed() -> u64 {
+pub fn seed() -> u64 {
     let seed = std::env::var("PAIRBOX_TEST_SEED")
         .ok()
         .and_then(|seed| seed.parse().ok());
@@ -303,46 +343,53 @@ fn a_server_killed_under_load_loses_nothing_it_acknowledged() {
     let seed = seed();
     let mut chance = Chance::new(seed);
     let cas = Cas::start("drop=1%,refuse=1%,late=1%,duplicate=2%", seed);
-    let made = Arc::new(Headend::new(cas.address));
-    let mut acknowledged: Acknowledged = Vec::new();
+    let made = Headend::new(cas.address, ITEMS);
+    let mut clients: Vec<_> = (0..CLIENTS as u32)
+        .map(|at| Client::new(at, seed))
+        .collect();
     let rounds = rounds(10, 50);
-    for round in 0..rounds {
+    for _ in 0..rounds {
         let served = made.serve();
-        let stop = Arc::new(AtomicBool::new(false));
-        let address = served.address;
-        // One after the other: tiny_http starves connections that are opened at once.
-        let threads: Vec<_> = (0..CLIENTS as u32)
-            .map(|client| {
-                let (made, stop) = (made.clone(), stop.clone());
-                std::thread::spawn(move || {
-                    load(&made, address, client, seed ^ u64::from(round), &stop)
-                })
-            })
-            .collect();
-        std::thread::sleep(Duration::from_millis(50 + chance.below(500)));
-        served.kill();
-        stop.store(true, Ordering::Relaxed);
-        for thread in threads {
-            acknowledged.extend(thread.join().unwrap());
-        }
+        let (address, stop) = (served.address, AtomicBool::new(false));
+        std::thread::scope(|scope| {
+            for client in &mut clients {
+                scope.spawn(|| client.work(&made, address, &stop));
+            }
+            std::thread::sleep(Duration::from_millis(50 + chance.below(500)));
+            served.kill();
+            stop.store(true, Ordering::Relaxed);
+        });
     }
+    settle(&made, &mut clients);
+    made.run(&["ledger", "verify"]);
+    let asked_again: u32 = clients.iter().map(|client| client.asked_again).sum();
+    let acknowledged: BTreeMap<u64, Call> = clients
+        .into_iter()
+        .flat_map(|client| client.acknowledged)
+        .collect();
     assert!(
         acknowledged.len() > 100,
-        "the load was no load: {}",
+        "{} is no load",
         acknowledged.len()
     );
-    settle(&made);
-    made.run(&["ledger", "verify"]);
-    check(&made, &acknowledged, &cas);
+    assert!(asked_again > 0, "no call was cut off");
+    let record = Record::read(&made);
+    check_calls(&made, &record, &acknowledged);
+    check_cas(&made, &record, &cas);
     println!(
-        "{rounds} kills, {} acknowledged, 0 lost",
+        "{rounds} kills, {} acknowledged, {asked_again} asked again, 0 lost, 0 twice",
         acknowledged.len()
     );
 }
 
-/// Lets the server run until nothing is unfinished, then ends it in order.
-fn settle(made: &Headend) {
+/// Lets the server answer what is unanswered and finish what is unfinished, then ends it in order.
+fn settle(made: &Headend, clients: &mut [Client]) {
     let mut served = made.serve();
+    let stop = AtomicBool::new(true);
+    for client in clients {
+        client.work(made, served.address, &stop);
+        assert!(client.unanswered.is_none(), "{:?}", client.unanswered);
+    }
     let deadline = Instant::now() + Duration::from_mins(1);
     loop {
         let list = made.run(&["request", "list", "--state", "PENDING", "--output", "json"]);
@@ -361,65 +408,175 @@ fn settle(made: &Headend) {
     assert!(served.child.wait().unwrap().success());
 }
 
-fn check(made: &Headend, acknowledged: &Acknowledged, cas: &Cas) {
-    let tables = dump(made);
-    let (items, requests) = (&tables["item"], &tables["request"]);
-    for (number, card, stb) in acknowledged {
-        let request = requests
-            .get(number)
-            .unwrap_or_else(|| panic!("request {number} is lost"));
-        assert_eq!(
-            serial(items, &request["card"]),
-            card_serial(*card),
-            "request {number}"
-        );
-        assert_eq!(request["stb"].is_null(), stb.is_none(), "request {number}");
-        assert!(
-            ["completed", "rejected"].contains(&request["phase"].as_str().unwrap()),
-            "{request}"
-        );
-    }
-    let mut ours = BTreeMap::new();
-    for (card, pairing) in &tables["pairing"] {
-        if pairing["doubt"].is_null() && !pairing["stb"].is_null() {
-            let card = serial(items, &Value::from(*card));
-            ours.insert(
-                card[..10].to_owned(),
-                format!("{:0>10}", serial(items, &pairing["stb"])),
-            );
-        }
-    }
-    let theirs = cas.pairings();
-    for (card, stb) in &ours {
-        assert_eq!(
-            theirs[card], *stb,
-            "card {card} is called paired, the CAS says otherwise"
-        );
-    }
-    assert!(!ours.is_empty());
+/// What the ledger alone says, line by line.
+#[derive(Default)]
+struct Record {
+    /// Card and STB of each request.
+    accepted: BTreeMap<u64, (u64, Option<u64>)>,
+    keys: BTreeSet<String>,
+    /// Requests that the ledger calls done, each with the acknowledgement of the CAS or with nothing to do.
+    completed: BTreeSet<u64>,
+    /// The STB that the CAS confirmed last for each card.
+    confirmed: BTreeMap<u64, Option<u64>>,
+    /// What the CAS may hold for each card: the last confirmed, and what was sent since.
+    possible: BTreeMap<u64, BTreeSet<Option<u64>>>,
 }
 
-#[test]
-fn a_server_killed_while_it_starts_comes_back() {
-    let seed = seed();
-    let mut chance = Chance::new(seed);
-    let cas = Cas::start("", seed);
-    let made = Headend::new(cas.address);
-    let before = dump(&made);
-    for _ in 0..rounds(10, 50) {
-        let log = fs::File::create(made.path().join("log")).unwrap();
-        let mut child = made
-            .command(&["serve"])
-            .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .unwrap();
-        std::thread::sleep(Duration::from_millis(chance.below(120)));
-        child.kill().unwrap();
-        child.wait().unwrap();
+impl Record {
+    fn read(made: &Headend) -> Self {
+        let folder = made.path().join("data/ledger");
+        let reader = Reader::open(&folder, Arc::new(RealFiles)).unwrap();
+        let mut record = Self::default();
+        let mut transactions = HashMap::new();
+        for entry in reader.entries(1) {
+            let (_, entry) = entry.unwrap();
+            let event = serde_json::from_str(entry.event.get()).unwrap();
+            record.take(&event, &mut transactions);
+        }
+        record
     }
-    made.run(&["ledger", "verify"]);
-    let after = dump(&made);
-    assert_eq!(before["item"], after["item"]);
-    made.serve().kill();
+
+    fn take(&mut self, event: &Event, transactions: &mut HashMap<u64, u64>) {
+        match event {
+            Event::RequestAccepted(accepted) => {
+                let number = accepted.request.0;
+                let what = (accepted.card.0, accepted.stb.map(|stb| stb.0));
+                assert!(
+                    self.accepted.insert(number, what).is_none(),
+                    "{number} twice"
+                );
+                let key = accepted.idempotency.as_ref().unwrap().key.clone();
+                assert!(self.keys.insert(key), "the key of {number} made another");
+            }
+            Event::AttemptBegun(begun) => {
+                transactions.insert(begun.request.0, begun.transaction);
+                let (card, stb) = self.accepted[&begun.request.0];
+                // A plan may free the card before it pairs it.
+                let possible = self.possible.entry(card).or_insert([None].into());
+                possible.extend([None, stb]);
+            }
+            Event::AttemptSettled(settled) => {
+                let number = settled.request.0;
+                if settled.then == Then::Completed {
+                    assert!(matches!(settled.outcome, Outcome::Ok | Outcome::Already));
+                    is_acknowledged(settled.frame.as_ref().unwrap(), transactions[&number]);
+                    assert!(settled.confirmed.is_some(), "{settled:?}");
+                    assert!(self.completed.insert(number));
+                }
+                if let Some(confirmed) = &settled.confirmed {
+                    self.confirm(confirmed);
+                }
+            }
+            Event::LateAnswer(late) => {
+                if late.effect == LateEffect::Completes {
+                    assert!(matches!(late.outcome, Outcome::Ok | Outcome::Already));
+                    is_acknowledged(&late.frame, late.transaction);
+                    assert!(late.confirmed.is_some(), "{late:?}");
+                    assert!(self.completed.insert(late.request.0));
+                }
+                if let Some(confirmed) = &late.confirmed {
+                    self.confirm(confirmed);
+                }
+            }
+            Event::RequestEnded {
+                request,
+                ending: Ending::Already,
+                ..
+            } => {
+                // Only an unpair of a card that has no STB has nothing to do.
+                let (card, stb) = self.accepted[&request.0];
+                let held = self.confirmed.get(&card).copied().flatten();
+                assert_eq!((stb, held), (None, None), "{request}");
+                assert!(self.completed.insert(request.0));
+            }
+            _ => {}
+        }
+    }
+
+    fn confirm(&mut self, confirmed: &pairbox::domain::event::Confirmed) {
+        let stb = match confirmed.confirms {
+            Confirms::None => return,
+            Confirms::Unpair => None,
+            Confirms::Pair => confirmed.stb.map(|stb| stb.0),
+        };
+        self.confirmed.insert(confirmed.card.0, stb);
+        self.possible.insert(confirmed.card.0, [stb].into());
+    }
+}
+
+/// The frame is the acknowledgement of the CAS for this very transaction.
+fn is_acknowledged(frame: &Frame, transaction: u64) {
+    assert!(!frame.is_hex, "{frame:?}");
+    assert_eq!(frame.bytes[..9], format!("{transaction:09}"), "{frame:?}");
+    assert_eq!(&frame.bytes[32..36], "1000", "{frame:?}");
+}
+
+/// What was acknowledged is what was accepted, once each; and what is called done was acknowledged by the CAS.
+fn check_calls(made: &Headend, record: &Record, acknowledged: &BTreeMap<u64, Call>) {
+    let tables = dump(made);
+    let (items, requests) = (&tables["item"], &tables["request"]);
+    let ours: Vec<_> = acknowledged.keys().collect();
+    let theirs: Vec<_> = record.accepted.keys().collect();
+    assert_eq!(ours, theirs, "acknowledged, and accepted by the ledger");
+    assert_eq!(record.keys.len(), acknowledged.len());
+    let calls: BTreeSet<_> = acknowledged.values().map(|call| &call.key).collect();
+    assert_eq!(calls.len(), acknowledged.len(), "a call made two requests");
+    for (number, call) in acknowledged {
+        let (card, stb) = record.accepted[number];
+        assert_eq!(serial(items, &card.into()), card_serial(call.card));
+        let stb = stb.map(|stb| serial(items, &stb.into()));
+        assert_eq!(stb, call.stb.map(stb_serial), "request {number}");
+        let phase = requests[number]["phase"].as_str().unwrap();
+        let is_completed = record.completed.contains(number);
+        assert_eq!(
+            phase == "completed",
+            is_completed,
+            "request {number}: {phase}"
+        );
+        assert!(["completed", "rejected"].contains(&phase), "{number}");
+    }
+}
+
+/// The CAS holds for every card what was confirmed last, or, of a card in doubt, what was sent since; and nothing else.
+fn check_cas(made: &Headend, record: &Record, cas: &Cas) {
+    let tables = dump(made);
+    let (items, pairings) = (&tables["item"], &tables["pairing"]);
+    let wire_card = |card: u64| serial(items, &card.into())[..10].to_owned();
+    let wire_stb = |stb: Option<u64>| stb.map(|stb| format!("{:0>10}", serial(items, &stb.into())));
+    // The simulator shows its state a little later.
+    let mut theirs = cas.pairings();
+    let mut looked = Instant::now();
+    while looked.elapsed() < Duration::from_millis(600) {
+        std::thread::sleep(Duration::from_millis(50));
+        let now = cas.pairings();
+        if now != theirs {
+            (theirs, looked) = (now, Instant::now());
+        }
+    }
+    let mut theirs: BTreeMap<String, String> = serde_json::from_value(theirs).unwrap();
+    let mut certain = 0;
+    for (card, possible) in &record.possible {
+        let held = theirs.remove(&wire_card(*card));
+        let is_doubted = pairings
+            .get(card)
+            .is_some_and(|row| !row["doubt"].is_null());
+        if is_doubted {
+            let possible: Vec<_> = possible.iter().map(|stb| wire_stb(*stb)).collect();
+            assert!(
+                possible.contains(&held),
+                "card {card}: {held:?}, {possible:?}"
+            );
+            continue;
+        }
+        let confirmed = record.confirmed.get(card).copied().flatten();
+        let row = pairings.get(card).and_then(|row| row["stb"].as_u64());
+        assert_eq!(row, confirmed, "card {card} in the state and in the ledger");
+        assert_eq!(held, wire_stb(confirmed), "card {card} in the CAS");
+        certain += 1;
+    }
+    assert!(
+        theirs.is_empty(),
+        "in the CAS, never sent for here: {theirs:?}"
+    );
+    assert!(certain > 100, "only {certain} cards are beyond doubt");
 }

@@ -23,6 +23,7 @@ mod http_wire;
 mod immediate;
 mod import_again;
 mod kills;
+mod kills_starting;
 mod lane;
 mod ledger_faults;
 mod ledger_scene;

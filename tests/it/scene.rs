@@ -223,6 +223,15 @@ impl Scene {
     }
 }
 
+impl Drop for Scene {
+    fn drop(&mut self) {
+        // Also of a failed test: a writer whose folder vanishes ends the whole process.
+        if let Some(service) = self.service.take() {
+            service.stop();
+        }
+    }
+}
+
 pub fn card_serial(card: u32) -> String {
     format!("{:012}", 19_000_000_000_u64 + u64::from(card) * 100)
 }

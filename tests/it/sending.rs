@@ -7,7 +7,7 @@ use crate::scene::{Cas, Scene, wait_until};
 #[test]
 fn a_pair_an_unpair_and_a_swap_reach_the_cas_and_are_recorded() {
     let cas = Cas::start("", 1);
-    let scene = Scene::sending(cas.address, "");
+    let mut scene = Scene::sending(cas.address, "");
     scene.items(3);
     let pair = scene.pair(0, Some(0)).unwrap().number;
     scene.wait_for(pair, Phase::Completed);
@@ -24,5 +24,9 @@ fn a_pair_an_unpair_and_a_swap_reach_the_cas_and_are_recorded() {
         || cas.pairings().to_string(),
     );
     drop(view);
-    scene.service.map(pairbox::service::Service::stop).unwrap();
+    scene
+        .service
+        .take()
+        .map(pairbox::service::Service::stop)
+        .unwrap();
 }
