@@ -11,7 +11,7 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use thiserror::Error;
@@ -77,6 +77,11 @@ pub struct Arrival {
 
 /// How long `stop` waits for attempts in flight.
 const DRAIN: Duration = Duration::from_secs(10);
+/// How long `stop` waits for any one room to empty; what still hangs then ends with the process.
+const LEAVE_AFTER: Duration = Duration::from_secs(5);
+/// How long answers that are known may take to leave.
+const ANSWERS_LEAVE: Duration = Duration::from_secs(3);
+const ANSWERS_LOOK_EVERY: Duration = Duration::from_millis(5);
 /// How often the overlay goes to disk.
 const MOVE_EVERY: Duration = Duration::from_millis(250);
 /// Turns of a quarter second between two rounds of housekeeping.
@@ -325,18 +330,22 @@ impl Service {
     }
 
     /// Takes everything down: doors, dispatch, waiters, writer. What is in flight settles or is recorded as unknown later.
+    ///
+    /// No client, operator or peer can hold it up: each room has [`LEAVE_AFTER`], and the stop is recorded whatever hangs.
     pub fn stop(mut self) {
-        if let Some(doors) = self.doors.take() {
-            doors.close(&mut self.threads);
-        }
+        let soon = || Instant::now() + LEAVE_AFTER;
+        let outgoing = self
+            .doors
+            .take()
+            .map(|doors| doors.close(&mut self.threads, soon()));
         if let Some(stop) = self.waiting_stop.take() {
             let _ = stop.send(());
-            self.threads.join("waiting callers");
+            self.threads.join("waiting callers", soon());
         }
         if let Some(dispatch) = self.dispatch.take() {
             let until = self.clock.monotonic() + DRAIN;
             let _ = dispatch.send(Ask::Stop { until });
-            self.threads.join("dispatch");
+            self.threads.join("dispatch", soon() + DRAIN);
         }
         record_failures(&self.access, &self.actions.door, true);
         let _ = self
@@ -347,11 +356,18 @@ impl Service {
             tracing::warn!(%error, "the sessions could not be written");
         }
         let _ = self.writer_stop.send(());
-        self.threads.join("writer");
+        self.threads.join("writer", soon());
+        self.threads.join("responder", soon());
+        if let Some(outgoing) = outgoing {
+            let until = Instant::now() + ANSWERS_LEAVE;
+            while !outgoing.is_empty() && Instant::now() < until {
+                std::thread::sleep(ANSWERS_LOOK_EVERY);
+            }
+        }
         self.stopping.store(true, Ordering::Release);
         self.preparer.wake();
         drop(self.actions);
-        self.threads.join_all();
+        self.threads.join_all(soon());
     }
 }
 

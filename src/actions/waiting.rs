@@ -23,8 +23,16 @@ struct Waiter {
 }
 
 /// The parked callers, by request.
+#[derive(Default)]
+struct Parked {
+    waiters: HashMap<RequestNumber, Vec<Waiter>>,
+    /// Nobody looks any more: whoever comes is told at once.
+    is_closed: bool,
+}
+
+/// The room where callers wait.
 pub struct Waiting {
-    waiters: Mutex<HashMap<RequestNumber, Vec<Waiter>>>,
+    parked: Mutex<Parked>,
     limit: usize,
     ring: Sender<()>,
     bell: Receiver<()>,
@@ -39,7 +47,7 @@ impl Waiting {
     pub fn new(limit: usize) -> Self {
         let (ring, bell) = bounded(1);
         Self {
-            waiters: Mutex::new(HashMap::new()),
+            parked: Mutex::default(),
             limit,
             ring,
             bell,
@@ -47,18 +55,20 @@ impl Waiting {
         }
     }
 
-    /// Parks a caller until `until` on the monotonic clock; `told` is called at once if the room is full.
+    /// Parks a caller until `until` on the monotonic clock; `told` is called at once if the room is full or
+    /// closed.
     pub fn park(&self, request: RequestNumber, until: Duration, told: Told) {
-        let mut waiters = self.lock();
-        if waiters.values().map(Vec::len).sum::<usize>() >= self.limit {
-            drop(waiters);
+        let mut parked = self.lock();
+        if parked.is_closed || parked.count() >= self.limit {
+            drop(parked);
             return told();
         }
-        waiters
+        parked
+            .waiters
             .entry(request)
             .or_default()
             .push(Waiter { until, told });
-        drop(waiters);
+        drop(parked);
         // It may have settled already: everything is looked at once more.
         *self
             .looked_at
@@ -69,10 +79,10 @@ impl Waiting {
 
     /// How many wait now.
     pub fn count(&self) -> usize {
-        self.lock().values().map(Vec::len).sum()
+        self.lock().count()
     }
 
-    /// Watches the mailbox until `stop`; then everyone is told.
+    /// Watches the mailbox until `stop`; then everyone is told, and so is whoever comes later.
     pub fn run(
         &self,
         mailbox: &Mailbox,
@@ -98,17 +108,17 @@ impl Waiting {
                 told();
             }
         }
-        for (_, waiters) in self.lock().drain() {
-            for waiter in waiters {
-                (waiter.told)();
-            }
+        let left = self.close();
+        for waiter in left.into_values().flatten() {
+            (waiter.told)();
         }
     }
 
     /// Those whose request was touched and has settled, or whose time is up. What is behind a request that was held since is
     /// found by the look at all that comes every [`LOOK_EVERY`].
     fn due(&self, state: &State, now: Duration, touched: &[RequestNumber]) -> Vec<Told> {
-        let mut waiters = self.lock();
+        let mut parked = self.lock();
+        let waiters = &mut parked.waiters;
         if waiters.is_empty() {
             return Vec::new();
         }
@@ -142,14 +152,28 @@ impl Waiting {
 
     fn next_deadline(&self) -> Option<Duration> {
         self.lock()
+            .waiters
             .values()
             .flatten()
             .map(|waiter| waiter.until)
             .min()
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<RequestNumber, Vec<Waiter>>> {
-        self.waiters.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Takes everyone out, to be told without the lock.
+    fn close(&self) -> HashMap<RequestNumber, Vec<Waiter>> {
+        let mut parked = self.lock();
+        parked.is_closed = true;
+        std::mem::take(&mut parked.waiters)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Parked> {
+        self.parked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Parked {
+    fn count(&self) -> usize {
+        self.waiters.values().map(Vec::len).sum()
     }
 }
 
@@ -176,4 +200,38 @@ fn is_blocked(view: &dyn View, request: &crate::domain::Request) -> bool {
                     .is_some_and(|ahead| matches!(ahead.phase, Phase::Held | Phase::InDoubt))
             })
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    #[test]
+    fn who_comes_after_the_room_was_closed_is_told_at_once() {
+        let waiting = Arc::new(Waiting::new(8));
+        let count = Arc::new(AtomicUsize::new(0));
+        let told = || -> Told {
+            let count = count.clone();
+            Box::new(move || {
+                count.fetch_add(1, Ordering::Relaxed);
+            })
+        };
+        // One that is told parks again: nothing may be locked meanwhile.
+        let (again, inner) = (waiting.clone(), told());
+        let hour = Duration::from_hours(1);
+        waiting.park(
+            RequestNumber(1),
+            hour,
+            Box::new(move || again.park(RequestNumber(1), hour, inner)),
+        );
+        for waiter in waiting.close().into_values().flatten() {
+            (waiter.told)();
+        }
+        assert_eq!(count.load(Ordering::Relaxed), 1);
+        waiting.park(RequestNumber(2), hour, told());
+        assert_eq!(count.load(Ordering::Relaxed), 2);
+        assert_eq!(waiting.count(), 0);
+    }
 }

@@ -48,7 +48,9 @@ pub struct Request {
     pub again_at: Timestamp,
     /// How long it has been first in its queues while its provider worked, in milliseconds.
     pub patience_spent_ms: u64,
-    /// The order of sending; 0 until sent.
+    /// Whether bytes left, or may have left, in an attempt that has ended.
+    pub was_sent: bool,
+    /// The order of sending; 0 until an attempt began, which may have sent nothing.
     pub sequence_number: u64,
     pub run: u64,
     pub linked: Option<RequestNumber>,
@@ -62,6 +64,11 @@ pub struct Request {
 }
 
 impl Request {
+    /// Whether the CAS may have been told of it; an attempt in flight counts.
+    pub fn may_be_sent(&self) -> bool {
+        self.was_sent || self.phase == Phase::Sending
+    }
+
     pub fn is_unpair(&self) -> bool {
         self.stb.is_none()
     }

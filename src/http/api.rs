@@ -55,7 +55,7 @@ impl Api {
             access,
             metrics,
             config,
-            turns: Arc::default(),
+            turns: Arc::new(Turns::new()),
             is_ready,
             is_reachable,
         })

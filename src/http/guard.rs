@@ -11,6 +11,8 @@ pub const URL_BYTES_MAX: usize = 8 * 1024;
 pub const HEADERS_MAX: usize = 64;
 /// Longest body that is read to its end only to be refused; of a longer one the connection is given up.
 pub const DRAIN_BYTES_MAX: u64 = 16 * 1024 * 1024;
+/// Longest body that tiny_http reads by itself.
+const READ_AHEAD_BYTES_MAX: usize = 1024;
 
 /// How the body of a request is to be taken.
 #[derive(Debug, PartialEq, Eq)]
@@ -21,6 +23,25 @@ pub enum Framing {
     Refuse(CallError),
     /// Nobody knows where the next request begins.
     Abandon(CallError),
+}
+
+/// Whether tiny_http has read the body before it gave the request out; a later one may take for ever, for no time-out can
+/// be set on it.
+pub fn is_read_ahead(request: &Request) -> bool {
+    let is_late = request.headers().iter().any(|header| {
+        let name = header.field.as_str().as_str();
+        let upgrades = || {
+            header
+                .value
+                .as_str()
+                .to_ascii_lowercase()
+                .contains("upgrade")
+        };
+        name.eq_ignore_ascii_case("Expect")
+            || name.eq_ignore_ascii_case("Transfer-Encoding")
+            || (name.eq_ignore_ascii_case("Connection") && upgrades())
+    });
+    !is_late && request.body_length().unwrap_or(0) <= READ_AHEAD_BYTES_MAX
 }
 
 /// Judges a request's head.

@@ -6,6 +6,7 @@
 mod answer;
 mod api;
 pub mod crm;
+mod desk;
 mod guard;
 mod pump;
 mod reply;
@@ -14,6 +15,8 @@ mod turns;
 mod worker;
 
 pub use api::{Api, ApiParts};
+pub use desk::BodyReader;
 pub use pump::Pump;
 pub use server::{Front, ServeError, bind};
+pub use turns::{AnswerWriter, Outgoing};
 pub use worker::Worker;

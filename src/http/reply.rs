@@ -4,17 +4,22 @@
 //! body. It writes by itself and not through tiny_http's `Response`, which splits long answers in two writes and lets a
 //! client's `TE` header choose chunks.
 
-use std::io::{Read as _, Write as _};
+use std::io::{self, Read as _, Write};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use tiny_http::{HTTPVersion, Header, Method, Request, Response};
 
 use super::answer::{Answer, Shape};
 use super::api::Api;
 use super::crm::{CallError, envelope};
-use super::turns::Turn;
+use super::turns::{Fate, Place, Turn};
 use crate::telemetry::Metric;
+
+/// A client that takes its answer in crumbs has so long for all of it.
+const ANSWER_WRITE_MAX: Duration = Duration::from_secs(30);
+const BLOCK_BYTES: usize = 64 * 1024;
 
 /// Owes one answer.
 pub struct Reply {
@@ -25,10 +30,31 @@ pub struct Reply {
 impl Reply {
     /// To be called in the order in which the requests came.
     pub fn new(request: Request, api: Arc<Api>) -> Self {
-        let turn = api.turns.take(request.remote_addr().copied());
+        let now = api.clock().monotonic();
+        let turn = api.turns.take(request.remote_addr().copied(), now);
         Self {
             owed: Some((request, turn)),
             api,
+        }
+    }
+
+    /// Whether its connection is still served; if not, [`Reply::skip`] is all that may be done.
+    pub fn is_wanted(&self) -> bool {
+        let place = self.owed.as_ref().map(|(_, turn)| turn.place());
+        place != Some(Place::Unwanted)
+    }
+
+    /// Answers nothing. `is_whole`: the body was read; of any other the connection's thread is given up with it.
+    pub fn skip(mut self, is_whole: bool) {
+        let Some((request, _)) = self.owed.take() else {
+            return;
+        };
+        if is_whole {
+            // A request that falls without its writer answers nothing; one that falls with it would write 500.
+            drop(request.into_writer());
+        } else {
+            self.api.metrics.count(Metric::HttpAbandoned);
+            std::mem::forget(request);
         }
     }
 
@@ -53,7 +79,13 @@ impl Reply {
         self.api.metrics.count(Metric::HttpRequests);
         self.api.metrics.count(Metric::HttpAbandoned);
         let answer = envelope::error(error, self.api.config.error_status);
-        turn.deliver(Box::new(move || give_up(request, &answer)));
+        turn.deliver(Box::new(move |fate| match fate {
+            Fate::Send => give_up(request, &answer),
+            Fate::Skip => {
+                std::mem::forget(request);
+                Ok(())
+            }
+        }));
     }
 
     /// The request's head; none once it is answered.
@@ -89,11 +121,14 @@ impl Reply {
             return;
         };
         self.api.metrics.count(Metric::HttpRequests);
-        let bytes = answer.to_bytes(shape(&request), self.api.clock().now());
-        turn.deliver(Box::new(move || {
-            let mut writer = request.into_writer();
-            if let Err(error) = writer.write_all(&bytes).and_then(|()| writer.flush()) {
-                tracing::debug!(%error, "a client did not take its answer");
+        let mut shape = shape(&request);
+        shape.closes |= turn.place() == Place::Last;
+        let bytes = answer.to_bytes(shape, self.api.clock().now());
+        turn.deliver(Box::new(move |fate| {
+            let writer = request.into_writer();
+            match fate {
+                Fate::Send => write_within(writer, &bytes),
+                Fate::Skip => Ok(()),
             }
         }));
     }
@@ -110,7 +145,19 @@ impl Drop for Reply {
     }
 }
 
-fn give_up(request: Request, answer: &Answer) {
+/// Writes in blocks: each has the socket's own time-out, all of them [`ANSWER_WRITE_MAX`].
+fn write_within(mut writer: impl Write, bytes: &[u8]) -> io::Result<()> {
+    let begun = Instant::now();
+    for block in bytes.chunks(BLOCK_BYTES) {
+        if begun.elapsed() > ANSWER_WRITE_MAX {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        writer.write_all(block)?;
+    }
+    writer.flush()
+}
+
+fn give_up(request: Request, answer: &Answer) -> io::Result<()> {
     // tiny_http prints no length with an upgrade; the value is not checked for line ends, so it can carry one.
     let protocol = format!("none\r\nContent-Length: {}", answer.body.len());
     let mut response = Response::empty(answer.status);
@@ -118,10 +165,9 @@ fn give_up(request: Request, answer: &Answer) {
         response.add_header(json);
     }
     let mut stream = request.upgrade(&protocol, response);
-    if let Err(error) = stream.write_all(&answer.body).and_then(|()| stream.flush()) {
-        tracing::debug!(%error, "a client did not take its answer");
-    }
+    let written = stream.write_all(&answer.body).and_then(|()| stream.flush());
     std::mem::forget(stream);
+    written
 }
 
 /// Whose connection it is.

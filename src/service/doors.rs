@@ -3,12 +3,13 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 use super::threads::Threads;
 use super::{Service, ServiceError};
 use crate::control::ControlServer;
 use crate::domain::ProviderNumber;
-use crate::http::{Api, ApiParts, Front, bind};
+use crate::http::{Api, ApiParts, Front, Outgoing, bind};
 use crate::script::STACK_BYTES_MIN;
 use crate::telemetry::fatal;
 
@@ -17,6 +18,7 @@ pub struct Doors {
     pub address: SocketAddr,
     stop: Arc<AtomicBool>,
     workers: Vec<String>,
+    outgoing: Outgoing,
 }
 
 const PUMP: &str = "http-pump";
@@ -45,6 +47,9 @@ impl Doors {
             address,
             pump,
             workers,
+            body_readers,
+            writers,
+            outgoing,
         } = Front::new(listener, &service.config.http, &api)?;
         let mut names = Vec::new();
         for worker in workers {
@@ -53,6 +58,16 @@ impl Doors {
                 .threads
                 .start(&name, Front::WORKER_STACK_BYTES, move || worker.run())?;
             names.push(name);
+        }
+        for reader in body_readers {
+            service
+                .threads
+                .start_loose("http-body", move || reader.run())?;
+        }
+        for writer in writers {
+            service
+                .threads
+                .start_loose("http-answer", move || writer.run())?;
         }
         let halt = stop.clone();
         service.threads.start(PUMP, 0, move || {
@@ -75,16 +90,19 @@ impl Doors {
             address,
             stop,
             workers: names,
+            outgoing,
         })
     }
 
-    /// Lets nobody in any more and waits for those inside.
-    pub fn close(self, threads: &mut Threads) {
+    /// Lets nobody in any more and waits for those inside, at most until `until`. What is parked or in the writer is answered
+    /// later: the answers that are still to leave are handed back.
+    pub fn close(self, threads: &mut Threads, until: Instant) -> Outgoing {
         self.stop.store(true, Ordering::Relaxed);
-        threads.join(PUMP);
-        threads.join(CONTROL);
+        threads.join(PUMP, until);
+        threads.join(CONTROL, until);
         for worker in self.workers {
-            threads.join(&worker);
+            threads.join(&worker, until);
         }
+        self.outgoing
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{Builder, JoinHandle};
+use std::time::{Duration, Instant};
 
 use super::ServiceError;
 use crate::actions::status::{ThreadReport, ThreadsShown};
@@ -21,7 +22,21 @@ type Shown = (String, Arc<AtomicBool>);
 /// Stack of threads that call no script, in bytes.
 const STACK_BYTES: usize = 512 * 1024;
 
+/// How often a thread that is to end is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(2);
+
 impl Threads {
+    /// Starts a thread that is never waited for.
+    pub fn start_loose(
+        &mut self,
+        name: &str,
+        work: impl FnOnce() + Send + 'static,
+    ) -> Result<(), ServiceError> {
+        self.start(name, 0, work)?;
+        self.running.pop();
+        Ok(())
+    }
+
     /// Starts a thread; `stack_bytes` zero is the small default.
     pub fn start(
         &mut self,
@@ -72,24 +87,33 @@ impl Threads {
         })
     }
 
-    /// Waits for the threads of this name.
-    pub fn join(&mut self, name: &str) {
+    /// Waits for the threads of this name, at most until `until`; whether they ended.
+    pub fn join(&mut self, name: &str, until: Instant) -> bool {
         let (ending, running) = std::mem::take(&mut self.running)
             .into_iter()
             .partition(|(other, _)| other == name);
         self.running = running;
-        join(ending);
+        join(ending, until)
     }
 
-    pub fn join_all(&mut self) {
-        join(std::mem::take(&mut self.running));
+    pub fn join_all(&mut self, until: Instant) -> bool {
+        join(std::mem::take(&mut self.running), until)
     }
 }
 
-fn join(threads: Vec<(String, JoinHandle<()>)>) {
+/// A thread that does not end in time is left to the end of the process.
+fn join(threads: Vec<(String, JoinHandle<()>)>, until: Instant) -> bool {
+    let mut all_ended = true;
     for (name, handle) in threads {
-        if handle.join().is_err() {
+        while !handle.is_finished() && Instant::now() < until {
+            std::thread::sleep(LOOK_EVERY);
+        }
+        if !handle.is_finished() {
+            tracing::warn!(thread = name, "a thread did not end in time");
+            all_ended = false;
+        } else if handle.join().is_err() {
             tracing::error!(thread = name, "a thread ended by a panic");
         }
     }
+    all_ended
 }

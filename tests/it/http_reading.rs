@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::http_scene::{CARD, Scene};
+use super::http_scene::{CARD, STB, Scene};
 
 const REQUESTS: &str = "nagravision/provisioning_requests";
 
@@ -212,4 +212,20 @@ fn a_subscription_is_created_shown_and_listed() {
     let id = created.data()["id"].as_str().unwrap().to_owned();
     let none = scene.get(&format!("subscriptions/list?token={{token}}&cursor={id}"));
     assert_eq!(none.data(), Value::Array(Vec::new()));
+}
+
+/// The number and the words on the wire are those of what left: an attempt that sent nothing has neither.
+#[test]
+fn what_was_not_sent_has_no_sequence_number_and_no_text() {
+    let mut scene = Scene::new();
+    let pair = scene.pair(&format!(
+        r#""smartcard_identifier":{{"serial_number":"{CARD}"}},"stb_identifier":{{"serial_number":"{STB}"}}"#
+    ));
+    assert_eq!(pair.data()["number"], "1");
+    scene.is_not_sent(1);
+    let unsent = scene.show(1).data();
+    assert_eq!(unsent["sequence_number"], Value::Null);
+    assert_eq!(unsent["request"], Value::Null);
+    scene.rebuild();
+    assert_eq!(scene.show(1).data(), unsent);
 }

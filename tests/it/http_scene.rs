@@ -22,8 +22,8 @@ use pairbox::config::{ApiConfig, ErrorStatus, HttpConfig, TokenLife};
 use pairbox::domain::event::{Frame, ProviderSettings, Then};
 use pairbox::domain::items::NewItem;
 use pairbox::domain::{
-    Confirms, Event, ItemKind, ItemNumber, Outcome, ProviderNumber, Purpose, RequestNumber, Salt,
-    Step, Timestamp, View,
+    Confirms, Event, ItemKind, ItemNumber, Outcome, Phase, ProviderNumber, Purpose, RequestNumber,
+    Salt, Step, Timestamp, View,
 };
 use pairbox::http::{Api, ApiParts, Front, bind};
 use pairbox::ledger::{Ledger, Options, RealFiles};
@@ -242,8 +242,8 @@ impl Scene {
         rows[0].as_ref().unwrap();
     }
 
-    /// Plays dispatch and the CAS: one attempt that the CAS acknowledges, or refuses with a code.
-    pub fn settles(&self, number: u64, refusal: Option<&str>) {
+    /// Plays dispatch: the first attempt begins.
+    pub fn begins(&self, number: u64) -> Confirms {
         let number = RequestNumber(number);
         let view = self.actions().state.view();
         let request = view.request(number).unwrap();
@@ -252,11 +252,6 @@ impl Scene {
             Confirms::Unpair
         } else {
             Confirms::Pair
-        };
-        let frame = |text: &str| Frame {
-            bytes: text.into(),
-            is_hex: false,
-            sha256: None,
         };
         let door = &self.actions().door;
         door.dispatched(DispatchCommand::Begin(Box::new(Begin {
@@ -281,6 +276,41 @@ impl Scene {
             let view = self.actions().state.view();
             view.request(number).unwrap().latest_attempt == 1
         });
+        confirms
+    }
+
+    /// Plays dispatch: the first attempt ends before a byte has left.
+    pub fn is_not_sent(&self, number: u64) {
+        let confirms = self.begins(number);
+        let number = RequestNumber(number);
+        let settle = SettleAttempt {
+            request: number,
+            attempt: 1,
+            outcome: Outcome::NotSent,
+            code: None,
+            text: None,
+            reference: None,
+            frame: None,
+            patience_spent_ms: 0,
+            then: Then::Waiting {
+                until: START,
+                counts: false,
+            },
+            confirms,
+        };
+        let door = &self.actions().door;
+        door.dispatched(DispatchCommand::Settle(Box::new(settle)));
+        until("the attempt settled", || {
+            let view = self.actions().state.view();
+            view.request(number).unwrap().phase == Phase::Waiting
+        });
+    }
+
+    /// Plays dispatch and the CAS: one attempt that the CAS acknowledges, or refuses with a code.
+    pub fn settles(&self, number: u64, refusal: Option<&str>) {
+        let confirms = self.begins(number);
+        let number = RequestNumber(number);
+        let door = &self.actions().door;
         door.dispatched(DispatchCommand::Settle(Box::new(SettleAttempt {
             request: number,
             attempt: 1,
@@ -422,6 +452,9 @@ impl Scene {
             address,
             pump,
             workers,
+            body_readers,
+            writers,
+            outgoing: _,
         } = Front::new(bind(http.listen).unwrap(), &http, &api).unwrap();
         let stop_pump = Arc::new(AtomicBool::new(false));
         let pump_stops = stop_pump.clone();
@@ -429,6 +462,13 @@ impl Scene {
         for worker in workers {
             let name = worker.name().to_owned();
             front.push(spawn(&name, move || worker.run()));
+        }
+        // Nobody waits for these: they may hang on a client.
+        for reader in body_readers {
+            spawn("http-body", move || reader.run());
+        }
+        for writer in writers {
+            spawn("http-answer", move || writer.run());
         }
         self.running = Some(Running {
             address,
@@ -519,6 +559,14 @@ pub fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     while !is_so() {
         assert!(Instant::now() < deadline, "waited in vain: {what}");
         std::thread::park_timeout(Duration::from_millis(1));
+    }
+}
+
+fn frame(text: &str) -> Frame {
+    Frame {
+        bytes: text.into(),
+        is_hex: false,
+        sha256: None,
     }
 }
 

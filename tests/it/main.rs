@@ -18,6 +18,7 @@ mod http_login;
 mod http_pairing;
 mod http_reading;
 mod http_scene;
+mod http_slow;
 mod http_transport;
 mod http_wire;
 mod immediate;

@@ -37,6 +37,7 @@ pub fn settle(state: &mut impl Edit, recorded: Recorded<'_>, settled: &Settled) 
     change(state, recorded, settled.request, |row| {
         row.answered = recorded.position;
         row.patience_spent_ms = settled.patience_spent_ms;
+        row.was_sent |= settled.outcome != Outcome::NotSent;
         match settled.outcome {
             Outcome::Unknown => row.unknown_attempts += 1,
             Outcome::Ok | Outcome::Already => row.unknown_attempts = 0,
@@ -89,6 +90,7 @@ pub fn late(state: &mut impl Edit, recorded: Recorded<'_>, answer: &LateAnswer) 
         confirm(state, recorded, confirmed);
     }
     change(state, recorded, answer.request, |row| {
+        row.was_sent = true;
         row.late_answers = row.late_answers.saturating_add(1);
         match answer.effect {
             LateEffect::Nothing | LateEffect::MarksDoubt => {}

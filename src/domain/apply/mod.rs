@@ -109,6 +109,7 @@ fn accept(state: &mut impl Edit, recorded: Recorded<'_>, accepted: &Accepted) {
         transaction: 0,
         again_at: Timestamp::ZERO,
         patience_spent_ms: 0,
+        was_sent: false,
         sequence_number: 0,
         run: 0,
         linked: accepted.linked,

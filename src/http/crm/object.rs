@@ -45,7 +45,7 @@ impl<'a> Objects<'a> {
         // Of our own endings the wire carries the code alone; the words are for `explain`.
         let is_of_cas = error.provider_code.is_some() || error.provider_description.is_some();
         let error_description = error.description.filter(|_| is_of_cas);
-        let was_sent = request.sequence_number > 0;
+        let was_sent = request.may_be_sent();
         members([
             ("id", self.id(Kind::Request, number)),
             ("number", number.to_string().into()),
@@ -70,6 +70,7 @@ impl<'a> Objects<'a> {
                 details
                     .sent
                     .as_ref()
+                    .filter(|_| was_sent)
                     .map(|frame| frame.bytes.clone())
                     .into(),
             ),
