@@ -9,6 +9,10 @@ use super::{
 
 /// A request's row. Texts (frames, CAS words, who, when) are read from the ledger at the positions.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own about a request"
+)]
 pub struct Request {
     pub number: RequestNumber,
     pub provider: ProviderNumber,

@@ -284,6 +284,7 @@ mod tests {
         }
     }
 
+    #[expect(clippy::unnecessary_wraps, reason = "as the turns take it")]
     fn address(port: u16) -> Address {
         Some(SocketAddr::from(([127, 0, 0, 1], port)))
     }
