@@ -12,6 +12,7 @@ mod cli_commands;
 mod cli_explain;
 mod cli_scene;
 mod config;
+mod http_answers;
 mod http_idempotency;
 mod http_input;
 mod http_login;
