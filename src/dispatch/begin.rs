@@ -58,12 +58,21 @@ impl Dispatcher {
             let Some(request) = view.request(place.number) else {
                 continue;
             };
+            let is_busy = self
+                .lines
+                .values()
+                .any(|line| line.attempts.is_busy(&request));
+            let Some(line) = self.lines.get_mut(&number) else {
+                return;
+            };
             let is_alone = request.unknown_attempts >= 2;
             let Some(lane) = line.free_lane(is_alone) else {
                 line.ready.insert(&request);
                 return line.rate.give_back(1);
             };
             match head::judge(view, &request, now.wall) {
+                // An attempt that outlived its request is still out; its end brings this one back.
+                Head::Send { .. } if is_busy => line.rate.give_back(1),
                 Head::Send { leaves } => {
                     let patience =
                         line.patience(request.number, request.patience_spent_ms, now.monotonic);

@@ -22,6 +22,8 @@ const HISTORIES: u64 = 400;
 const HISTORIES_LONG: u64 = 20_000;
 /// The plain tier stops here on a slow machine.
 const PLAIN_TIME_MAX: Duration = Duration::from_mins(1);
+/// Histories of the long tier that found a defect once; each is held in every run.
+const FAILED_ONCE: [u64; 1] = [19_498];
 const CARDS: u64 = 5;
 const STBS: u64 = 4;
 
@@ -34,7 +36,7 @@ fn no_history_breaks_a_promise() {
     let count = if is_long { HISTORIES_LONG } else { HISTORIES };
     let started = Instant::now();
     let mut done = 0;
-    for seed in 0..count {
+    for seed in FAILED_ONCE.into_iter().chain(0..count) {
         if !is_long && started.elapsed() > PLAIN_TIME_MAX {
             break;
         }
