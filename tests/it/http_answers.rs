@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::http_scene::{CARD, CARD_2, STB, STB_2, Scene};
 use crate::http_wire::Response;
 
-/// Codes that no call can bring about by itself, each with its reason.
+/// Codes without a golden here, each with its reason.
 const UNREACHABLE: &[(&str, &str)] = &[
     (
         "AMBIGUOUSPROVIDER",
@@ -24,7 +24,7 @@ const UNREACHABLE: &[(&str, &str)] = &[
     ("INTERNALERROR", "needs a defect"),
     (
         "INVALIDLENGTH",
-        "not an answer of its own: the connection is given up after it",
+        "its head is written by tiny_http with a date of its own; http_transport holds status and code",
     ),
     (
         "INVALIDLIFECYCLESTATE",
