@@ -25,20 +25,21 @@ use crate::commit::{
     Command, Door, Mailbox, Responses, Writer, WriterOptions, WriterParts, recover,
 };
 use crate::config::{Config, StbTaken, UnpairUnknown};
-use crate::control::{ControlContext, ControlServerError, DataLock};
+use crate::control::{ControlContext, DataLock, GuardError};
 use crate::dispatch::{
     Ask, Dispatcher, DispatcherOptions, LineOptions, Mode, Now, RunReport, Runner,
 };
 use crate::domain::event::Event;
 use crate::domain::{Refusal, Timestamp};
-use crate::http::ServeError;
+use crate::http::gate::DoorError;
+use crate::http::{FrontError, Turns};
 use crate::ledger::{Cut, Ledger, LedgerError, Options, Preparer, RealFiles};
 use crate::provider::{EVENT_BATCHES_MAX, LaneError, LaneId};
 use crate::script::{STACK_BYTES_MIN, ScriptError};
 use crate::store::{Opened, Progress, State, StoreError};
 use crate::telemetry::{Metrics, fatal};
 
-use doors::Doors;
+use doors::{Doors, Gathering};
 use threads::Threads;
 
 /// Why pairbox could not come up.
@@ -62,9 +63,15 @@ pub enum ServiceError {
     #[error("cannot start a thread: {0}")]
     Thread(#[source] std::io::Error),
     #[error("{0}")]
-    Serve(#[from] ServeError),
+    Front(#[from] FrontError),
     #[error("{0}")]
-    Control(#[from] ControlServerError),
+    Door(#[from] DoorError),
+    #[error("{0}")]
+    Guard(#[from] GuardError),
+    #[error("the data directory cannot be opened to [control] group: {0}")]
+    Group(#[source] std::io::Error),
+    #[error("the gate cannot be built: {0}")]
+    Gate(#[source] std::io::Error),
 }
 
 /// What came up, for the log and for `status`.
@@ -79,9 +86,6 @@ pub struct Arrival {
 const DRAIN: Duration = Duration::from_secs(10);
 /// How long `stop` waits for any one room to empty; what still hangs then ends with the process.
 const LEAVE_AFTER: Duration = Duration::from_secs(5);
-/// How long answers that are known may take to leave.
-const ANSWERS_LEAVE: Duration = Duration::from_secs(3);
-const ANSWERS_LOOK_EVERY: Duration = Duration::from_millis(5);
 /// How often the overlay goes to disk.
 const MOVE_EVERY: Duration = Duration::from_millis(250);
 /// Turns of a quarter second between two rounds of housekeeping.
@@ -105,6 +109,7 @@ pub struct Service {
     waiting_stop: Option<Sender<()>>,
     dispatch: Option<Sender<Ask>>,
     doors: Option<Doors>,
+    gathering: Gathering,
     metrics: Arc<Metrics>,
     started_at: Timestamp,
     _lock: DataLock,
@@ -158,7 +163,11 @@ impl Service {
         threads.start("writer", STACK_BYTES_MIN, move || {
             guarded("writer", || writer.run(&stop));
         })?;
-        threads.start("responder", STACK_BYTES_MIN, move || respond(&responded))?;
+        let gathering = Gathering::default();
+        let gathers = gathering.clone();
+        threads.start("responder", STACK_BYTES_MIN, move || {
+            respond(&responded, &gathers);
+        })?;
         let (moved, halt) = (state.clone(), stopping.clone());
         threads.start("state mover", 0, move || move_overlay(&moved, &halt))?;
         let (prepared, halt) = (preparer.clone(), stopping.clone());
@@ -208,6 +217,7 @@ impl Service {
             waiting_stop: None,
             dispatch: None,
             doors: None,
+            gathering,
             metrics,
             started_at,
             _lock: lock,
@@ -334,10 +344,10 @@ impl Service {
     /// No client, operator or peer can hold it up: each room has [`LEAVE_AFTER`], and the stop is recorded whatever hangs.
     pub fn stop(mut self) {
         let soon = || Instant::now() + LEAVE_AFTER;
-        let outgoing = self
-            .doors
-            .take()
-            .map(|doors| doors.close(&mut self.threads, soon()));
+        let doors = self.doors.take();
+        if let Some(doors) = &doors {
+            doors.close();
+        }
         if let Some(stop) = self.waiting_stop.take() {
             let _ = stop.send(());
             self.threads.join("waiting callers", soon());
@@ -358,11 +368,8 @@ impl Service {
         let _ = self.writer_stop.send(());
         self.threads.join("writer", soon());
         self.threads.join("responder", soon());
-        if let Some(outgoing) = outgoing {
-            let until = Instant::now() + ANSWERS_LEAVE;
-            while !outgoing.is_empty() && Instant::now() < until {
-                std::thread::sleep(ANSWERS_LOOK_EVERY);
-            }
+        if let Some(doors) = doors {
+            doors.end(&mut self.threads, self.clock.monotonic(), soon());
         }
         self.stopping.store(true, Ordering::Release);
         self.preparer.wake();
@@ -372,8 +379,9 @@ impl Service {
 }
 
 /// Answers on its own thread, so that the writer never renders or writes to a client.
-fn respond(responded: &Receiver<Responses>) {
+fn respond(responded: &Receiver<Responses>, gathering: &Gathering) {
     for responses in responded {
+        let _batch = gathering.get().map(Turns::batch);
         for (reply, result) in responses {
             if std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| reply(result))).is_err() {
                 tracing::error!("answering a client panicked");

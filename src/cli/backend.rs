@@ -68,7 +68,7 @@ impl Backend {
                     source,
                 };
                 let call = write_call::<V>(by, ask).map_err(failed)?;
-                let answer = handle(&service.context, V::NAME, &call)?;
+                let answer = handle(&service.context, V::NAME, &call, None)?;
                 Ok(serde_json::from_slice(&answer).map_err(failed)?)
             }
         }

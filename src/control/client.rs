@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use super::error::ErrorReport;
+use super::error::{ErrorReport, Fault};
 use super::verb::{Verb, write_call};
 use super::{ANSWER_BYTES_MAX, SOCKET_FILE};
 
@@ -75,9 +75,22 @@ impl Client {
         if status == 200 {
             return serde_json::from_slice(&answer).map_err(unreadable);
         }
-        let report: ErrorReport = serde_json::from_slice(&answer).map_err(unreadable)?;
-        Err(report.into())
+        match serde_json::from_slice::<ErrorReport>(&answer) {
+            Ok(report) => Err(report.into()),
+            // The gate has a word before the verbs, in the words of the API.
+            Err(error) => Err(refused_at_the_gate(&answer).unwrap_or_else(|| unreadable(error))),
+        }
     }
+}
+
+fn refused_at_the_gate(answer: &[u8]) -> Option<ClientError> {
+    let envelope: serde_json::Value = serde_json::from_slice(answer).ok()?;
+    let message = envelope.pointer("/status/message")?.as_str()?.to_owned();
+    Some(ClientError::Told(ErrorReport {
+        fault: Fault::Passing,
+        message,
+        hint: None,
+    }))
 }
 
 fn exchange(stream: &mut UnixStream, verb: &str, body: &[u8]) -> io::Result<(u16, Vec<u8>)> {

@@ -47,6 +47,8 @@ pub enum ControlError {
 pub enum Fault {
     /// The call itself: another version of the command line, or a wrong argument.
     Usage,
+    /// Not by this account.
+    Denied,
     /// Judged and refused; nothing was stored.
     Refused,
     /// May work later without anything else changing.

@@ -7,12 +7,12 @@
 mod access;
 mod client;
 mod error;
+mod guard;
 mod item;
 mod lock;
 mod pairing;
 mod provider;
 mod request;
-mod server;
 mod status;
 mod subscription;
 mod verb;
@@ -29,6 +29,7 @@ pub use access::{
 };
 pub use client::{Client, ClientError};
 pub use error::{ControlError, ErrorReport, Fault};
+pub use guard::{CallingAccount, Guard, GuardError, GuardedCall, Standing};
 pub use item::{
     BlacklistAsk, ItemBlacklist, ItemList, ItemListAsk, ItemNamed, ItemRegister, ItemShow,
     ItemsAsk, RowEnd,
@@ -40,7 +41,6 @@ pub use request::{
     CancelAsk, Pair, PairAsk, Paired, RequestCancel, RequestExplain, RequestList, RequestListAsk,
     RequestNamed, RequestResolve, RequestRetry, RequestShow, ResolveAsk, Unpair, UnpairAsk,
 };
-pub use server::{ControlServer, ControlServerError, SOCKET_FILE};
 pub use status::{ProcessBegin, ProcessProgress, Status};
 pub use subscription::{
     SubscriptionList, SubscriptionListAsk, SubscriptionNamed, SubscriptionRegister,
@@ -48,6 +48,8 @@ pub use subscription::{
 };
 pub use verb::{Verb, handle, write_call};
 
+/// The control socket in the data directory; the gate listens on it.
+pub const SOCKET_FILE: &str = "control.sock";
 /// Most bytes of one answer.
 pub const ANSWER_BYTES_MAX: usize = 1 << 20;
 /// Most bytes of one call: a chunk of an import with the longest rows that may come in.

@@ -33,7 +33,7 @@ struct Call<A> {
     ask: A,
 }
 
-type Handler = fn(&ControlContext, &[u8]) -> Result<Vec<u8>, ControlError>;
+type Handler = fn(&ControlContext, &[u8], Option<&str>) -> Result<Vec<u8>, ControlError>;
 
 /// All verbs.
 const TABLE: [(&str, Handler); 31] = [
@@ -74,15 +74,21 @@ const fn entry<V: Verb>() -> (&'static str, Handler) {
     (V::NAME, answer::<V>)
 }
 
-/// Runs the verb of that name on a call's bytes and gives the answer's bytes.
-pub fn handle(context: &ControlContext, verb: &str, call: &[u8]) -> Result<Vec<u8>, ControlError> {
+/// Runs the verb of that name on a call's bytes and gives the answer's bytes. With `by` that is who asks, whatever the call
+/// says.
+pub fn handle(
+    context: &ControlContext,
+    verb: &str,
+    call: &[u8],
+    by: Option<&str>,
+) -> Result<Vec<u8>, ControlError> {
     let known = TABLE.iter().find(|(name, _)| *name == verb);
     let Some((_, handler)) = known else {
         return Err(ControlError::UnknownVerb {
             verb: verb.chars().take(NAME_SHOWN).collect(),
         });
     };
-    let answer = handler(context, call)?;
+    let answer = handler(context, call, by)?;
     if answer.len() > ANSWER_BYTES_MAX {
         return Err(ControlError::AnswerTooLong {
             limit: ANSWER_BYTES_MAX,
@@ -103,13 +109,18 @@ pub fn write_call<V: Verb>(by: &str, ask: &V::Ask) -> Result<Vec<u8>, serde_json
 /// Characters of a name that is not known, or of a caller, that are taken over.
 const NAME_SHOWN: usize = 64;
 
-fn answer<V: Verb>(context: &ControlContext, call: &[u8]) -> Result<Vec<u8>, ControlError> {
+fn answer<V: Verb>(
+    context: &ControlContext,
+    call: &[u8],
+    known: Option<&str>,
+) -> Result<Vec<u8>, ControlError> {
     let Call { by, ask } =
         serde_json::from_slice::<Call<V::Ask>>(call).map_err(|source| ControlError::Call {
             verb: V::NAME,
             source,
         })?;
-    let by: String = by
+    let by: String = known
+        .unwrap_or(&by)
         .chars()
         .filter(|c| !c.is_control())
         .take(NAME_SHOWN)

@@ -1,8 +1,10 @@
 //! What every handler shares: actions, access, the dialect's choices, the counters, and whether the box is ready.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 
+use super::gate::{Account, Finisher};
 use super::turns::Turns;
 use crate::access::Access;
 use crate::actions::Actions;
@@ -11,8 +13,21 @@ use crate::config::ApiConfig;
 use crate::domain::{ProviderNumber, View};
 use crate::telemetry::{Metric, Metrics};
 
+/// Why the box is not ready; nothing if it is.
+pub type Unready = Box<dyn Fn() -> Vec<&'static str> + Send + Sync>;
 /// A question that `service.rs` answers.
 pub type Asks<T> = Box<dyn Fn(T) -> bool + Send + Sync>;
+/// The operator's verbs: a call in, status and body out. The room beside this one has them; `service.rs` brings both together.
+pub type Verbs = Box<dyn Fn(ControlCall) -> (u16, Vec<u8>) + Send + Sync>;
+
+/// A call that came by the control socket.
+pub struct ControlCall {
+    pub is_post: bool,
+    pub path: String,
+    pub body: Vec<u8>,
+    /// Whose process it is, as the kernel says.
+    pub account: Account,
+}
 
 /// What `service.rs` gives.
 pub struct ApiParts {
@@ -20,8 +35,10 @@ pub struct ApiParts {
     pub access: Arc<Access>,
     pub metrics: Arc<Metrics>,
     pub config: ApiConfig,
+    pub finisher: Finisher,
+    pub verbs: Verbs,
     /// Answers `/readyz`.
-    pub is_ready: Asks<()>,
+    pub unready: Unready,
     /// Whether the provider's circuit is closed, so that waiting for an answer of the CAS makes sense.
     pub is_reachable: Asks<ProviderNumber>,
 }
@@ -31,14 +48,14 @@ pub struct Api {
     pub(super) actions: Arc<Actions>,
     pub(super) access: Arc<Access>,
     pub(super) metrics: Arc<Metrics>,
-    pub(super) config: ApiConfig,
     pub(super) turns: Arc<Turns>,
-    is_ready: Asks<()>,
+    pub(super) finisher: Finisher,
+    pub(super) verbs: Verbs,
+    config: RwLock<Arc<ApiConfig>>,
+    unready: Unready,
     is_reachable: Asks<ProviderNumber>,
+    is_stopping: AtomicBool,
 }
-
-/// Abandoned connections, each with a thread of tiny_http, at which `/healthz` asks for a restart.
-const ABANDONED_MAX: u64 = 500;
 
 impl Api {
     pub fn new(parts: ApiParts) -> Arc<Self> {
@@ -47,30 +64,58 @@ impl Api {
             access,
             metrics,
             config,
-            is_ready,
+            finisher,
+            verbs,
+            unready,
             is_reachable,
         } = parts;
         Arc::new(Self {
             actions,
             access,
             metrics,
-            config,
-            turns: Arc::new(Turns::new()),
-            is_ready,
+            turns: Arc::default(),
+            finisher,
+            verbs,
+            config: RwLock::new(Arc::new(config)),
+            unready,
             is_reachable,
+            is_stopping: AtomicBool::new(false),
         })
+    }
+
+    /// Another choice of the dialect, from the next call on.
+    pub fn set_config(&self, config: ApiConfig) {
+        let mut current = self.config.write().unwrap_or_else(PoisonError::into_inner);
+        *current = Arc::new(config);
+    }
+
+    /// Refuses every call from now on.
+    pub fn stop(&self) {
+        self.is_stopping.store(true, Ordering::Relaxed);
+    }
+
+    /// Where answers of a batch gather, so that they leave together.
+    pub fn turns(&self) -> &Arc<Turns> {
+        &self.turns
+    }
+
+    pub(super) fn config(&self) -> Arc<ApiConfig> {
+        self.config
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     pub(super) fn clock(&self) -> &Arc<dyn Clock> {
         &self.actions.clock
     }
 
-    pub(super) fn is_ready(&self) -> bool {
-        (self.is_ready)(())
+    pub(super) fn is_stopping(&self) -> bool {
+        self.is_stopping.load(Ordering::Relaxed)
     }
 
-    pub(super) fn is_healthy(&self) -> bool {
-        self.metrics.get(Metric::HttpAbandoned) < ABANDONED_MAX
+    pub(super) fn unready(&self) -> Vec<&'static str> {
+        (self.unready)()
     }
 
     /// Whether an answer of this provider's CAS can be hoped for now.

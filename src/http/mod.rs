@@ -1,22 +1,22 @@
-//! HTTP: tiny_http behind a pump, bounded queues and a few workers, and the CRM's dialect in `crm/`.
+//! HTTP: the gate in front, tiny_http behind it, a pump, bounded queues and a few workers, and the CRM's dialect in `crm/`.
 //!
 //! Translates and nothing else: every decision is taken in `actions/`. No thread starts here; `service.rs` starts what
-//! `Front::new` returns. The room must never leave a tiny_http request unanswered nor drop one with an unread body.
+//! `Gate::new` and `Front::new` return. The way of a request: `gate/`, `pump.rs`, `desk.rs`, `worker.rs`, `crm/`, and back by
+//! `reply.rs` and `turns.rs`.
 
 mod answer;
 mod api;
 pub mod crm;
 mod desk;
-mod guard;
+mod front;
+pub mod gate;
 mod pump;
 mod reply;
-mod server;
 mod turns;
 mod worker;
 
-pub use api::{Api, ApiParts};
-pub use desk::BodyReader;
+pub use api::{Api, ApiParts, ControlCall};
+pub use front::{Front, FrontError, PrivateServer};
 pub use pump::Pump;
-pub use server::{Front, ServeError, bind};
-pub use turns::{AnswerWriter, Outgoing};
+pub use turns::{Batch, Turns};
 pub use worker::Worker;

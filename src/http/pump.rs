@@ -1,89 +1,90 @@
-//! The pump: takes requests from tiny_http as they come, and sees to it that nobody who sends slowly holds up the others.
+//! The pump: takes requests from tiny_http as they come, reads each body to its end, and puts them on the desk.
 //!
-//! It waits for nobody: a request whose body has come whole goes to the desk at once, any other to the body readers; if all of
-//! them are busy it is answered 503 here.
+//! It waits for nobody: the gate sends whole requests only, and an unread body would stop what is pipelined behind it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use crossbeam_channel::{Sender, TrySendError};
 use tiny_http::{Request, Server};
 
-use super::crm::CallError;
 use super::desk::{Coming, Desk};
-use super::guard;
+use super::front::FrontError;
+use super::gate::{Origin, PRIVATE_HEADER};
 use super::reply::Reply;
-use super::server::ServeError;
-use crate::domain::Refusal;
-use crate::telemetry::Metric;
 
 /// How often the stop flag is looked at.
 const STOP_LOOK_EVERY: Duration = Duration::from_millis(100);
-
-/// How long it goes on refusing at a stop, whatever keeps coming.
-const REFUSING_MAX: Duration = Duration::from_secs(1);
+/// Requests of one round, whose answers at hand leave together.
+const ROUND_MAX: usize = 256;
 
 /// The one reader of tiny_http's queue.
 pub struct Pump {
     pub(super) server: Server,
     pub(super) desk: Arc<Desk>,
-    pub(super) bodies: Sender<Coming>,
 }
 
 impl Pump {
-    /// Works until `stop` is set, then refuses what is still coming in and lets the workers end.
-    ///
-    /// An error means that tiny_http's accept thread is gone: nothing will ever come again.
-    pub fn run(self, stop: &AtomicBool) -> Result<(), ServeError> {
+    /// Works until `stop` is set; then the workers end with it. An error means that tiny_http accepts no more.
+    pub fn run(self, stop: &AtomicBool) -> Result<(), FrontError> {
         let api = self.desk.api.clone();
         while !stop.load(Ordering::Relaxed) {
-            match self.server.recv_timeout(STOP_LOOK_EVERY) {
-                Ok(Some(request)) => api.guarded(|| self.take(request)),
-                Ok(None) => {}
-                Err(source) => return Err(ServeError::Accept { source }),
-            }
-        }
-        let begun = Instant::now();
-        while let Ok(Some(request)) = self.server.recv_timeout(STOP_LOOK_EVERY) {
-            let is_whole = guard::is_read_ahead(&request);
-            let reply = Reply::new(request, api.clone());
-            self.turn_away(reply, is_whole, Refusal::Stopping);
-            if begun.elapsed() > REFUSING_MAX {
-                break;
+            let first = match self.server.recv_timeout(STOP_LOOK_EVERY) {
+                Ok(Some(request)) => request,
+                Ok(None) => continue,
+                Err(source) => return Err(FrontError::Accept { source }),
+            };
+            let _batch = api.turns.batch();
+            api.guarded(|| self.take(first));
+            for _ in 1..ROUND_MAX {
+                match self.server.try_recv() {
+                    Ok(Some(request)) => api.guarded(|| self.take(request)),
+                    Ok(None) => break,
+                    Err(source) => return Err(FrontError::Accept { source }),
+                }
             }
         }
         Ok(())
     }
 
-    fn take(&self, request: Request) {
-        let is_whole = guard::is_read_ahead(&request);
-        let coming = self.desk.receive(request);
-        if !coming.reply.is_wanted() {
-            return coming.reply.skip(is_whole);
+    fn take(&self, mut request: Request) {
+        let header = |name: &'static str| {
+            let named = move |field: &&tiny_http::Header| field.field.equiv(name);
+            request.headers().iter().filter(named)
+        };
+        let origin = header(PRIVATE_HEADER).next();
+        let Some(origin) = origin.and_then(|field| Origin::parse(field.value.as_str())) else {
+            // Not from the gate, so nobody who matters. Answering it in its turn might block, and so might letting it fall.
+            std::mem::forget(request);
+            return tracing::error!("a request came without saying where it comes from");
+        };
+        let text = |field: &tiny_http::Header| field.value.as_str().to_owned();
+        let authorization = header("Authorization").next().map(text);
+        let idempotency_keys = header("Idempotency-Key").map(text).collect();
+        let verb = request.method().as_str().to_owned();
+        let url = request.url().to_owned();
+        let length = request.body_length().unwrap_or(0);
+        let mut body = Vec::with_capacity(length);
+        let read = match length {
+            0 => Ok(0),
+            _ => request.as_reader().read_to_end(&mut body),
+        };
+        let (line, id) = (origin.line, origin.id);
+        let api = &self.desk.api;
+        api.turns
+            .take(line, id, Box::new(move || request.into_writer()));
+        if read.is_err() || body.len() != length {
+            // The line broke in the middle of it.
+            return api.turns.deliver(line, id, Vec::new());
         }
-        if is_whole {
-            return self.desk.take(coming);
-        }
-        if let Err(TrySendError::Full(coming) | TrySendError::Disconnected(coming)) =
-            self.bodies.try_send(coming)
-        {
-            self.desk.api.metrics.count(Metric::QueueFull);
-            self.turn_away(coming.reply, false, Refusal::Overloaded);
-        }
-    }
-
-    /// Answers without looking at what was asked, and without reading what has not come yet.
-    fn turn_away(&self, reply: Reply, is_whole: bool, refusal: Refusal) {
-        if !reply.is_wanted() {
-            return reply.skip(is_whole);
-        }
-        self.desk.api.metrics.count(Metric::HttpRefused);
-        let error = CallError::Refused(refusal);
-        if is_whole {
-            reply.error(&error);
-        } else {
-            reply.abandon(&error);
-        }
+        self.desk.take(Coming {
+            origin,
+            verb,
+            url,
+            body,
+            authorization,
+            idempotency_keys,
+            reply: Reply::new(line, id, api.clone()),
+        });
     }
 }

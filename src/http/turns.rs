@@ -1,364 +1,287 @@
-//! Whose turn it is on a connection: answers go out in the order of the requests, and whoever knows an answer never writes it.
+//! Whose turn it is on a line from the gate: answers go out in the order of the requests, many in one write.
 //!
-//! tiny_http makes `respond` of the second request of a connection block until the first is answered, and a client that does
-//! not read makes every write block until its time-out. So an answer is only put down here; a few writers of their own
-//! carry a connection's answers out, one writer at a time. A connection whose write failed is given up for good: what is
-//! still owed to it is skipped, nothing is ever written to it again.
+//! tiny_http makes the answer of a connection's second request block until the first is answered, so an answer is put down
+//! here, and whoever finds the next ones ready carries them out together. The gate takes whatever comes, so a write never
+//! waits for a client.
 
 use std::collections::{HashMap, VecDeque};
-use std::io;
-use std::net::SocketAddr;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::io::Write;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender, unbounded};
+use super::gate::GateRequestId as RequestId;
 
-/// What is to become of an answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fate {
-    Send,
-    /// Its connection was given up: nothing may be written.
-    Skip,
-}
+/// Gives the writer of one request; called when its turn has come.
+pub type OpensWriter = Box<dyn FnOnce() -> Box<dyn Write + Send> + Send>;
 
-/// Carries one answer out; an error means that the client did not take it.
-pub type Delivery = Box<dyn FnOnce(Fate) -> io::Result<()> + Send>;
+/// The answers that are owed, by line.
+#[derive(Default)]
+pub struct Turns(Mutex<Lines>);
 
-/// Unanswered requests on one connection. The answer of the last of them says `Connection: close`; what a client sends
-/// further ahead is neither looked at nor answered.
-const OWED_MAX: usize = 128;
-/// After so long a silence an address that was given up is taken for another connection. The kernel has closed the old one
-/// long before (`server.rs`, the user time-out).
-const FORGIVEN_AFTER: Duration = Duration::from_mins(1);
-
-type Address = Option<SocketAddr>;
-
-/// The answers that are owed and those that wait for their turn.
-pub struct Turns {
-    waiting: Arc<Mutex<Waiting>>,
-    /// Connections with an answer to write: each is in here at most once.
-    ready: Sender<Address>,
-    readied: Receiver<Address>,
+#[derive(Default)]
+struct Lines {
+    lines: HashMap<u64, Line>,
+    /// Lines with an answer that may leave.
+    ready: Vec<u64>,
+    /// Batches that are open: what is ready leaves when the last one ends.
+    batches: usize,
 }
 
 #[derive(Default)]
-struct Waiting {
-    last: u64,
-    connections: HashMap<Address, Connection>,
-}
-
-#[derive(Default)]
-struct Connection {
+struct Line {
     slots: VecDeque<Slot>,
-    /// It is queued for a writer, or one is at it.
     is_being_written: bool,
-    /// Nothing is taken from it any more; what it is owed still leaves while it can.
-    is_given_up: bool,
-    /// When its latest request came, on the monotonic clock.
-    seen: Duration,
 }
 
 struct Slot {
-    number: u64,
-    /// The answer, once it is known.
-    delivery: Option<Delivery>,
+    id: RequestId,
+    opens: OpensWriter,
+    bytes: Option<Vec<u8>>,
 }
 
-/// The place of one request among those of its connection.
-pub struct Turn {
-    turns: Arc<Turns>,
-    connection: Address,
-    number: u64,
-    place: Place,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
-    Owed,
-    /// After this answer the connection is over.
-    Last,
-    /// The connection is over: the request is not to be looked at.
-    Unwanted,
-}
-
-/// Carries answers out; several share the work. One that a client holds up harms its own connection only.
-pub struct AnswerWriter {
-    waiting: Arc<Mutex<Waiting>>,
-    ready: Receiver<Address>,
-}
-
-/// What has not left yet, for the stop to wait for.
-pub struct Outgoing(Arc<Mutex<Waiting>>);
+/// While it lives, answers gather; they leave together when it falls.
+pub struct Batch(Arc<Turns>);
 
 impl Turns {
-    pub fn new() -> Self {
-        let (ready, readied) = unbounded();
-        Self {
-            waiting: Arc::default(),
-            ready,
-            readied,
-        }
+    /// Takes a place; to be called in the order in which a line's requests came.
+    pub fn take(&self, line: u64, id: RequestId, opens: OpensWriter) {
+        let mut lines = self.lock();
+        let slots = &mut lines.lines.entry(line).or_default().slots;
+        slots.push_back(Slot {
+            id,
+            opens,
+            bytes: None,
+        });
     }
 
-    pub fn writer(&self) -> AnswerWriter {
-        AnswerWriter {
-            waiting: self.waiting.clone(),
-            ready: self.readied.clone(),
-        }
-    }
-
-    pub fn outgoing(&self) -> Outgoing {
-        Outgoing(self.waiting.clone())
-    }
-
-    /// Takes a place; to be called in the order in which a connection's requests came.
-    pub fn take(self: &Arc<Self>, connection: Address, now: Duration) -> Turn {
-        let mut waiting = lock(&self.waiting);
-        waiting.last += 1;
-        let number = waiting.last;
-        let known = waiting.connections.entry(connection).or_default();
-        let is_quiet = known.slots.is_empty() && !known.is_being_written;
-        if is_quiet && now.saturating_sub(known.seen) >= FORGIVEN_AFTER {
-            known.is_given_up = false;
-        }
-        known.seen = now;
-        let place = if known.is_given_up {
-            Place::Unwanted
-        } else {
-            known.slots.push_back(Slot {
-                number,
-                delivery: None,
-            });
-            known.is_given_up = known.slots.len() >= OWED_MAX;
-            if known.is_given_up {
-                Place::Last
-            } else {
-                Place::Owed
-            }
+    /// Puts the answer of a request down. Its line's earlier ones leave before it.
+    pub fn deliver(&self, line: u64, id: RequestId, bytes: Vec<u8>) {
+        let mut lines = self.lock();
+        let Some(owing) = lines.lines.get_mut(&line) else {
+            return;
         };
-        drop(waiting);
-        Turn {
-            turns: self.clone(),
-            connection,
-            number,
-            place,
-        }
-    }
-}
-
-impl Turn {
-    pub fn place(&self) -> Place {
-        self.place
-    }
-
-    /// Puts the answer down for the writers; it leaves when it is its turn.
-    pub fn deliver(self, delivery: Delivery) {
-        let mut waiting = lock(&self.turns.waiting);
-        let connection = waiting.connections.get_mut(&self.connection);
-        let Some((connection, at)) = connection.and_then(|connection| {
-            let at = connection
-                .slots
-                .iter()
-                .position(|slot| slot.number == self.number)?;
-            Some((connection, at))
-        }) else {
-            drop(waiting);
-            return skip(vec![delivery]);
+        // Numbers rise along a line.
+        let Ok(at) = owing.slots.binary_search_by_key(&id, |slot| slot.id) else {
+            return;
         };
-        if let Some(slot) = connection.slots.get_mut(at) {
-            slot.delivery = Some(delivery);
+        if let Some(slot) = owing.slots.get_mut(at) {
+            slot.bytes = Some(bytes);
         }
-        if at == 0 && !connection.is_being_written {
-            connection.is_being_written = true;
-            // The channel's other end lives as long as `turns`.
-            let _ = self.turns.ready.send(self.connection);
+        if at > 0 || owing.is_being_written {
+            return;
+        }
+        lines.ready.push(line);
+        let leaves_now = lines.batches == 0;
+        drop(lines);
+        if leaves_now {
+            self.carry();
+        }
+    }
+
+    /// Gathers what is delivered, by whichever thread, until the batch falls.
+    pub fn batch(self: &Arc<Self>) -> Batch {
+        self.lock().batches += 1;
+        Batch(self.clone())
+    }
+
+    /// Carries out what is ready.
+    fn carry(&self) {
+        let mut lines = self.lock();
+        while let Some((line, slots)) = lines.next() {
+            drop(lines);
+            write(slots);
+            lines = self.lock();
+            lines.is_written(line);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Lines> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Batch {
+    fn drop(&mut self) {
+        let mut lines = self.0.lock();
+        lines.batches -= 1;
+        let is_last = lines.batches == 0;
+        drop(lines);
+        if is_last {
+            self.0.carry();
         }
     }
 }
 
-impl AnswerWriter {
-    /// Works until nobody can owe an answer any more.
-    pub fn run(self) {
-        for connection in &self.ready {
-            while let Some(delivery) = self.next(connection) {
-                let sent = catch_unwind(AssertUnwindSafe(|| delivery(Fate::Send)));
-                let failed = match sent {
-                    Ok(Ok(())) => continue,
-                    Ok(Err(error)) => error.to_string(),
-                    Err(_) => "writing panicked".to_owned(),
-                };
-                tracing::debug!(error = failed, "a client did not take its answer");
-                let skipped = lock(&self.waiting).give_up(connection);
-                skip(skipped);
+impl Lines {
+    /// The answers of one line that may leave now, in order.
+    fn next(&mut self) -> Option<(u64, Vec<Slot>)> {
+        while let Some(number) = self.ready.pop() {
+            let Some(line) = self.lines.get_mut(&number) else {
+                continue;
+            };
+            if line.is_being_written {
+                continue;
             }
-        }
-    }
-
-    /// The lock is not held while an answer is written.
-    fn next(&self, connection: Address) -> Option<Delivery> {
-        lock(&self.waiting).next(connection)
-    }
-}
-
-impl Outgoing {
-    /// Whether every answer that is known and whose turn it is has left.
-    pub fn is_empty(&self) -> bool {
-        let waiting = lock(&self.0);
-        !waiting
-            .connections
-            .values()
-            .any(|connection| connection.is_being_written)
-    }
-}
-
-impl Waiting {
-    /// The answer that leaves next; none if the writer is done here for now.
-    fn next(&mut self, address: Address) -> Option<Delivery> {
-        let connection = self.connections.get_mut(&address)?;
-        let is_known = connection
-            .slots
-            .front()
-            .is_some_and(|slot| slot.delivery.is_some());
-        if is_known {
-            return connection.slots.pop_front()?.delivery;
-        }
-        connection.is_being_written = false;
-        if connection.slots.is_empty() && !connection.is_given_up {
-            self.connections.remove(&address);
+            let count = line.slots.iter().take_while(|slot| slot.bytes.is_some());
+            let count = count.count();
+            if count > 0 {
+                line.is_being_written = true;
+                return Some((number, line.slots.drain(..count).collect()));
+            }
         }
         None
     }
 
-    /// Ends a connection as far as we are concerned; answers what is to be skipped, outside of the lock.
-    fn give_up(&mut self, address: Address) -> Vec<Delivery> {
-        let connection = self.connections.entry(address).or_default();
-        connection.is_given_up = true;
-        let now = connection.seen;
-        let slots = std::mem::take(&mut connection.slots);
-        self.connections.retain(|_, other| {
-            !other.is_given_up
-                || other.is_being_written
-                || !other.slots.is_empty()
-                || now.saturating_sub(other.seen) < FORGIVEN_AFTER
-        });
-        slots.into_iter().filter_map(|slot| slot.delivery).collect()
+    fn is_written(&mut self, number: u64) {
+        let Some(line) = self.lines.get_mut(&number) else {
+            return;
+        };
+        line.is_being_written = false;
+        match line.slots.front() {
+            None => {
+                self.lines.remove(&number);
+            }
+            Some(slot) if slot.bytes.is_some() => self.ready.push(number),
+            Some(_) => {}
+        }
     }
 }
 
-fn skip(deliveries: Vec<Delivery>) {
-    for delivery in deliveries {
-        // Nothing is written, so nothing fails.
-        let _ = delivery(Fate::Skip);
+/// All through the first writer; then each writer falls in order, which lets tiny_http go on.
+fn write(slots: Vec<Slot>) {
+    let mut slots = slots.into_iter();
+    let Some(first) = slots.next() else {
+        return;
+    };
+    let mut bytes = first.bytes.unwrap_or_default();
+    let mut others = Vec::with_capacity(slots.len());
+    for slot in slots {
+        bytes.extend(slot.bytes.unwrap_or_default());
+        others.push(slot.opens);
     }
-}
-
-fn lock(waiting: &Mutex<Waiting>) -> MutexGuard<'_, Waiting> {
-    waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    let mut writer = (first.opens)();
+    if let Err(error) = writer.write_all(&bytes).and_then(|()| writer.flush()) {
+        // The gate opens another line and ends the connections of those who waited here.
+        tracing::warn!(%error, "answers did not reach the gate");
+    }
+    drop(writer);
+    for opens in others {
+        drop(opens());
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const NOW: Duration = Duration::ZERO;
-
-    /// Deliveries that tell what became of them.
+    /// Writers that say who wrote what, and in which order they fell.
     #[derive(Clone, Default)]
-    struct Told(Arc<Mutex<Vec<(&'static str, Fate)>>>);
+    struct Told(Arc<Mutex<Vec<String>>>);
+
+    struct Pen {
+        told: Told,
+        name: u64,
+    }
+
+    impl Write for Pen {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.told.say(format!(
+                "{} writes {}",
+                self.name,
+                String::from_utf8_lossy(bytes)
+            ));
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Drop for Pen {
+        fn drop(&mut self) {
+            self.told.say(format!("{} falls", self.name));
+        }
+    }
 
     impl Told {
-        fn delivery(&self, word: &'static str) -> Delivery {
-            let told = self.0.clone();
-            Box::new(move |fate| {
-                told.lock().unwrap().push((word, fate));
-                if word == "stuck" {
-                    return Err(io::ErrorKind::WouldBlock.into());
-                }
-                Ok(())
-            })
+        fn say(&self, what: String) {
+            self.0.lock().unwrap().push(what);
         }
 
-        fn take(&self) -> Vec<(&'static str, Fate)> {
+        fn take(&self) -> Vec<String> {
             std::mem::take(&mut self.0.lock().unwrap())
         }
-    }
 
-    #[expect(clippy::unnecessary_wraps, reason = "as the turns take it")]
-    fn address(port: u16) -> Address {
-        Some(SocketAddr::from(([127, 0, 0, 1], port)))
-    }
-
-    /// Writes what is ready and returns.
-    fn write(turns: Arc<Turns>) {
-        let writer = turns.writer();
-        drop(turns);
-        writer.run();
-    }
-
-    #[test]
-    fn answers_go_out_in_the_order_of_the_requests() {
-        let (turns, told) = (Arc::new(Turns::new()), Told::default());
-        let (first, second) = (turns.take(address(1), NOW), turns.take(address(1), NOW));
-        let other = turns.take(address(2), NOW);
-        second.deliver(told.delivery("second"));
-        other.deliver(told.delivery("other"));
-        first.deliver(told.delivery("first"));
-        write(turns);
-        let send = |word| (word, Fate::Send);
-        assert_eq!(told.take(), [send("other"), send("first"), send("second")]);
-    }
-
-    #[test]
-    fn a_connection_whose_write_failed_is_never_written_to_again() {
-        let (turns, told) = (Arc::new(Turns::new()), Told::default());
-        let outgoing = turns.outgoing();
-        let places: Vec<_> = (0..3).map(|_| turns.take(address(1), NOW)).collect();
-        for (turn, word) in places.into_iter().zip(["stuck", "second", "third"]) {
-            turn.deliver(told.delivery(word));
+        fn opens(&self, name: u64) -> OpensWriter {
+            let told = self.clone();
+            Box::new(move || Box::new(Pen { told, name }))
         }
-        assert!(!outgoing.is_empty());
-        let later = turns.clone();
-        drop(turns);
-        // The late one finds no place any more.
-        let late = later.take(address(2), NOW);
-        late.deliver(told.delivery("other"));
-        write(later);
+    }
+
+    fn turns_of(told: &Told, places: &[(u64, u64)]) -> Arc<Turns> {
+        let turns = Arc::new(Turns::default());
+        for (line, id) in places {
+            turns.take(*line, RequestId(*id), told.opens(*id));
+        }
+        turns
+    }
+
+    #[test]
+    fn answers_leave_in_the_order_of_the_requests_and_together() {
+        let told = Told::default();
+        let turns = turns_of(&told, &[(1, 1), (1, 2), (1, 3), (2, 4)]);
+        turns.deliver(1, RequestId(2), b"b".to_vec());
+        assert_eq!(told.take(), [""; 0]);
+        turns.deliver(2, RequestId(4), b"d".to_vec());
+        assert_eq!(told.take(), ["4 writes d", "4 falls"]);
+        turns.deliver(1, RequestId(1), b"a".to_vec());
+        assert_eq!(told.take(), ["1 writes ab", "1 falls", "2 falls"]);
+        turns.deliver(1, RequestId(3), b"c".to_vec());
+        assert_eq!(told.take(), ["3 writes c", "3 falls"]);
+        assert!(turns.lock().lines.is_empty());
+    }
+
+    #[test]
+    fn a_batch_leaves_in_one_write_when_it_falls() {
+        let told = Told::default();
+        let turns = turns_of(&told, &[(1, 1), (1, 2)]);
+        let batch = turns.batch();
+        turns.deliver(1, RequestId(1), b"a".to_vec());
+        turns.deliver(1, RequestId(2), b"b".to_vec());
+        assert_eq!(told.take(), [""; 0]);
+        drop(batch);
+        assert_eq!(told.take(), ["1 writes ab", "1 falls", "2 falls"]);
+    }
+
+    #[test]
+    fn what_is_delivered_during_a_write_leaves_after_it() {
+        let told = Told::default();
+        let turns = turns_of(&told, &[(1, 1)]);
+        let (again, inner) = (turns.clone(), told.clone());
+        turns.take(
+            1,
+            RequestId(2),
+            Box::new(move || {
+                again.deliver(1, RequestId(3), b"c".to_vec());
+                (inner.opens(2))()
+            }),
+        );
+        turns.take(1, RequestId(3), told.opens(3));
+        turns.deliver(1, RequestId(2), b"b".to_vec());
+        turns.deliver(1, RequestId(1), b"a".to_vec());
         assert_eq!(
             told.take(),
-            [
-                ("stuck", Fate::Send),
-                ("second", Fate::Skip),
-                ("third", Fate::Skip),
-                ("other", Fate::Send)
-            ]
+            ["1 writes ab", "1 falls", "2 falls", "3 writes c", "3 falls"]
         );
-        assert!(outgoing.is_empty());
     }
 
     #[test]
-    fn a_client_too_far_ahead_loses_its_connection_until_its_address_is_forgiven() {
-        let (turns, told) = (Arc::new(Turns::new()), Told::default());
-        let places: Vec<_> = (0..OWED_MAX).map(|_| turns.take(address(1), NOW)).collect();
-        assert_eq!(places[OWED_MAX - 2].place(), Place::Owed);
-        assert_eq!(places[OWED_MAX - 1].place(), Place::Last);
-        let beyond = turns.take(address(1), NOW);
-        assert_eq!(beyond.place(), Place::Unwanted);
-        beyond.deliver(told.delivery("beyond"));
-        assert_eq!(told.take(), [("beyond", Fate::Skip)]);
-        for place in places {
-            place.deliver(told.delivery("owed"));
-        }
-        let waiting = turns.waiting.clone();
-        loop {
-            let Some(delivery) = lock(&waiting).next(address(1)) else {
-                break;
-            };
-            delivery(Fate::Send).unwrap();
-        }
-        assert_eq!(told.take(), vec![("owed", Fate::Send); OWED_MAX]);
-        assert_eq!(turns.take(address(1), NOW).place(), Place::Unwanted);
-        let again = turns.take(address(1), FORGIVEN_AFTER);
-        assert_eq!(again.place(), Place::Owed);
+    fn nothing_is_delivered_twice_or_for_nobody() {
+        let told = Told::default();
+        let turns = turns_of(&told, &[(1, 1)]);
+        turns.deliver(1, RequestId(1), b"a".to_vec());
+        turns.deliver(1, RequestId(1), b"a".to_vec());
+        turns.deliver(2, RequestId(1), b"a".to_vec());
+        assert_eq!(told.take(), ["1 writes a", "1 falls"]);
     }
 }

@@ -2,22 +2,39 @@
 //!
 //! A handler that must wait for a sync or for the CAS takes the reply along and frees the worker.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use crossbeam_channel::Receiver;
 
-use super::api::Api;
+use super::answer::Answer;
+use super::api::{Api, ControlCall};
 use super::crm::route::{Handler, Routed, Verb};
 use super::crm::{Call, CallError, Parameters, body, envelope, query, token};
-use super::reply::{Reply, address};
+use super::reply::Reply;
 use crate::telemetry::Metric;
 
 /// One call on its way to a worker.
 pub(super) struct Job {
-    pub routed: Routed,
-    pub query: String,
-    pub body: Vec<u8>,
+    pub work: Work,
     pub reply: Reply,
+}
+
+pub(super) enum Work {
+    Method {
+        routed: Routed,
+        query: String,
+        body: Vec<u8>,
+        caller: Caller,
+    },
+    Control(ControlCall),
+}
+
+/// What of the request's head a method may need.
+pub(super) struct Caller {
+    pub address: IpAddr,
+    pub authorization: Option<String>,
+    pub idempotency_keys: Vec<String>,
 }
 
 /// Runs the calls of one lane. Its thread needs the stack of scripts.
@@ -40,24 +57,31 @@ impl Worker {
         }
     }
 
-    fn work(&self, job: Job) {
-        let Job {
-            routed,
-            query,
-            body,
-            reply,
-        } = job;
-        let handler = &routed.route.handler;
-        let call = match self.call(&routed, &query, &body, &reply) {
-            Ok(call) => call,
-            Err(error) => return reply.error(&error),
-        };
-        match handler {
-            Handler::Now(answer) => match answer(&self.api, &call) {
-                Ok(data) => reply.send(&envelope::ok(&data)),
+    fn work(&self, Job { work, reply }: Job) {
+        match work {
+            Work::Control(call) => {
+                let (status, body) = (self.api.verbs)(call);
+                reply.send(Answer::new(status, body));
+            }
+            Work::Method {
+                routed,
+                query,
+                body,
+                caller,
+            } => match self.call(&routed, &query, &body, caller) {
+                Ok(call) => self.answer(routed.route.handler, &call, reply),
                 Err(error) => reply.error(&error),
             },
-            Handler::Later(begin) => begin(&self.api, &call, reply),
+        }
+    }
+
+    fn answer(&self, handler: Handler, call: &Call, reply: Reply) {
+        match handler {
+            Handler::Now(answer) => match answer(&self.api, call) {
+                Ok(data) => reply.send(envelope::ok(&data)),
+                Err(error) => reply.error(&error),
+            },
+            Handler::Later(begin) => begin(&self.api, call, reply),
         }
     }
 
@@ -66,7 +90,7 @@ impl Worker {
         routed: &Routed,
         query: &str,
         body: &[u8],
-        reply: &Reply,
+        caller: Caller,
     ) -> Result<Call, CallError> {
         let route = routed.route;
         let parameters = match route.verb {
@@ -74,28 +98,19 @@ impl Worker {
             Verb::Post if body.is_empty() && route.takes_empty_body => Parameters::default(),
             Verb::Post => Parameters::new(body::parse(body)?),
         };
-        let address = reply.request().map(address);
-        let identity = token::identify(&self.api, &parameters, address, route)?;
+        let identity = token::identify(&self.api, &parameters, caller.address, route)?;
         let unknown = parameters
             .names()
             .filter(|name| *name != "token" && !route.fields.contains(name))
             .count();
         self.api.metrics.add(Metric::UnknownFields, unknown as u64);
-        let header = |name: &'static str| {
-            let headers = reply.request().map(tiny_http::Request::headers);
-            headers
-                .into_iter()
-                .flatten()
-                .filter(move |header| header.field.as_str().as_str().eq_ignore_ascii_case(name))
-                .map(|header| header.value.as_str().to_owned())
-        };
         Ok(Call {
             family: routed.family.clone(),
             by: identity.as_ref().map(token::by).unwrap_or_default(),
             parameters,
-            address,
-            authorization: header("Authorization").next(),
-            idempotency_keys: header("Idempotency-Key").collect(),
+            address: caller.address,
+            authorization: caller.authorization,
+            idempotency_keys: caller.idempotency_keys,
         })
     }
 }

@@ -1,56 +1,72 @@
-//! The doors: the API on its TCP port and the operator's Unix socket, each with its threads.
+//! The doors: the gate with its listeners (API, ops, the operator's Unix socket), tiny_http behind it, and their threads.
 
+use std::fs::{self, Permissions};
+use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::os::unix::fs::{PermissionsExt as _, chown};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::sync::{Arc, RwLock};
+use std::time::{Duration, Instant};
 
 use super::threads::Threads;
 use super::{Service, ServiceError};
-use crate::control::ControlServer;
+use crate::control::{CALL_BYTES_MAX, CallingAccount, Guard, GuardedCall, SOCKET_FILE};
 use crate::domain::ProviderNumber;
-use crate::http::{Api, ApiParts, Front, Outgoing, bind};
-use crate::script::STACK_BYTES_MIN;
+use crate::http::gate::{Certificate, Door, DoorKind, Gate, GateHandle, GateOptions, GateParts};
+use crate::http::{Api, ApiParts, ControlCall, Front, PrivateServer, Turns};
 use crate::telemetry::fatal;
 
 /// The open doors.
 pub struct Doors {
     pub address: SocketAddr,
-    stop: Arc<AtomicBool>,
+    pub ops_address: Option<SocketAddr>,
+    pub api: Arc<Api>,
+    /// To be exchanged at a reload.
+    pub certificate: Certificate,
+    gate: GateHandle,
+    pump_stop: Arc<AtomicBool>,
     workers: Vec<String>,
-    outgoing: Outgoing,
 }
 
+const GATE: &str = "gate";
 const PUMP: &str = "http-pump";
-const CONTROL: &str = "control";
+/// How long answers that are known may take to leave.
+const ANSWERS_LEAVE: Duration = Duration::from_secs(3);
+/// With a group, it may pass through the directory to the socket and look at nothing.
+const GROUP_PASSES: u32 = 0o710;
+const OTHERS: u32 = 0o077;
 
 impl Doors {
     pub fn open(service: &mut Service) -> Result<Self, ServiceError> {
-        let stop = Arc::new(AtomicBool::new(false));
-        let health = service.actions.health.clone();
-        let stopping = stop.clone();
-        let is_reachable = move |provider: ProviderNumber| {
-            health
-                .get(provider)
-                .is_none_or(|health| health.circuit_open.is_none())
-        };
-        let api = Api::new(ApiParts {
-            actions: service.actions.clone(),
-            access: service.access.clone(),
+        let config = &service.config;
+        let guard = Guard::new(&config.data_dir, config.control.group.as_deref())?;
+        let server = PrivateServer::bind(&config.data_dir)?;
+        let certificate: Certificate = Arc::new(RwLock::new(None));
+        let (api_door, address) =
+            Door::tcp(DoorKind::Api, config.http.listen, certificate.clone())?;
+        let mut doors = vec![api_door];
+        let mut ops_address = None;
+        if let Some(listen) = config.ops.listen {
+            let (door, address) = Door::tcp(DoorKind::Ops, listen, Arc::default())?;
+            doors.push(door);
+            ops_address = Some(address);
+        }
+        let socket = config.data_dir.join(SOCKET_FILE);
+        doors.push(Door::unix(DoorKind::Control, &socket, guard.group())?);
+        if let Some(group) = guard.group() {
+            let_group_pass(&config.data_dir, group).map_err(ServiceError::Group)?;
+        }
+        let (gate, handle) = Gate::new(GateParts {
+            doors,
+            upstream: server.path.clone(),
+            options: GateOptions::new(&config.http, CALL_BYTES_MAX),
+            clock: service.clock.clone(),
             metrics: service.metrics.clone(),
-            config: service.config.api.clone(),
-            is_ready: Box::new(move |()| !stopping.load(Ordering::Relaxed)),
-            is_reachable: Box::new(is_reachable),
-        });
-        let listener = bind(service.config.http.listen)?;
-        let Front {
-            address,
-            pump,
-            workers,
-            body_readers,
-            writers,
-            outgoing,
-        } = Front::new(listener, &service.config.http, &api)?;
+        })
+        .map_err(ServiceError::Gate)?;
+        let api = Api::new(api_parts(service, guard, &handle));
+        let Front { pump, workers } = Front::new(server, &service.config.http, &api);
         let mut names = Vec::new();
         for worker in workers {
             let name = worker.name().to_owned();
@@ -59,50 +75,99 @@ impl Doors {
                 .start(&name, Front::WORKER_STACK_BYTES, move || worker.run())?;
             names.push(name);
         }
-        for reader in body_readers {
-            service
-                .threads
-                .start_loose("http-body", move || reader.run())?;
-        }
-        for writer in writers {
-            service
-                .threads
-                .start_loose("http-answer", move || writer.run())?;
-        }
-        let halt = stop.clone();
+        let pump_stop = Arc::new(AtomicBool::new(false));
+        let halt = pump_stop.clone();
         service.threads.start(PUMP, 0, move || {
             if let Err(error) = pump.run(&halt) {
                 fatal(&format!("the API cannot be served any more: {error}"));
             }
         })?;
-        let control = ControlServer::bind(&service.config.data_dir)?;
-        let mut context = service.control();
-        context.setting.is_serving = true;
-        let halt = stop.clone();
-        service.threads.start(CONTROL, STACK_BYTES_MIN, move || {
-            if let Err(error) = control.run(&context, &halt) {
-                fatal(&format!(
-                    "the control socket cannot be served any more: {error}"
-                ));
+        service.threads.start(GATE, 0, move || {
+            if let Err(error) = gate.run() {
+                fatal(&format!("the gate cannot be kept any more: {error}"));
             }
         })?;
+        // A second opening in one process would find the first one's.
+        let _ = service.gathering.set(api.turns().clone());
         Ok(Self {
             address,
-            stop,
+            ops_address,
+            api,
+            certificate,
+            gate: handle,
+            pump_stop,
             workers: names,
-            outgoing,
         })
     }
 
-    /// Lets nobody in any more and waits for those inside, at most until `until`. What is parked or in the writer is answered
-    /// later: the answers that are still to leave are handed back.
-    pub fn close(self, threads: &mut Threads, until: Instant) -> Outgoing {
-        self.stop.store(true, Ordering::Relaxed);
+    /// Lets nobody in any more, and refuses what those inside still ask.
+    pub fn close(&self) {
+        self.api.stop();
+        self.gate.close_doors();
+    }
+
+    /// Waits until every answer has left, then ends what stands behind the doors, at most until `until` each.
+    pub fn end(self, threads: &mut Threads, now: Duration, until: Instant) {
+        self.gate.end(now + ANSWERS_LEAVE);
+        threads.join(GATE, until);
+        self.pump_stop.store(true, Ordering::Relaxed);
         threads.join(PUMP, until);
-        threads.join(CONTROL, until);
         for worker in self.workers {
             threads.join(&worker, until);
         }
-        self.outgoing
     }
+}
+
+/// Answers that are known together leave together.
+pub type Gathering = Arc<std::sync::OnceLock<Arc<Turns>>>;
+
+fn api_parts(service: &Service, guard: Guard, gate: &GateHandle) -> ApiParts {
+    let health = service.actions.health.clone();
+    let is_reachable = move |provider: ProviderNumber| {
+        health
+            .get(provider)
+            .is_none_or(|health| health.circuit_open.is_none())
+    };
+    let mut context = service.control();
+    context.setting.is_serving = true;
+    let verbs = move |call: ControlCall| {
+        let account = CallingAccount {
+            uid: call.account.uid,
+            gid: call.account.gid,
+        };
+        let guarded = GuardedCall {
+            is_post: call.is_post,
+            path: &call.path,
+            body: &call.body,
+        };
+        guard.answer(&context, account, &guarded)
+    };
+    ApiParts {
+        actions: service.actions.clone(),
+        access: service.access.clone(),
+        metrics: service.metrics.clone(),
+        config: service.config.api.clone(),
+        finisher: gate.finisher(),
+        verbs: Box::new(verbs),
+        unready: Box::new(Vec::new),
+        is_reachable: Box::new(is_reachable),
+    }
+}
+
+/// Opens the way to the socket for the group, and closes everything else in the directory to it.
+fn let_group_pass(data_dir: &Path, group: u32) -> io::Result<()> {
+    // What is made from now on is the owner's alone too.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(OTHERS));
+    for entry in fs::read_dir(data_dir)? {
+        let entry = entry?;
+        if entry.file_name() == SOCKET_FILE {
+            continue;
+        }
+        let mode = entry.metadata()?.permissions().mode();
+        if mode & OTHERS != 0 {
+            fs::set_permissions(entry.path(), Permissions::from_mode(mode & !OTHERS))?;
+        }
+    }
+    chown(data_dir, None, Some(group))?;
+    fs::set_permissions(data_dir, Permissions::from_mode(GROUP_PASSES))
 }

@@ -26,17 +26,6 @@ const STACK_BYTES: usize = 512 * 1024;
 const LOOK_EVERY: Duration = Duration::from_millis(2);
 
 impl Threads {
-    /// Starts a thread that is never waited for.
-    pub fn start_loose(
-        &mut self,
-        name: &str,
-        work: impl FnOnce() + Send + 'static,
-    ) -> Result<(), ServiceError> {
-        self.start(name, 0, work)?;
-        self.running.pop();
-        Ok(())
-    }
-
     /// Starts a thread; `stack_bytes` zero is the small default.
     pub fn start(
         &mut self,

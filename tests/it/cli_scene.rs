@@ -7,7 +7,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command as Process;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -21,15 +20,19 @@ use pairbox::commit::{
     Begin, Command, DispatchCommand, Door, Responses, SettleAttempt, Writer, WriterOptions,
     WriterParts,
 };
-use pairbox::config::{ProcessingMode, TokenLife};
-use pairbox::control::{ControlContext, ControlServer, DataLock};
+use pairbox::config::{HttpConfig, ProcessingMode, TokenLife};
+use pairbox::control::{ControlContext, DataLock};
 use pairbox::domain::event::{Frame, ProviderSettings, Then};
 use pairbox::domain::{
     Confirms, Event, Outcome, Purpose, RequestNumber, Salt, Step, Timestamp, View,
 };
+use pairbox::http::ApiParts;
 use pairbox::ledger::{Ledger, Options, RealFiles};
 use pairbox::provider::{Provider, ProviderOptions, Providers, SessionOverrides};
 use pairbox::script::Mapping;
+
+use crate::doorway::{self, Doorway};
+use crate::http_scene;
 
 pub const CARDS: &str = "serial_number,alternative_code,product\n\
     019000802077,C1,SC-NAGRA\n019000802085,C2,SC-NAGRA\n019000066677,C3,SC-NAGRA\n";
@@ -135,7 +138,8 @@ pub struct Scene {
     pub folder: tempfile::TempDir,
     pub actions: Arc<Actions>,
     pub clock: Arc<ManualClock>,
-    stop: Arc<AtomicBool>,
+    doorway: Option<Doorway>,
+    _lock: DataLock,
     stop_writer: Sender<()>,
     threads: Vec<JoinHandle<()>>,
 }
@@ -226,19 +230,30 @@ impl Scene {
                 is_serving: true,
             },
         };
-        let stop = Arc::new(AtomicBool::new(false));
-        let stopped = stop.clone();
         let lock = DataLock::take(&data_dir).unwrap();
-        let server = ControlServer::bind(&data_dir).unwrap();
-        threads.push(std::thread::spawn(move || {
-            server.run(&context, &stopped).unwrap();
-            drop(lock);
-        }));
+        let verbs = doorway::verbs(context.clone(), &data_dir);
+        let metrics = Arc::new(pairbox::telemetry::Metrics::new());
+        let parts = |finisher| ApiParts {
+            actions: actions.clone(),
+            access: context.access,
+            metrics: metrics.clone(),
+            config: http_scene::api(life),
+            finisher,
+            verbs: Box::new(verbs),
+            unready: Box::new(Vec::new),
+            is_reachable: Box::new(|_| true),
+        };
+        let http = HttpConfig {
+            listen: ([127, 0, 0, 1], 0).into(),
+            ..http_scene::http()
+        };
+        let doorway = Doorway::open(&data_dir, &http, clock.clone(), metrics.clone(), parts);
         let scene = Self {
             folder,
             actions,
             clock,
-            stop,
+            doorway: Some(doorway),
+            _lock: lock,
             stop_writer,
             threads,
         };
@@ -355,7 +370,9 @@ impl Scene {
 
 impl Drop for Scene {
     fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
+        if let Some(doorway) = self.doorway.take() {
+            doorway.close();
+        }
         let _ = self.stop_writer.send(());
         for thread in self.threads.drain(..) {
             // A failed test has said why already.

@@ -23,10 +23,6 @@ const UNREACHABLE: &[(&str, &str)] = &[
     ("INSUFFICIENTSTORAGE", "needs a full disk"),
     ("INTERNALERROR", "needs a defect"),
     (
-        "INVALIDLENGTH",
-        "its head is written by tiny_http with a date of its own; http_transport holds status and code",
-    ),
-    (
         "INVALIDLIFECYCLESTATE",
         "cancel and retry are the operator's",
     ),
@@ -35,6 +31,10 @@ const UNREACHABLE: &[(&str, &str)] = &[
         "an item that no provider takes is refused by its classification first",
     ),
     ("PROVIDERNOTPAUSED", "pause and resume are the operator's"),
+    (
+        "REQUESTTIMEOUT",
+        "needs a clock that runs; the gate's tests hold it",
+    ),
     ("SCRIPTERROR", "needs a broken mapping"),
     ("STOPPING", "needs a stop"),
     (
@@ -174,6 +174,12 @@ fn every_error_before_a_method_has_its_answer() {
     let headers = "X-Y: 1\r\n".repeat(70);
     let many = format!("GET /crmapi/rest/v2/{pair} HTTP/1.1\r\nHost: box\r\n{headers}\r\n");
     is_error(&scene.client().send(&many), "TOOMANYHEADERS");
+    let signed = format!("POST /crmapi/rest/v2/{pair} HTTP/1.1\r\nContent-Length: +3\r\n\r\nabc");
+    is_error(&scene.client().send(&signed), "INVALIDLENGTH");
+    let bare = "GET / HTTP/1.1\nHost: box\r\n\r\n";
+    is_error(&scene.client().send(bare), "MALFORMEDREQUEST");
+    let endless = format!("GET / HTTP/1.1\r\nX-Y: {}", "x".repeat(17_000));
+    is_error(&scene.client().send(&endless), "HEADTOOLARGE");
 }
 
 #[test]

@@ -4,33 +4,40 @@
 //! a test plays the CAS (`settles`). `restart` closes everything and opens it again; `rebuild` deletes the state in between.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::sync::Arc;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Sender, bounded, unbounded};
 use pairbox::access::{Access, Role};
+use pairbox::actions::status::Setting;
 use pairbox::actions::waiting::Waiting;
 use pairbox::actions::{Actions, PairingPolicy};
-use pairbox::clock::{Clock, ManualClock};
+use pairbox::clock::{Clock, ManualClock, SystemClock};
 use pairbox::commit::{
     Begin, Command, DispatchCommand, Door, Mailbox, SettleAttempt, Writer, WriterOptions,
     WriterParts,
 };
-use pairbox::config::{ApiConfig, ErrorStatus, HttpConfig, TokenLife};
+use pairbox::config::{
+    ApiConfig, Config, Environment, ErrorStatus, HttpConfig, Overrides, ProcessingMode, TokenLife,
+};
+use pairbox::control::ControlContext;
 use pairbox::domain::event::{Frame, ProviderSettings, Then};
 use pairbox::domain::items::NewItem;
 use pairbox::domain::{
     Confirms, Event, ItemKind, ItemNumber, Outcome, Phase, ProviderNumber, Purpose, RequestNumber,
     Salt, Step, Timestamp, View,
 };
-use pairbox::http::{Api, ApiParts, Front, bind};
+use pairbox::http::{ApiParts, Turns};
 use pairbox::ledger::{Ledger, Options, RealFiles};
 use pairbox::provider::{Provider, ProviderOptions, Providers, SessionOverrides};
 use pairbox::script::Mapping;
 use pairbox::telemetry::{Metric, Metrics};
 
+use super::doorway::{self, Doorway, join, spawn};
 use super::http_wire::{Client, Response};
 
 /// 2026-11-23T08:00:00Z, ten o'clock in Athens.
@@ -52,6 +59,17 @@ pub struct Choices {
     pub immediate_wait: Duration,
     pub is_effective: bool,
     pub queue_max: usize,
+    /// The gate's own bounds.
+    pub http: HttpConfig,
+    pub gate_clock: GateClock,
+}
+
+/// Whether the gate's deadlines pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GateClock {
+    /// Only when a test moves the scene's clock.
+    Standing,
+    Running,
 }
 
 impl Default for Choices {
@@ -63,8 +81,35 @@ impl Default for Choices {
             immediate_wait: Duration::from_secs(10),
             is_effective: true,
             queue_max: 64,
+            http: http(),
+            gate_clock: GateClock::Standing,
         }
     }
+}
+
+/// The dialect's choices as they are by default, in Athens.
+pub fn api(token_life: TokenLife) -> ApiConfig {
+    ApiConfig {
+        time_zone: "Europe/Athens".parse().unwrap(),
+        token_life,
+        ..defaults().api
+    }
+}
+
+/// The bounds as they are by default.
+pub fn http() -> HttpConfig {
+    defaults().http
+}
+
+fn defaults() -> Config {
+    let nothing = Environment::from_pairs(Vec::<(String, String)>::new());
+    let read = Config::parse(
+        Path::new("pairbox.toml"),
+        "",
+        &Overrides::default(),
+        &nothing,
+    );
+    read.unwrap_or_else(|errors| panic!("{errors}"))
 }
 
 pub struct Scene {
@@ -76,15 +121,13 @@ pub struct Scene {
 }
 
 struct Running {
-    address: SocketAddr,
+    doorway: Doorway,
     access: Arc<Access>,
     actions: Arc<Actions>,
     metrics: Arc<Metrics>,
     ready: Arc<AtomicBool>,
-    stop_pump: Arc<AtomicBool>,
     stop_waiting: Sender<()>,
     stop_writer: Sender<()>,
-    front: Vec<JoinHandle<()>>,
     back: Vec<JoinHandle<()>>,
 }
 
@@ -146,7 +189,21 @@ impl Scene {
     }
 
     pub fn client(&self) -> Client {
-        Client::connect(self.running().address)
+        Client::connect(self.running().doorway.address)
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.running().doorway.address
+    }
+
+    pub fn ops(&self) -> SocketAddr {
+        self.running().doorway.ops
+    }
+
+    /// A client of the control socket, with this process's account.
+    pub fn control(&self) -> Client {
+        let path = self.folder.path().join("control.sock");
+        Client::over(UnixStream::connect(path).unwrap())
     }
 
     /// A POST by the CRM; `{token}` stands for a live token.
@@ -388,9 +445,14 @@ impl Scene {
             },
         });
         let mut back = vec![spawn("writer", move || writer.run(&writer_stops))];
+        let gathering = Arc::new(OnceLock::<Arc<Turns>>::new());
+        let gathers = gathering.clone();
         back.push(spawn("responder", move || {
-            for (reply, result) in answered.into_iter().flatten() {
-                reply(result);
+            for responses in answered {
+                let _batch = gathers.get().map(Turns::batch);
+                for (reply, result) in responses {
+                    reply(result);
+                }
             }
         }));
 
@@ -427,59 +489,60 @@ impl Scene {
         let metrics = Arc::new(Metrics::new());
         let ready = Arc::new(AtomicBool::new(true));
         let is_ready = ready.clone();
-        let api = Api::new(ApiParts {
+        let config = ApiConfig {
+            organisation: self.choices.organisation.clone(),
+            error_status: self.choices.error_status,
+            immediate_wait: self.choices.immediate_wait,
+            ..api(life)
+        };
+        let http = HttpConfig {
+            listen: SocketAddr::new(HOME, 0),
+            queue_max: self.choices.queue_max,
+            ..self.choices.http.clone()
+        };
+        let context = ControlContext {
+            actions: actions.clone(),
+            access: access.clone(),
+            setting: Setting {
+                zone: config.time_zone,
+                processing: ProcessingMode::Continuous,
+                data_dir: data.to_owned(),
+                reserve_bytes: 0,
+                started_at: START,
+                is_serving: true,
+            },
+        };
+        let verbs = doorway::verbs(context, data);
+        let parts = |finisher| ApiParts {
             actions: actions.clone(),
             access: access.clone(),
             metrics: metrics.clone(),
-            config: ApiConfig {
-                time_zone: "Europe/Athens".parse().unwrap(),
-                organisation: self.choices.organisation.clone(),
-                error_status: self.choices.error_status,
-                token_life: life,
-                immediate_wait: self.choices.immediate_wait,
-                immediate_waiting_max: 256,
-            },
-            is_ready: Box::new(move |()| is_ready.load(Ordering::Relaxed)),
+            config,
+            finisher,
+            verbs: Box::new(verbs),
+            unready: Box::new(move || {
+                if is_ready.load(Ordering::Relaxed) {
+                    Vec::new()
+                } else {
+                    vec!["disk"]
+                }
+            }),
             is_reachable: Box::new(|_| true),
-        });
-        let http = HttpConfig {
-            listen: SocketAddr::new(HOME, 0),
-            body_bytes_max: HttpConfig::BODY_BYTES_MAX,
-            workers: HttpConfig::WORKERS,
-            queue_max: self.choices.queue_max,
         };
-        let Front {
-            address,
-            pump,
-            workers,
-            body_readers,
-            writers,
-            outgoing: _,
-        } = Front::new(bind(http.listen).unwrap(), &http, &api).unwrap();
-        let stop_pump = Arc::new(AtomicBool::new(false));
-        let pump_stops = stop_pump.clone();
-        let mut front = vec![spawn("pump", move || pump.run(&pump_stops).unwrap())];
-        for worker in workers {
-            let name = worker.name().to_owned();
-            front.push(spawn(&name, move || worker.run()));
-        }
-        // Nobody waits for these: they may hang on a client.
-        for reader in body_readers {
-            spawn("http-body", move || reader.run());
-        }
-        for writer in writers {
-            spawn("http-answer", move || writer.run());
-        }
+        let clock: Arc<dyn Clock> = match self.choices.gate_clock {
+            GateClock::Standing => self.clock.clone(),
+            GateClock::Running => Arc::new(SystemClock::new()),
+        };
+        let doorway = Doorway::open(data, &http, clock, metrics.clone(), parts);
+        let _ = gathering.set(doorway.api.turns().clone());
         self.running = Some(Running {
-            address,
+            doorway,
             access,
             actions,
             metrics,
             ready,
-            stop_pump,
             stop_waiting,
             stop_writer,
-            front,
             back,
         });
     }
@@ -488,16 +551,9 @@ impl Scene {
         let Some(running) = self.running.take() else {
             return;
         };
-        let join = |thread: JoinHandle<()>| {
-            let ended = thread.join();
-            assert!(
-                ended.is_ok() || std::thread::panicking(),
-                "a thread panicked"
-            );
-        };
-        running.stop_pump.store(true, Ordering::Relaxed);
-        running.front.into_iter().for_each(join);
+        running.doorway.shut();
         let _ = running.stop_waiting.send(());
+        running.doorway.close();
         let _ = running.stop_writer.send(());
         running.back.into_iter().for_each(join);
         let _ = running.access.flush();
@@ -509,14 +565,6 @@ impl Drop for Scene {
         // Also of a failed test: a writer whose folder vanishes ends the whole process.
         self.stop();
     }
-}
-
-fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> JoinHandle<()> {
-    std::thread::Builder::new()
-        .name(name.to_owned())
-        .stack_size(Front::WORKER_STACK_BYTES)
-        .spawn(run)
-        .unwrap()
 }
 
 /// One provider, `north`, with the built-in mapping `smsgw`.

@@ -5,6 +5,7 @@ use pairbox::config::ErrorStatus;
 use pairbox::telemetry::Metric;
 
 use super::http_scene::{CARD, Choices, PASSWORD, STB, Scene, until};
+use super::http_wire::Client;
 
 const PAIR: &str = "/crmapi/rest/v2/nagravision/provisioning_requests/pair_smartcard_decoder";
 
@@ -25,7 +26,7 @@ fn probes_need_no_token() {
     let answer = raw(&scene, "GET /readyz HTTP/1.1\r\n\r\n");
     assert_eq!(
         (answer.status(), &*answer.body),
-        (503, r#"{"ready":false}"#)
+        (503, r#"{"because":["disk"],"ready":false}"#)
     );
 }
 
@@ -43,19 +44,18 @@ fn unknown_paths_and_wrong_methods_wear_the_envelope() {
 }
 
 #[test]
-fn a_body_of_ten_megabytes_is_refused_and_the_connection_goes_on() {
+fn a_body_of_ten_megabytes_is_refused_and_its_client_can_read_why() {
     let scene = Scene::new();
     let mut client = scene.client();
     let bytes = 10 << 20;
     client.write(format!("POST {PAIR} HTTP/1.1\r\nContent-Length: {bytes}\r\n\r\n").as_bytes());
     client.write(&vec![b'x'; bytes]);
     client.receive().is_golden("body_too_large");
-    assert_eq!(client.send("GET /healthz HTTP/1.1\r\n\r\n").status(), 200);
-    assert_eq!(scene.metric(Metric::HttpAbandoned), 0);
+    assert!(client.is_closed());
     assert_eq!(scene.requests(), 0);
 }
 
-/// tiny_http would allocate that much, and the process would be gone.
+/// tiny_http alone would allocate that much, and the process would be gone.
 #[test]
 fn a_monstrous_content_length_does_not_end_the_process() {
     let scene = Scene::new();
@@ -71,7 +71,6 @@ fn a_monstrous_content_length_does_not_end_the_process() {
         assert_eq!(answer.error(), "REQUESTTOOLARGE", "{length}");
         assert_eq!(answer.status(), 413);
     }
-    assert_eq!(scene.metric(Metric::HttpAbandoned), 3);
     assert!(is_alive(&scene));
 }
 
@@ -101,15 +100,13 @@ fn framing_that_could_be_misread_is_refused() {
         assert_eq!(answer.error(), code, "{header}");
         assert_eq!(answer.status(), status, "{header}");
     }
-    let mut client = scene.client();
-    let chunked = client.send(&format!(
+    let chunked = scene.client().send(&format!(
         "POST {PAIR} HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"
     ));
     assert_eq!(
         (chunked.status(), &*chunked.error()),
         (411, "LENGTHREQUIRED")
     );
-    assert_eq!(client.send("GET /healthz HTTP/1.1\r\n\r\n").status(), 200);
 }
 
 #[test]
@@ -212,7 +209,7 @@ fn callers_that_wait_hold_nobody_up() {
     assert_eq!(parked[1].receive().data()["life_cycle_state"], "COMPLETED");
 }
 
-/// tiny_http lets the answer of the second request block until the first is answered; here nobody blocks.
+/// What waits for the CAS holds up what its own client sent behind it, and nobody else.
 #[test]
 fn a_client_that_sends_ahead_holds_up_itself_only() {
     let scene = Scene::new();
@@ -235,16 +232,14 @@ fn a_client_that_sends_ahead_holds_up_itself_only() {
         scene.actions().waiting.count() == 1
     });
     client.write(format!("{behind}GET /healthz HTTP/1.1\r\n\r\n").as_bytes());
-    until("both are accepted", || scene.requests() == 2);
-    // Neither the responder nor the pump hangs on that connection.
     let other = scene.pair(
         r#""smartcard_identifier":{"serial_number":"019000802093"},"stb_identifier":{"serial_number":"4400000003"}"#,
     );
-    assert_eq!(other.data()["number"], "3");
+    assert_eq!(other.data()["number"], "2");
     assert!(is_alive(&scene));
     scene.settles(1, None);
     assert_eq!(client.receive().data()["life_cycle_state"], "COMPLETED");
-    assert_eq!(client.receive().data()["number"], "2");
+    assert_eq!(client.receive().data()["number"], "3");
     assert_eq!(client.receive().body, r#"{"healthy":true}"#);
 }
 
@@ -260,17 +255,19 @@ fn a_flood_of_logins_is_refused_beyond_its_queue_and_holds_nobody_up() {
         "POST /crmapi/rest/v2/authentication/token HTTP/1.1\r\nContent-Length: {}\r\n\r\n{body}",
         body.len()
     );
-    let mut client = scene.client();
-    client.write(login.repeat(80).as_bytes());
+    let mut clients: Vec<_> = (0..80).map(|_| scene.client()).collect();
+    for client in &mut clients {
+        client.write(login.as_bytes());
+    }
     until("the queue is full", || scene.metric(Metric::QueueFull) > 0);
     assert!(is_alive(&scene));
     scene.get("installed_items/list?token={token}").data();
-    let answers: Vec<_> = (0..80).map(|_| client.receive()).collect();
+    let answers: Vec<_> = clients.iter_mut().map(Client::receive).collect();
     let refused: Vec<_> = answers
         .iter()
         .filter(|answer| answer.status() == 503)
         .collect();
     assert!((1..=16).contains(&refused.len()), "{}", refused.len());
     refused[0].is_golden("overloaded");
-    assert_eq!(answers[0].status(), 200);
+    assert!(answers.iter().any(|answer| answer.status() == 200));
 }

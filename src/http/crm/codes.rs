@@ -259,6 +259,24 @@ pub const TABLE: &[Invented] = &[
         431,
         "The request has too many headers",
     ),
+    invented(
+        WEB_API,
+        "MALFORMEDREQUEST",
+        400,
+        "The head of the request is not valid",
+    ),
+    invented(
+        WEB_API,
+        "HEADTOOLARGE",
+        431,
+        "The head of the request is too large",
+    ),
+    invented(
+        WEB_API,
+        "REQUESTTIMEOUT",
+        408,
+        "The request came too slowly",
+    ),
     invented(ITEMS, "IDBOUND", 409, "The id of an entry cannot change"),
     invented(WEB_API, "CALLTOOLARGE", 413, "The call is too large"),
     invented(WEB_API, "INTERNALERROR", 500, "An internal error"),
@@ -300,7 +318,10 @@ pub fn name(error: &CallError) -> &'static str {
         E::VerbWrong { .. } => "METHODNOTALLOWED",
         E::BodyTooLarge { .. } => "REQUESTTOOLARGE",
         E::Chunked => "LENGTHREQUIRED",
-        E::AmbiguousLength | E::BodyCut => "INVALIDLENGTH",
+        E::AmbiguousLength => "INVALIDLENGTH",
+        E::HeadMalformed { .. } => "MALFORMEDREQUEST",
+        E::HeadTooLarge { .. } => "HEADTOOLARGE",
+        E::TooSlow { .. } => "REQUESTTIMEOUT",
         E::UrlTooLong { .. } => "URLTOOLONG",
         E::TooManyHeaders { .. } => "TOOMANYHEADERS",
         E::Internal => "INTERNALERROR",
@@ -320,7 +341,9 @@ pub fn is_of_transport(error: &CallError) -> bool {
         | E::BodyTooLarge { .. }
         | E::Chunked
         | E::AmbiguousLength
-        | E::BodyCut
+        | E::HeadMalformed { .. }
+        | E::HeadTooLarge { .. }
+        | E::TooSlow { .. }
         | E::UrlTooLong { .. }
         | E::TooManyHeaders { .. }
         | E::Internal => true,

@@ -26,7 +26,7 @@ pub fn error(error: &CallError, style: ErrorStatus) -> Answer {
     );
     answer.retry_after_s = codes::retry_after_s(error);
     if let CallError::VerbWrong { expected, .. } = error {
-        answer.allow = Some(expected);
+        answer.allow = Some(*expected);
     }
     answer
 }

@@ -3,6 +3,7 @@
 //! Says what was expected, what was found, and the field; never a path of ours, a script line or an address. `codes.rs` says
 //! which code and status each has.
 
+use super::super::answer::Allow;
 use crate::domain::Refusal;
 
 /// Why a call is answered with an error.
@@ -100,16 +101,20 @@ pub enum CallError {
         list(known)
     )]
     FamilyUnknown { family: String, known: Vec<String> },
-    #[error("this method is called by {expected}, found {found}")]
-    VerbWrong {
-        expected: &'static str,
-        found: String,
-    },
+    #[error("this method is called by {}, found {found}", expected.as_str())]
+    VerbWrong { expected: Allow, found: String },
 
     #[error("the body has more than {max} bytes")]
     BodyTooLarge { max: u64 },
-    #[error("the body ended before its Content-Length")]
-    BodyCut,
+    #[error("the head of the request has {what}")]
+    HeadMalformed { what: &'static str },
+    #[error("the head of the request has more than {max} bytes")]
+    HeadTooLarge { max: usize },
+    #[error("the {what} of the request did not come within {milliseconds} ms")]
+    TooSlow {
+        what: &'static str,
+        milliseconds: u64,
+    },
     #[error("expected a Content-Length, found a Transfer-Encoding")]
     Chunked,
     #[error("expected one Content-Length of digits")]

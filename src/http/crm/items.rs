@@ -74,7 +74,7 @@ pub fn create(api: &Arc<Api>, call: &Call, reply: Reply) {
                 object(&api, found.ok_or(CallError::Internal)?, &FieldsSet::all())
             });
             match answer {
-                Ok(object) => reply.send(&envelope::ok(&object)),
+                Ok(object) => reply.send(envelope::ok(&object)),
                 Err(error) => reply.error(&error),
             }
         });
@@ -149,6 +149,6 @@ fn find_one(api: &Api, named: &ItemIdentifier) -> Result<Found, CallError> {
 fn object(api: &Api, found: Found, fields: &FieldsSet) -> Result<Value, CallError> {
     let details = api.actions.item_texts(found).ok_or(CallError::Internal)?;
     let view = api.actions.state.view();
-    let objects = Objects::new(&view, api.config.time_zone);
+    let objects = Objects::new(&view, api.config().time_zone);
     Ok(fields.of_object(objects.item(&details)))
 }

@@ -1,7 +1,5 @@
 //! Login by password, login by key, release of a token (494531, 491003, 517363).
 
-use std::net::{IpAddr, Ipv4Addr};
-
 use base64::Engine as _;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
@@ -25,7 +23,7 @@ pub fn token(api: &Api, call: &Call) -> Result<Value, CallError> {
     let organisation = parameters.need_text("organisation")?;
     let unit = parameters.text("unit")?.unwrap_or_default();
     if api
-        .config
+        .config()
         .organisation
         .as_ref()
         .is_some_and(|only| only != organisation)
@@ -34,7 +32,7 @@ pub fn token(api: &Api, call: &Call) -> Result<Value, CallError> {
     }
     let token = api
         .access
-        .login(username, password, address(call))
+        .login(username, password, call.address)
         .map_err(|error| refused(api, &error))?;
     tracing::info!(
         user = username,
@@ -55,7 +53,7 @@ pub fn web_api_key(api: &Api, call: &Call) -> Result<Value, CallError> {
         .ok_or(CallError::LoginRefused)?;
     let token = api
         .access
-        .login_key(&key, address(call))
+        .login_key(&key, call.address)
         .map_err(|error| refused(api, &error))?;
     Ok(data(&token))
 }
@@ -75,10 +73,6 @@ pub fn release(api: &Api, call: &Call) -> Result<Value, CallError> {
 
 fn data(token: &Token) -> Value {
     Value::object([("token", token.as_str().into())])
-}
-
-fn address(call: &Call) -> IpAddr {
-    call.address.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST))
 }
 
 fn refused(api: &Api, error: &LoginError) -> CallError {

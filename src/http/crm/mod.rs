@@ -35,7 +35,7 @@ pub struct Call {
     /// Who calls, as the ledger records it; empty where no token is asked for.
     pub by: String,
     pub parameters: Parameters,
-    pub address: Option<IpAddr>,
+    pub address: IpAddr,
     pub authorization: Option<String>,
     pub idempotency_keys: Vec<String>,
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::super::answer::Allow;
 use super::super::api::Api;
 use super::super::reply::Reply;
 use super::value::Value;
@@ -20,9 +21,13 @@ pub enum Verb {
 
 impl Verb {
     pub fn word(self) -> &'static str {
+        self.allow().as_str()
+    }
+
+    pub fn allow(self) -> Allow {
         match self {
-            Self::Get => "GET",
-            Self::Post => "POST",
+            Self::Get => Allow::Get,
+            Self::Post => Allow::Post,
         }
     }
 }
@@ -211,7 +216,7 @@ pub fn find(
     }
     if verb != route.verb.word() {
         return Err(CallError::VerbWrong {
-            expected: route.verb.word(),
+            expected: route.verb.allow(),
             found: super::error::shown(verb),
         });
     }

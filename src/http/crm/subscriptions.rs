@@ -63,7 +63,7 @@ pub fn create(api: &Arc<Api>, call: &Call, reply: Reply) {
                     .map_err(CallError::from)
                     .and_then(|number| object(&api, number, &FieldsSet::all()));
                 match answer {
-                    Ok(object) => reply.send(&envelope::ok(&object)),
+                    Ok(object) => reply.send(envelope::ok(&object)),
                     Err(error) => reply.error(&error),
                 }
             });
@@ -86,6 +86,6 @@ fn new_subscription(call: &Call) -> Result<SubscriptionFields, CallError> {
 fn object(api: &Api, number: SubscriptionNumber, fields: &FieldsSet) -> Result<Value, CallError> {
     let view = api.actions.state.view();
     let row = view.subscription(number).ok_or(CallError::Internal)?;
-    let objects = Objects::new(&view, api.config.time_zone);
+    let objects = Objects::new(&view, api.config().time_zone);
     Ok(fields.of_object(objects.subscription(number, &row)))
 }

@@ -1,6 +1,6 @@
 //! Who calls: the token (in the body of a POST, in the query of a GET), and what its role may do.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
 use super::super::api::Api;
 use super::route::{Need, Route};
@@ -23,13 +23,12 @@ pub fn allowed(need: Need) -> &'static [Role] {
 pub fn identify(
     api: &Api,
     parameters: &Parameters,
-    address: Option<IpAddr>,
+    address: IpAddr,
     route: &Route,
 ) -> Result<Option<Identity>, CallError> {
     if route.need == Need::Nobody {
         return Ok(None);
     }
-    let address = address.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
     let token = parameters.text("token")?.filter(|token| !token.is_empty());
     let token = token.ok_or(CallError::TokenMissing)?;
     let identity = api.access.check(token).map_err(|denied| match denied {

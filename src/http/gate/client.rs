@@ -1,0 +1,305 @@
+//! One client's connection: what has come, what it waits for, what has still to leave. Knows of no other client.
+//!
+//! One request of a connection is inside at a time; what a client sends ahead stays in the socket, or in `input`. Every phase
+//! has a deadline by the wall, so that a peer that drips bytes gains nothing.
+
+use std::io::{self, Read, Write};
+use std::time::Duration;
+
+use super::super::answer::{Answer, Shape};
+use super::super::crm::{CallError, envelope};
+use super::head::{self, Head, Parsed};
+use super::options::{ANSWER_TIMEOUT, GateOptions, LEAVING_TIMEOUT};
+use super::private::{DoorKind, Peer, RequestId};
+use super::stream::Stream;
+use crate::config::ErrorStatus;
+
+/// Bytes that one read takes.
+const READ_BYTES: usize = 16 * 1024;
+/// Room that an idle connection keeps.
+const KEPT_BYTES: usize = 4 * 1024;
+/// Reads of one turn from a client that is leaving; more comes with the next event.
+const THROWN_READS_MAX: usize = 64;
+const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+
+pub struct Client {
+    pub stream: Stream,
+    pub door: DoorKind,
+    pub peer: Peer,
+    pub phase: Phase,
+    pub since: Duration,
+    pub may_read: bool,
+    pub may_write: bool,
+    input: Vec<u8>,
+    scanned: usize,
+    output: Vec<u8>,
+    written: usize,
+    shape: Shape,
+    /// It has been answered before: between two requests it owes nothing.
+    was_served: bool,
+}
+
+/// Where a connection stands.
+pub enum Phase {
+    /// Before a head, or in the middle of one.
+    Head,
+    Body(Box<Head>),
+    /// Its request is inside.
+    Inside(RequestId),
+    /// Its answer is on the way out.
+    Answering,
+    /// It was told to go; what it still sends is thrown away, so that it can read why.
+    Leaving,
+}
+
+/// What the gate is to do with a client after a turn.
+#[derive(Debug)]
+pub enum Turn {
+    /// Nothing until something moves.
+    Wait,
+    /// A request has come whole.
+    Request(Box<Head>, Vec<u8>),
+    Refuse(CallError),
+    Close,
+}
+
+impl Client {
+    pub fn new(stream: Stream, door: DoorKind, peer: Peer, now: Duration) -> Self {
+        Self {
+            stream,
+            door,
+            peer,
+            phase: Phase::Head,
+            since: now,
+            may_read: true,
+            may_write: true,
+            input: Vec::new(),
+            scanned: 0,
+            output: Vec::new(),
+            written: 0,
+            shape: Shape::default(),
+            was_served: false,
+        }
+    }
+
+    /// Does what can be done now: writes what is owed, then reads until a request is whole.
+    pub fn turn(&mut self, options: &GateOptions, now: Duration) -> Turn {
+        match self.write() {
+            Ok(true) => {}
+            Ok(false) => return Turn::Wait,
+            Err(_) => return Turn::Close,
+        }
+        if matches!(self.phase, Phase::Answering) {
+            if self.shape.closes {
+                self.leave(now);
+            } else {
+                self.begin_head(now);
+            }
+        }
+        match self.phase {
+            Phase::Inside(_) | Phase::Answering => Turn::Wait,
+            Phase::Leaving => self.throw_away(),
+            Phase::Head | Phase::Body(_) => self.take(options, now),
+        }
+    }
+
+    /// The request is inside now.
+    pub fn is_inside(&mut self, id: RequestId, shape: Shape) {
+        self.shape = shape;
+        self.phase = Phase::Inside(id);
+    }
+
+    /// Puts the answer down; it leaves with the next turns. `ends`: the connection is over after it.
+    pub fn answer(&mut self, answer: &Answer, ends: bool, date: &str, now: Duration) {
+        self.shape.closes |= ends;
+        self.output.extend(answer.to_bytes(self.shape, date));
+        self.phase = Phase::Answering;
+        self.since = now;
+        self.was_served = true;
+    }
+
+    /// Answers what never went inside, and ends the connection: where its next request would begin is unknown.
+    pub fn refuse(&mut self, error: &CallError, date: &str, now: Duration) {
+        self.answer(&envelope::error(error, ErrorStatus::Ok), true, date, now);
+    }
+
+    /// When the connection has to have moved on; none while its request is inside.
+    pub fn deadline(&self, options: &GateOptions) -> Option<Duration> {
+        let span = match self.phase {
+            Phase::Head if self.is_head_begun() => options.head_timeout,
+            Phase::Head => options.idle_timeout,
+            Phase::Body(_) => options.body_timeout,
+            Phase::Inside(_) => return None,
+            Phase::Answering => ANSWER_TIMEOUT,
+            Phase::Leaving => LEAVING_TIMEOUT,
+        };
+        Some(self.since + span)
+    }
+
+    /// What a client hears whose time is up; none if it has sent nothing.
+    pub fn overdue(&self, options: &GateOptions) -> Option<CallError> {
+        let (what, span) = match self.phase {
+            Phase::Head if !self.input.is_empty() => ("head", options.head_timeout),
+            Phase::Body(_) => ("body", options.body_timeout),
+            _ => return None,
+        };
+        Some(CallError::TooSlow {
+            what,
+            milliseconds: u64::try_from(span.as_millis()).unwrap_or(u64::MAX),
+        })
+    }
+
+    /// Whether it may have to make room: it owes the rest of a head, its first one included.
+    pub fn owes_head(&self) -> bool {
+        matches!(self.phase, Phase::Head) && (!self.was_served || self.is_head_begun())
+    }
+
+    pub fn is_idle(&self) -> bool {
+        matches!(self.phase, Phase::Head) && !self.is_head_begun()
+    }
+
+    pub fn owes_body(&self) -> bool {
+        matches!(self.phase, Phase::Body(_))
+    }
+
+    /// Bytes held of a request that is not whole, and of an answer that has not left.
+    pub fn held_bytes(&self) -> (usize, usize) {
+        (self.input.len(), self.output.len() - self.written)
+    }
+
+    fn is_head_begun(&self) -> bool {
+        !self.input.is_empty() || self.stream.is_shaking_hands()
+    }
+
+    fn begin_head(&mut self, now: Duration) {
+        self.phase = Phase::Head;
+        self.scanned = 0;
+        self.since = now;
+        self.shape = Shape::default();
+        if self.input.capacity() > KEPT_BYTES && self.input.is_empty() {
+            self.input = Vec::new();
+        }
+    }
+
+    fn leave(&mut self, now: Duration) {
+        self.stream.end();
+        self.phase = Phase::Leaving;
+        self.since = now;
+        self.input = Vec::new();
+    }
+
+    fn take(&mut self, options: &GateOptions, now: Duration) -> Turn {
+        loop {
+            match self.parse(options, now) {
+                Turn::Wait => {}
+                done => return done,
+            }
+            if !self.may_read {
+                return Turn::Wait;
+            }
+            let was_empty = self.input.is_empty();
+            match self.read() {
+                Ok(0) => return Turn::Close,
+                Ok(_) if was_empty && matches!(self.phase, Phase::Head) => self.since = now,
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Turn::Wait,
+                Err(_) => return Turn::Close,
+            }
+        }
+    }
+
+    /// What the bytes so far make.
+    fn parse(&mut self, options: &GateOptions, now: Duration) -> Turn {
+        if matches!(self.phase, Phase::Head) && !self.input.is_empty() {
+            let body_bytes_max = options.body_bytes_max(self.door);
+            match head::parse(&self.input, &mut self.scanned, body_bytes_max) {
+                Parsed::Partial => return Turn::Wait,
+                Parsed::Refused(error) => return Turn::Refuse(error),
+                Parsed::Whole(head, bytes) => {
+                    self.input.drain(..bytes);
+                    if head.expects_continue && self.input.len() < head.body_bytes {
+                        self.output.extend_from_slice(CONTINUE);
+                        // What does not leave now leaves with the next turn.
+                        if self.write().is_err() {
+                            return Turn::Close;
+                        }
+                    }
+                    self.phase = Phase::Body(head);
+                    self.since = now;
+                }
+            }
+        }
+        let Phase::Body(head) = &self.phase else {
+            return Turn::Wait;
+        };
+        if self.input.len() < head.body_bytes {
+            return Turn::Wait;
+        }
+        let rest = self.input.split_off(head.body_bytes);
+        let body = std::mem::replace(&mut self.input, rest);
+        match std::mem::replace(&mut self.phase, Phase::Answering) {
+            Phase::Body(head) => Turn::Request(head, body),
+            _ => Turn::Close,
+        }
+    }
+
+    fn read(&mut self) -> io::Result<usize> {
+        let length = self.input.len();
+        self.input.resize(length + READ_BYTES, 0);
+        let read = loop {
+            let room = self.input.get_mut(length..).unwrap_or_default();
+            match self.stream.read(room) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                read => break read,
+            }
+        };
+        self.input
+            .truncate(length + read.as_ref().copied().unwrap_or(0));
+        if matches!(&read, Err(error) if error.kind() == io::ErrorKind::WouldBlock) {
+            self.may_read = false;
+        }
+        read
+    }
+
+    fn throw_away(&mut self) -> Turn {
+        let mut block = [0; READ_BYTES];
+        for _ in 0..THROWN_READS_MAX {
+            match self.stream.read(&mut block) {
+                Ok(0) => return Turn::Close,
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(_) => return Turn::Close,
+            }
+        }
+        Turn::Wait
+    }
+
+    /// Writes what is owed; whether all of it has left.
+    fn write(&mut self) -> io::Result<bool> {
+        while self.written < self.output.len() || self.stream.has_unsent() {
+            if !self.may_write {
+                return Ok(false);
+            }
+            let rest = self.output.get(self.written..).unwrap_or_default();
+            let written = if rest.is_empty() {
+                self.stream.push().map(|()| 0)
+            } else {
+                self.stream.write(rest)
+            };
+            match written {
+                Ok(bytes) => self.written += bytes,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.may_write = false;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        if self.written > 0 {
+            self.written = 0;
+            self.output = Vec::new();
+        }
+        Ok(true)
+    }
+}

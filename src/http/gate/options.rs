@@ -1,0 +1,79 @@
+//! The gate's bounds: what the configuration decides, and what is fixed.
+
+use std::time::Duration;
+
+use super::private::DoorKind;
+use crate::config::HttpConfig;
+
+/// What the configuration decides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GateOptions {
+    /// Clients of the API at once, in all and from one address.
+    pub connections_max: usize,
+    pub connections_per_address_max: usize,
+    /// How long a head may take from its first byte, a body from the end of its head.
+    pub head_timeout: Duration,
+    pub body_timeout: Duration,
+    /// How long a connection may stand between two requests.
+    pub idle_timeout: Duration,
+    pub body_bytes_max: usize,
+    /// Bodies of the control socket: a chunk of an import.
+    pub control_body_bytes_max: usize,
+}
+
+/// Connections of the doors that are this machine's own; the API's clients cannot take them away.
+pub const LOCAL_CONNECTIONS_MAX: usize = 64;
+/// Connections beyond the caps that are being told so.
+pub const LEAVING_MAX: usize = 256;
+/// How long an answer may take to leave, and how long a client that was refused is listened to, so that it can read why.
+pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+pub const LEAVING_TIMEOUT: Duration = Duration::from_secs(2);
+/// Bytes of requests that have not come whole, and of answers that have not left, over all clients.
+pub const REQUEST_BYTES_MAX: usize = 64 << 20;
+pub const ANSWER_BYTES_MAX: usize = 128 << 20;
+/// Longest single answer.
+pub const ONE_ANSWER_BYTES_MAX: usize = 16 << 20;
+/// How long accepting rests when the process has no file descriptor left.
+pub const ACCEPT_AGAIN_AFTER: Duration = Duration::from_millis(100);
+/// How often deadlines are looked at.
+pub const SWEEP_EVERY: Duration = Duration::from_millis(100);
+/// How long a line to tiny_http may take to be proven by an answer, and when a broken one is tried again.
+pub const PROOF_TIMEOUT: Duration = Duration::from_secs(5);
+pub const LINE_AGAIN_AFTER: Duration = Duration::from_millis(100);
+
+impl GateOptions {
+    pub fn new(http: &HttpConfig, control_body_bytes_max: usize) -> Self {
+        Self {
+            connections_max: http.connections_max,
+            connections_per_address_max: http.connections_per_address_max,
+            head_timeout: http.head_timeout,
+            body_timeout: http.body_timeout,
+            idle_timeout: http.idle_timeout,
+            body_bytes_max: http.body_bytes_max,
+            control_body_bytes_max,
+        }
+    }
+
+    pub fn body_bytes_max(&self, door: DoorKind) -> usize {
+        match door {
+            DoorKind::Api | DoorKind::Ops => self.body_bytes_max,
+            DoorKind::Control => self.control_body_bytes_max,
+        }
+    }
+
+    /// Clients of one door at once.
+    pub fn connections_max(&self, door: DoorKind) -> usize {
+        match door {
+            DoorKind::Api => self.connections_max,
+            DoorKind::Ops | DoorKind::Control => LOCAL_CONNECTIONS_MAX,
+        }
+    }
+
+    /// Clients of one door and address at once.
+    pub fn per_address_max(&self, door: DoorKind) -> usize {
+        match door {
+            DoorKind::Api => self.connections_per_address_max,
+            DoorKind::Ops | DoorKind::Control => LOCAL_CONNECTIONS_MAX,
+        }
+    }
+}
