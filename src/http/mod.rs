@@ -11,6 +11,7 @@ mod guard;
 mod pump;
 mod reply;
 mod server;
+pub mod tls;
 mod turns;
 mod worker;
 

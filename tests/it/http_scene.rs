@@ -444,9 +444,8 @@ impl Scene {
         });
         let http = HttpConfig {
             listen: SocketAddr::new(HOME, 0),
-            body_bytes_max: HttpConfig::BODY_BYTES_MAX,
-            workers: HttpConfig::WORKERS,
             queue_max: self.choices.queue_max,
+            ..HttpConfig::default()
         };
         let Front {
             address,
