@@ -1,10 +1,13 @@
-//! `pairbox check`: reads configuration and scripts and says everything that is wrong. Opens no port and no store.
+//! `pairbox check`: reads configuration, certificates and scripts and says everything that is wrong. Opens no port and no
+//! store.
 
 use super::error::CliError;
 use super::exit::Exit;
 use super::global::Global;
 use super::output::say;
+use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Overrides, ProviderConfig};
+use crate::http::tls::{self, TlsError};
 use crate::script::check::{Finding, check_mapping};
 use crate::script::{Mapping, Origin};
 
@@ -23,6 +26,10 @@ pub fn run(global: &Global) -> Result<Exit, CliError> {
     };
     let config = loaded.config;
     let mut findings = Vec::new();
+    if let Some(files) = &config.http.tls {
+        let wrong = tls::findings(files, SystemClock::new().now());
+        findings.extend(wrong.iter().map(of_tls));
+    }
     let mut checked: Vec<&str> = Vec::new();
     for provider in &config.providers {
         let is_new = !checked.contains(&provider.mapping.as_str());
@@ -46,6 +53,16 @@ fn end(findings: usize, in_order: &str) -> Result<Exit, CliError> {
     }
     say(&format!("\nfindings: {findings}"))?;
     Ok(Exit::No)
+}
+
+fn of_tls(error: &TlsError) -> Finding {
+    Finding {
+        file: error.file().display().to_string(),
+        line: None,
+        column: None,
+        message: error.to_string(),
+        hint: Some(error.hint()),
+    }
 }
 
 /// What is wrong with a provider's mapping (told once a mapping), and with its settings.

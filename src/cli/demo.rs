@@ -296,7 +296,10 @@ fn point_at(config: &Path, address: &str) -> Result<(), CliError> {
         }
     };
     let text = fs::read_to_string(config).map_err(failed("read"))?;
-    let text = text.replace("127.0.0.1:7000", address);
+    // Whoever watches a box does not watch the demo's, and 8088 may be taken.
+    let text = text
+        .replace("127.0.0.1:7000", address)
+        .replace("listen = \"127.0.0.1:8088\"\n", "");
     fs::write(config, text).map_err(failed("write"))
 }
 

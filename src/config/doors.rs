@@ -157,10 +157,15 @@ impl TlsFiles {
         table: Option<(&'a DeTable<'a>, usize)>,
     ) -> Option<Self> {
         let (table, offset) = table.unzip();
+        let findings = reading.findings.len();
         let mut section = Section::top(reading, "http.tls", table);
         let certificate = section.path("certificate", "a file");
         let key = section.path("key", "a file");
+        let is_faulty = section.reading().findings.len() > findings;
         section.finish();
+        if is_faulty {
+            return None;
+        }
         let (lacking, origin, hint) = match (certificate, key) {
             (Some((certificate, _)), Some((key, _))) => return Some(Self { certificate, key }),
             (None, None) => ("certificate", reading.origin(offset?), CERTIFICATE_HINT),

@@ -53,14 +53,14 @@ impl Environment {
         self.values.get(variable).map(String::as_str)
     }
 
-    /// The variable of a key; `section` is empty for the keys at the top.
+    /// The variable of a key; `section` is empty for the keys at the top, and a dot in it becomes `_`.
     pub(super) fn variable(section: &str, key: &str) -> String {
         let name = if section.is_empty() {
             format!("{PREFIX}{key}")
         } else {
             format!("{PREFIX}{section}_{key}")
         };
-        name.to_ascii_uppercase()
+        name.replace('.', "_").to_ascii_uppercase()
     }
 
     /// One finding for each variable that neither a key (`claimed`) nor the list of other variables knows.

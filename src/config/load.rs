@@ -6,14 +6,15 @@ use std::path::{Path, PathBuf};
 
 use toml::de::{DeTable, DeValue};
 
+use super::doors::{ControlConfig, HttpConfig, LISTEN_HINT, OpsConfig, REFUSAL_HINT, parse_listen};
 use super::environment::Environment;
 use super::finding::{ConfigErrors, Finding, Origin};
 use super::provider::ProviderConfig;
 use super::reader::{Reading, Section, type_name};
 use super::retry::RetryConfig;
 use super::section::{
-    ApiConfig, HttpConfig, LEVEL_HINT, LISTEN_HINT, LedgerConfig, LogConfig, PairingConfig,
-    ProcessingConfig, StoreConfig, parse_level, parse_listen,
+    ApiConfig, LEVEL_HINT, LedgerConfig, LogConfig, PairingConfig, ProcessingConfig, StoreConfig,
+    parse_level,
 };
 use super::{Config, DEFAULT_DATA_DIR, DEFAULT_SCRIPTS_DIR};
 
@@ -104,6 +105,8 @@ impl Config {
         let scripts_dir = read_folder(&mut top, "scripts_dir", DEFAULT_SCRIPTS_DIR);
         let mut section = |name| top.table(name).map(|(table, _)| table);
         let http = section("http");
+        let ops = section("ops");
+        let control = section("control");
         let api = section("api");
         let processing = section("processing");
         let store = section("store");
@@ -128,10 +131,13 @@ impl Config {
                 Vec::new()
             }
         };
+        let (http, listen_origin) = HttpConfig::read(reading, http);
         let mut config = Self {
             data_dir,
             scripts_dir,
-            http: HttpConfig::read(reading, http),
+            http,
+            ops: OpsConfig::read(reading, ops),
+            control: ControlConfig::read(reading, control),
             api: ApiConfig::read(reading, api),
             processing: ProcessingConfig::read(reading, processing),
             store: StoreConfig::read(reading, store),
@@ -141,11 +147,16 @@ impl Config {
             log: LogConfig::read(reading, log),
             providers,
         };
-        config.apply(overrides, reading);
+        config.apply(overrides, listen_origin, reading);
         config
     }
 
-    fn apply(&mut self, overrides: &Overrides, reading: &mut Reading<'_>) {
+    fn apply(
+        &mut self,
+        overrides: &Overrides,
+        mut listen_origin: Option<Origin>,
+        reading: &mut Reading<'_>,
+    ) {
         let mut refuse = |flag, text: &str, error: String, hint: &str| {
             let message = format!("\"{text}\": {error}");
             reading.find(Origin::Flag { flag }, message, Some(hint.to_owned()));
@@ -155,7 +166,10 @@ impl Config {
         }
         if let Some(text) = &overrides.listen {
             match parse_listen(text) {
-                Ok(listen) => self.http.listen = listen,
+                Ok(listen) => {
+                    self.http.listen = listen;
+                    listen_origin = Some(Origin::Flag { flag: "--listen" });
+                }
                 Err(error) => refuse("--listen", text, error.to_string(), LISTEN_HINT),
             }
         }
@@ -165,26 +179,17 @@ impl Config {
                 Err(error) => refuse("--log-level", text, error.to_owned(), LEVEL_HINT),
             }
         }
+        if let Some(why) = self.http.refusal() {
+            let origin = listen_origin.unwrap_or(Origin::Nowhere);
+            reading.find(origin, why, Some(REFUSAL_HINT.to_owned()));
+        }
     }
 }
 
-/// A folder: from the file or by default it counts from the file's folder, from a variable from the working folder.
 fn read_folder(section: &mut Section<'_, '_>, key: &'static str, default: &str) -> PathBuf {
-    let found = section.text(key);
-    let file_folder = section
-        .reading()
-        .path
-        .parent()
-        .map_or_else(PathBuf::new, Path::to_owned);
-    match found {
-        None => file_folder.join(default),
-        Some((text, origin)) if text.trim().is_empty() => {
-            let message = format!("`{key}`: expected a folder, found an empty text");
-            section.reading().find(origin, message, None);
-            file_folder.join(default)
-        }
-        Some((text, Origin::File { .. })) => file_folder.join(text),
-        Some((text, _)) => PathBuf::from(text),
+    match section.path(key, "a folder") {
+        Some((path, _)) => path,
+        None => section.reading().folder().join(default),
     }
 }
 

@@ -3,6 +3,7 @@
 //! A flag wins over `PAIRBOX_*`, that over the file, that over the default. Nothing here opens a data folder, a socket or
 //! a script: whether the mapping of a provider exists is asked by `provider/`. Callers: `service.rs` and `cli/`.
 
+mod doors;
 mod environment;
 mod finding;
 mod load;
@@ -15,14 +16,15 @@ mod units;
 
 use std::path::PathBuf;
 
+pub use doors::{ControlConfig, HttpConfig, OpsConfig, TlsFiles};
 pub use environment::Environment;
 pub use finding::{ConfigErrors, Finding, Origin};
 pub use load::{Loaded, Overrides, SYSTEM_FILE, WORKING_FILE};
 pub use provider::{AmbiguousPolicy, ProviderConfig, ProviderState};
 pub use retry::{RetryConfig, RetryOverrides};
 pub use section::{
-    ApiConfig, ErrorStatus, HttpConfig, LedgerConfig, LogConfig, LogFormat, PairingConfig,
-    ProcessingConfig, ProcessingMode, StbTaken, StoreConfig, TokenLife, UnpairUnknown,
+    ApiConfig, ErrorStatus, LedgerConfig, LogConfig, LogFormat, PairingConfig, ProcessingConfig,
+    ProcessingMode, StbTaken, StoreConfig, TokenLife, UnpairUnknown,
 };
 pub use template::TEMPLATE;
 pub use units::{ByteText, SpanText, UnitError, parse_bytes, parse_duration};
@@ -40,6 +42,8 @@ pub struct Config {
     pub data_dir: PathBuf,
     pub scripts_dir: PathBuf,
     pub http: HttpConfig,
+    pub ops: OpsConfig,
+    pub control: ControlConfig,
     pub api: ApiConfig,
     pub processing: ProcessingConfig,
     pub store: StoreConfig,

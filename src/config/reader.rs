@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 use std::fmt::Display;
 use std::ops::RangeInclusive;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use toml::Spanned;
@@ -13,7 +13,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::environment::Environment;
 use super::finding::{Finding, Origin};
-use super::units::{ByteText, SpanText, UnitError, parse_bytes, parse_duration};
+use super::units::{ByteText, SpanText, parse_bytes, parse_duration, within};
 
 /// Letters that may differ for a name to be offered as "did you mean".
 const NEAREST_DISTANCE_MAX: usize = 3;
@@ -31,6 +31,11 @@ pub(super) struct Reading<'a> {
 impl Reading<'_> {
     pub fn origin(&self, offset: usize) -> Origin {
         Origin::in_file(self.path, self.text, offset)
+    }
+
+    /// The file's folder, which its relative paths count from.
+    pub fn folder(&self) -> &Path {
+        self.path.parent().unwrap_or(Path::new(""))
     }
 
     pub fn find(&mut self, origin: Origin, message: impl Into<String>, hint: Option<String>) {
@@ -104,6 +109,24 @@ impl<'r, 'a> Section<'r, 'a> {
         }
     }
 
+    /// A file or folder: in the file it counts from the file's folder, in a variable from the working folder.
+    pub fn path(&mut self, key: &'static str, expected: &str) -> Option<(PathBuf, Origin)> {
+        let (text, origin) = self.text(key)?;
+        if text.trim().is_empty() {
+            let message = format!(
+                "{}: expected {expected}, found an empty text",
+                self.path_of(key)
+            );
+            self.reading.find(origin, message, None);
+            return None;
+        }
+        let path = match &origin {
+            Origin::File { .. } => self.reading.folder().join(text),
+            _ => PathBuf::from(text),
+        };
+        Some((path, origin))
+    }
+
     /// A text that `parse` turns into a value; its error becomes the finding, `hint` says what is accepted.
     pub fn parsed<T, E: Display>(
         &mut self,
@@ -111,9 +134,19 @@ impl<'r, 'a> Section<'r, 'a> {
         hint: &str,
         parse: impl Fn(&str) -> Result<T, E>,
     ) -> Option<T> {
+        self.placed(key, hint, parse).map(|(value, _)| value)
+    }
+
+    /// The same, with the place that it came from.
+    pub fn placed<T, E: Display>(
+        &mut self,
+        key: &'static str,
+        hint: &str,
+        parse: impl Fn(&str) -> Result<T, E>,
+    ) -> Option<(T, Origin)> {
         let (text, origin) = self.text(key)?;
         match parse(&text) {
-            Ok(value) => Some(value),
+            Ok(value) => Some((value, origin)),
             Err(error) => {
                 let message = format!("{} = \"{text}\": {error}", self.path_of(key));
                 self.reading.find(origin, message, Some(hint.to_owned()));
@@ -136,6 +169,17 @@ impl<'r, 'a> Section<'r, 'a> {
                 .map(|(_, value)| *value)
                 .ok_or("not one of the known words")
         })
+    }
+
+    /// `true` or `false`.
+    pub fn flag(&mut self, key: &'static str) -> Option<bool> {
+        let setting = self.scalar(key)?;
+        match &setting.value {
+            SettingValue::Toml(DeValue::Boolean(is_on)) => Some(*is_on),
+            SettingValue::Variable("true") => Some(true),
+            SettingValue::Variable("false") => Some(false),
+            _ => self.wrong_type(key, &setting, "true or false"),
+        }
     }
 
     /// A span of time with its unit.
@@ -363,29 +407,6 @@ impl<'r, 'a> Section<'r, 'a> {
     }
 }
 
-/// Why a number that was read is not taken.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum BoundError {
-    #[error(transparent)]
-    Unit(#[from] UnitError),
-    #[error("expected {least} to {most}")]
-    Outside { least: String, most: String },
-}
-
-fn within<T: PartialOrd + Copy>(
-    value: T,
-    range: &RangeInclusive<T>,
-    write: impl Fn(T) -> String,
-) -> Result<T, BoundError> {
-    if range.contains(&value) {
-        return Ok(value);
-    }
-    Err(BoundError::Outside {
-        least: write(*range.start()),
-        most: write(*range.end()),
-    })
-}
-
 /// The known name that is most like `found`, if one is near enough to have been meant.
 pub(super) fn nearest<'n>(
     found: &str,
@@ -410,4 +431,11 @@ pub(super) fn type_name(value: &DeValue<'_>) -> &'static str {
         DeValue::Array(_) => "a list",
         DeValue::Table(_) => "a section",
     }
+}
+
+/// A bounded number as a size; it always fits, since the bounds are those of 32 bits.
+pub(super) fn size(found: Option<u32>, default: usize) -> usize {
+    found
+        .and_then(|number| usize::try_from(number).ok())
+        .unwrap_or(default)
 }

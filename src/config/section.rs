@@ -1,14 +1,13 @@
-//! The sections outside the providers: each a plain struct, its defaults as constants, and its reading with bounds.
+//! The sections outside the providers and the doors: each a plain struct, its defaults as constants, and its reading with bounds.
 //!
 //! A new key is added here, in `template.rs` and in the operator's reference; its variable comes by itself.
 
-use std::net::{AddrParseError, SocketAddr};
 use std::time::Duration;
 
 use chrono_tz::Tz;
 use toml::de::DeTable;
 
-use super::reader::{Reading, Section};
+use super::reader::{Reading, Section, size};
 use super::units::{UnitError, parse_duration};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -16,64 +15,6 @@ const HOUR: Duration = Duration::from_hours(1);
 const DAY: Duration = Duration::from_hours(24);
 const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
-
-/// `[http]`: the API's door.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HttpConfig {
-    pub listen: SocketAddr,
-    pub body_bytes_max: usize,
-    pub workers: usize,
-    pub queue_max: usize,
-}
-
-impl HttpConfig {
-    pub const LISTEN: SocketAddr =
-        SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8087);
-    pub const BODY_BYTES_MAX: usize = 64 * 1024;
-    pub const WORKERS: usize = 2;
-    pub const QUEUE_MAX: usize = 1024;
-
-    pub(super) fn read<'a>(reading: &mut Reading<'a>, table: Option<&'a DeTable<'a>>) -> Self {
-        let mut section = Section::top(reading, "http", table);
-        let http = Self {
-            listen: section
-                .parsed("listen", LISTEN_HINT, parse_listen)
-                .unwrap_or(Self::LISTEN),
-            body_bytes_max: size(
-                section.whole("body_bytes_max", 1_024..=16_777_216_u32),
-                Self::BODY_BYTES_MAX,
-            ),
-            workers: size(section.whole("workers", 1..=64_u32), Self::WORKERS),
-            queue_max: size(
-                section.whole("queue_max", 1..=1_000_000_u32),
-                Self::QUEUE_MAX,
-            ),
-        };
-        section.finish();
-        http
-    }
-}
-
-pub(super) const LISTEN_HINT: &str =
-    "write a loopback address and a port, such as \"127.0.0.1:8087\"";
-
-/// Why a text is no address to listen on.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum ListenError {
-    #[error("expected an address and a port")]
-    NotAnAddress(#[from] AddrParseError),
-    #[error("only loopback addresses are served: the gate is not there yet")]
-    NotLoopback,
-}
-
-pub(super) fn parse_listen(text: &str) -> Result<SocketAddr, ListenError> {
-    let address: SocketAddr = text.parse()?;
-    if address.ip().is_loopback() {
-        Ok(address)
-    } else {
-        Err(ListenError::NotLoopback)
-    }
-}
 
 /// What an error's HTTP status is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -376,11 +317,4 @@ pub(super) fn parse_level(text: &str) -> Result<tracing::Level, &'static str> {
         "trace" => Ok(tracing::Level::TRACE),
         _ => Err("not a log level"),
     }
-}
-
-/// A bounded number as a size; it always fits, since the bounds are those of 32 bits.
-fn size(found: Option<u32>, default: usize) -> usize {
-    found
-        .and_then(|number| usize::try_from(number).ok())
-        .unwrap_or(default)
 }

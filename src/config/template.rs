@@ -30,11 +30,19 @@ mod tests {
         );
     }
 
-    /// Every key that is shown commented out shows its default (but for the few that have none).
+    /// Every key that is shown shows its default (but for those whose default is to be absent).
     #[test]
     fn template_shows_the_defaults() {
         let before_providers = TEMPLATE.split("[[provider]]").next().unwrap();
-        let without_default = ["#time_zone", "#organisation"];
+        let without_default = [
+            "#[http.tls]",
+            "#certificate",
+            "#key",
+            "listen = \"127.0.0.1:8088\"",
+            "#group",
+            "#time_zone",
+            "#organisation",
+        ];
         let shown: Vec<&str> = before_providers
             .lines()
             .filter(|line| !without_default.iter().any(|key| line.starts_with(key)))

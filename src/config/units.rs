@@ -3,6 +3,7 @@
 //! A number always carries its unit, so that no one has to know whether a key meant seconds. Whole numbers only.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 const SPAN_UNITS: [(&str, u64); 7] = [
@@ -133,6 +134,30 @@ impl fmt::Display for ByteText {
             None => write!(f, "{}B", self.0),
         }
     }
+}
+
+/// Why a number that was read is not taken.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum BoundError {
+    #[error(transparent)]
+    Unit(#[from] UnitError),
+    #[error("expected {least} to {most}")]
+    Outside { least: String, most: String },
+}
+
+/// The value, if the range has it; the error names the bounds as `write` writes them.
+pub(super) fn within<T: PartialOrd + Copy>(
+    value: T,
+    range: &RangeInclusive<T>,
+    write: impl Fn(T) -> String,
+) -> Result<T, BoundError> {
+    if range.contains(&value) {
+        return Ok(value);
+    }
+    Err(BoundError::Outside {
+        least: write(*range.start()),
+        most: write(*range.end()),
+    })
 }
 
 #[cfg(test)]

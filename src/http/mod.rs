@@ -12,6 +12,7 @@ mod front;
 pub mod gate;
 mod pump;
 mod reply;
+pub mod tls;
 mod turns;
 mod worker;
 

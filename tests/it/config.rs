@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use pairbox::config::{
-    Config, Environment, Origin, Overrides, ProcessingMode, TEMPLATE, TokenLife,
+    Config, Environment, HttpConfig, Origin, Overrides, ProcessingMode, TEMPLATE, TlsFiles,
+    TokenLife,
 };
 
 const FILE: &str = "/etc/box/pairbox.toml";
@@ -159,12 +160,127 @@ fn a_missing_file_names_the_next_command() {
     assert!(finding.hint.as_ref().unwrap().contains("pairbox init"));
 }
 
+/// Whoever names the address, flag, variable or file: all that was said is judged together.
+#[test]
+fn an_address_that_a_network_reaches_needs_tls_or_a_word_for_plain_text() {
+    let open = "http.listen = \"0.0.0.0:8087\"";
+    let loopback = "http.listen = \"127.0.0.1:8087\"";
+    let tls = "http.tls = { certificate = \"c.pem\", key = \"k.pem\" }";
+    let plain = "http.allow_plaintext = true";
+    let variable = ("PAIRBOX_HTTP_LISTEN", "192.0.2.1:80");
+    let plain_variable = ("PAIRBOX_HTTP_ALLOW_PLAINTEXT", "true");
+    let cases: [(&str, &[(&str, &str)], Option<&str>, Option<&str>); 12] = [
+        (open, &[], None, Some("/etc/box/pairbox.toml:1:15")),
+        (
+            "http.listen = \"[::]:1\"",
+            &[],
+            None,
+            Some("/etc/box/pairbox.toml:1:15"),
+        ),
+        (loopback, &[variable], None, Some("PAIRBOX_HTTP_LISTEN")),
+        (loopback, &[], Some("0.0.0.0:1"), Some("--listen")),
+        (loopback, &[], None, None),
+        (&format!("{tls}\n{open}"), &[], None, None),
+        (&format!("{plain}\n{open}"), &[], None, None),
+        (tls, &[variable], None, None),
+        (plain, &[], Some("0.0.0.0:1"), None),
+        ("", &[variable, plain_variable], None, None),
+        // What a nearer layer replaces is not judged.
+        (open, &[("PAIRBOX_HTTP_LISTEN", "127.0.0.1:1")], None, None),
+        ("", &[variable], Some("[::1]:1"), None),
+    ];
+    for (text, variables, flag, expected) in cases {
+        let environment = Environment::from_pairs(variables.iter().copied());
+        let overrides = Overrides {
+            listen: flag.map(str::to_owned),
+            ..Overrides::default()
+        };
+        let parsed = Config::parse(Path::new(FILE), text, &overrides, &environment);
+        let found = parsed.err().map(|errors| errors.to_string());
+        let told = format!("{text:?} {variables:?} {flag:?}: {found:?}");
+        let Some(origin) = expected else {
+            assert_eq!(found, None, "{told}");
+            continue;
+        };
+        let found = found.expect(&told);
+        assert!(
+            found.starts_with(&format!("{origin}: `http.listen`")),
+            "{told}"
+        );
+        for word in ["readable", "reverse proxy", "[http.tls]", "allow_plaintext"] {
+            assert!(found.contains(word), "{told}");
+        }
+    }
+}
+
+#[test]
+fn the_doors_keys_have_bounds_and_name_them() {
+    let text = include_str!("golden/config_doors.toml");
+    let variables = [
+        ("PAIRBOX_HTTP_IDLE_TIMEOUT", "2h"),
+        ("PAIRBOX_HTTP_TLS_KEY", "k.pem"),
+        ("PAIRBOX_OPS_LISTEN", "0.0.0.0:8088"),
+    ];
+    let found = parse(text, &variables).unwrap_err();
+    check_golden("config_doors.txt", &(found + "\n"));
+}
+
+#[test]
+fn a_certificate_without_its_key_is_a_finding_where_it_was_said() {
+    let half = "[http.tls]\ncertificate = \"c.pem\"\n";
+    let cases: [(&str, &[(&str, &str)], &str); 3] = [
+        (half, &[], "/etc/box/pairbox.toml:2:15: `http.tls.key`"),
+        (
+            "[http.tls]\n",
+            &[],
+            "/etc/box/pairbox.toml:1:7: `http.tls.certificate`",
+        ),
+        (
+            "",
+            &[("PAIRBOX_HTTP_TLS_KEY", "k.pem")],
+            "PAIRBOX_HTTP_TLS_KEY: `http.tls.certificate`",
+        ),
+    ];
+    for (text, variables, expected) in cases {
+        let found = parse(text, variables).unwrap_err();
+        assert!(
+            found.starts_with(&format!("{expected} is missing")),
+            "{found}"
+        );
+        assert_eq!(found.matches("hint").count(), 1, "{found}");
+    }
+}
+
+#[test]
+fn the_doors_keys_are_read() {
+    let text = "[http]\nconnections_max = 16\nconnections_per_address_max = 65536\n\
+        head_timeout = \"100ms\"\nbody_timeout = \"10m\"\nidle_timeout = \"1h\"\n\
+        tls = { certificate = \"tls/chain.pem\", key = \"/run/key.pem\" }\n\
+        [ops]\nlisten = \"[::1]:8088\"\n[control]\ngroup = \"operators\"\n";
+    let config = parse(text, &[("PAIRBOX_HTTP_TLS_KEY", "here.pem")]).unwrap();
+    let expected = HttpConfig {
+        connections_max: 16,
+        connections_per_address_max: 65_536,
+        head_timeout: Duration::from_millis(100),
+        body_timeout: Duration::from_mins(10),
+        idle_timeout: Duration::from_hours(1),
+        tls: Some(TlsFiles {
+            certificate: PathBuf::from("/etc/box/tls/chain.pem"),
+            key: PathBuf::from("here.pem"),
+        }),
+        ..HttpConfig::default()
+    };
+    assert_eq!(config.http, expected);
+    assert_eq!(config.ops.listen, Some("[::1]:8088".parse().unwrap()));
+    assert_eq!(config.control.group.as_deref(), Some("operators"));
+    let config = parse("", &[]).unwrap();
+    assert_eq!(config.http, HttpConfig::default());
+    assert_eq!((config.ops.listen, config.control.group), (None, None));
+}
+
 #[test]
 fn a_key_that_would_have_no_effect_is_not_known() {
-    for (section, key) in [
-        ("store", "keep_finished = \"90d\""),
-        ("http", "allow_plaintext = true"),
-    ] {
+    for (section, key) in [("store", "keep_finished = \"90d\"")] {
         let text = format!("[{section}]\n{key}\n");
         let name = key.split(' ').next().unwrap();
         let told = parse(&text, &[]).unwrap_err();

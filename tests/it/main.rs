@@ -45,4 +45,5 @@ mod sending_rules;
 mod stage;
 mod state_rebuild;
 mod tidy;
+mod tls;
 mod too_large;

@@ -18,6 +18,7 @@ const README: &str = include_str!("../../README.md");
 const NOT_HERE: &str = "## Installing the package";
 const CAS: &str = "127.0.0.1:7000";
 const API: &str = "127.0.0.1:8087";
+const OPS: &str = "127.0.0.1:8088";
 const ANSWER_WAIT: Duration = Duration::from_mins(2);
 const MARK: &str = "@@ended@@";
 /// What only looks may be asked again until the box got there.
@@ -44,7 +45,7 @@ fn every_command_of_the_readme_does_what_it_prints() {
     let stage = Stage {
         folder: folder.path(),
         bin: bin.path(),
-        ports: [free_address(), free_address()],
+        ports: [free_address(), free_address(), free_address()],
     };
     let mut shell = Shell::new(&stage);
     let mut beside: Vec<Beside> = Vec::new();
@@ -119,8 +120,8 @@ fn steps(block: &[&str]) -> Vec<Step> {
 struct Stage<'a> {
     folder: &'a Path,
     bin: &'a Path,
-    /// Free addresses that stand in for the CAS's and the API's.
-    ports: [String; 2],
+    /// Free addresses that stand in for the CAS's, the API's and the watchers'.
+    ports: [String; 3],
 }
 
 impl Stage<'_> {
@@ -149,7 +150,7 @@ impl Stage<'_> {
         if step.command.starts_with("pairbox init ") {
             let path = self.folder.join("headend/pairbox.toml");
             let text = fs::read_to_string(&path).unwrap();
-            assert!(text.contains(CAS) && text.contains(API));
+            assert!([CAS, API, OPS].iter().all(|address| text.contains(address)));
             fs::write(path, self.here(&text)).unwrap();
         }
     }
@@ -158,11 +159,13 @@ impl Stage<'_> {
     fn here(&self, text: &str) -> String {
         text.replace(CAS, &self.ports[0])
             .replace(API, &self.ports[1])
+            .replace(OPS, &self.ports[2])
     }
 
     fn as_printed(&self, text: &str) -> String {
         text.replace(&self.ports[0], CAS)
             .replace(&self.ports[1], API)
+            .replace(&self.ports[2], OPS)
     }
 
     fn bash(&self) -> Command {
