@@ -6,10 +6,11 @@
 mod doors;
 mod setup;
 mod threads;
+mod watch;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -36,10 +37,12 @@ use crate::ledger::{Cut, Ledger, LedgerError, Options, Preparer, RealFiles};
 use crate::provider::{EVENT_BATCHES_MAX, LaneError, LaneId};
 use crate::script::{STACK_BYTES_MIN, ScriptError};
 use crate::store::{Opened, Progress, State, StoreError};
-use crate::telemetry::{Metrics, fatal};
+use crate::telemetry::{Metrics, Pulse, fatal};
 
 use doors::Doors;
 use threads::Threads;
+use watch::WatchParts;
+pub use watch::{Unready, Watch};
 
 /// Why pairbox could not come up.
 #[derive(Debug, Error)]
@@ -89,6 +92,8 @@ const HOUSEKEEPING_TURNS: u32 = 40;
 /// How long the preparer waits after a failure.
 const PREPARE_AGAIN: Duration = Duration::from_secs(10);
 
+const SELF_WATCH: &str = "self-watch";
+
 /// A running pairbox.
 pub struct Service {
     pub config: Config,
@@ -106,6 +111,9 @@ pub struct Service {
     dispatch: Option<Sender<Ask>>,
     doors: Option<Doors>,
     metrics: Arc<Metrics>,
+    watch: Arc<Watch>,
+    watch_stop: Option<Sender<()>>,
+    dispatch_pulse: Arc<Pulse>,
     started_at: Timestamp,
     _lock: DataLock,
 }
@@ -152,6 +160,15 @@ impl Service {
                 group_commands_max,
             },
         });
+        let dispatch_pulse = Arc::<Pulse>::default();
+        let watch = Arc::new(Watch::new(WatchParts {
+            clock: clock.clone(),
+            metrics: metrics.clone(),
+            writer: writer.pulse(),
+            dispatch: dispatch_pulse.clone(),
+            data_dir: data,
+            reserve_bytes: Arc::new(AtomicU64::new(config.store.reserve_bytes)),
+        }));
         let started_at = clock.now();
         let stopping = Arc::new(AtomicBool::new(false));
         let mut threads = Threads::default();
@@ -209,6 +226,9 @@ impl Service {
             dispatch: None,
             doors: None,
             metrics,
+            watch,
+            watch_stop: None,
+            dispatch_pulse,
             started_at,
             _lock: lock,
         })
@@ -281,6 +301,7 @@ impl Service {
             asks: asked,
             board: board.clone(),
             health: self.actions.health.clone(),
+            pulse: self.dispatch_pulse.clone(),
         };
         self.threads.start("dispatch", STACK_BYTES_MIN, move || {
             guarded("dispatch", || runner.run());
@@ -307,6 +328,13 @@ impl Service {
         let doors = Doors::open(self)?;
         let address = doors.address;
         self.doors = Some(doors);
+        let shown = self.watch.clone();
+        let _ = self.actions.readiness.set(Box::new(move || shown.report()));
+        let (stop, stopped) = bounded(1);
+        let watch = self.watch.clone();
+        self.threads
+            .start(SELF_WATCH, 0, move || watch.run(&stopped))?;
+        self.watch_stop = Some(stop);
         Ok(address)
     }
 
@@ -334,6 +362,11 @@ impl Service {
     /// No client, operator or peer can hold it up: each room has [`LEAVE_AFTER`], and the stop is recorded whatever hangs.
     pub fn stop(mut self) {
         let soon = || Instant::now() + LEAVE_AFTER;
+        self.watch.stopping();
+        if let Some(stop) = self.watch_stop.take() {
+            let _ = stop.send(());
+            self.threads.join(SELF_WATCH, soon());
+        }
         let outgoing = self
             .doors
             .take()

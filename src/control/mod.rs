@@ -10,6 +10,7 @@ mod error;
 mod item;
 mod lock;
 mod pairing;
+mod probe;
 mod provider;
 mod request;
 mod server;
@@ -35,6 +36,7 @@ pub use item::{
 };
 pub use lock::{DataLock, LOCK_FILE, LockError};
 pub use pairing::{PairingHistoryOf, PairingList, PairingListAsk, PairingShow};
+pub use probe::{ProbeError, probe};
 pub use provider::{PauseAsk, ProviderList, ProviderNamed, ProviderPause, ProviderResume};
 pub use request::{
     CancelAsk, Pair, PairAsk, Paired, RequestCancel, RequestExplain, RequestList, RequestListAsk,

@@ -28,7 +28,7 @@ impl Doors {
     pub fn open(service: &mut Service) -> Result<Self, ServiceError> {
         let stop = Arc::new(AtomicBool::new(false));
         let health = service.actions.health.clone();
-        let stopping = stop.clone();
+        let watch = service.watch.clone();
         let is_reachable = move |provider: ProviderNumber| {
             health
                 .get(provider)
@@ -39,7 +39,7 @@ impl Doors {
             access: service.access.clone(),
             metrics: service.metrics.clone(),
             config: service.config.api.clone(),
-            is_ready: Box::new(move |()| !stopping.load(Ordering::Relaxed)),
+            is_ready: Box::new(move |()| watch.unready().is_empty()),
             is_reachable: Box::new(is_reachable),
         });
         let listener = bind(service.config.http.listen)?;

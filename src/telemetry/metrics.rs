@@ -71,6 +71,7 @@ metrics! {
     HttpAbandoned "pairbox_http_abandoned_connections_total" "Connections given up because their body could not be read to its end."
     HttpConnections "pairbox_http_connections" "Open connections of clients."
     UnknownFields "pairbox_http_unknown_fields_total" "Unknown body fields that were ignored."
+    ProbesMissed "pairbox_missed_probes_total" "Probes of the self-watch through the whole chain that got no answer in time."
     HandlerPanics "pairbox_handler_panics_total" "Requests whose handler panicked."
     ScriptErrors "pairbox_script_errors_total" "Errors of mapping and job scripts."
     LoginsFailed "pairbox_failed_logins_total" "Logins refused for a wrong name, password or key."
