@@ -6,10 +6,11 @@
 mod doors;
 mod setup;
 mod threads;
+mod watch;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -32,15 +33,18 @@ use crate::dispatch::{
 use crate::domain::event::Event;
 use crate::domain::{Refusal, Timestamp};
 use crate::http::gate::DoorError;
+use crate::http::tls::TlsError;
 use crate::http::{FrontError, Turns};
 use crate::ledger::{Cut, Ledger, LedgerError, Options, Preparer, RealFiles};
 use crate::provider::{EVENT_BATCHES_MAX, LaneError, LaneId};
 use crate::script::{STACK_BYTES_MIN, ScriptError};
 use crate::store::{Opened, Progress, State, StoreError};
-use crate::telemetry::{Metrics, fatal};
+use crate::telemetry::{Metrics, Pulse, fatal};
 
 use doors::{Doors, Gathering};
 use threads::Threads;
+use watch::WatchParts;
+pub use watch::{Unready, Watch};
 
 /// Why pairbox could not come up.
 #[derive(Debug, Error)]
@@ -68,6 +72,8 @@ pub enum ServiceError {
     Door(#[from] DoorError),
     #[error("{0}")]
     Guard(#[from] GuardError),
+    #[error("{0}")]
+    Tls(#[from] TlsError),
     #[error("the data directory cannot be opened to [control] group: {0}")]
     Group(#[source] std::io::Error),
     #[error("the gate cannot be built: {0}")]
@@ -93,6 +99,8 @@ const HOUSEKEEPING_TURNS: u32 = 40;
 /// How long the preparer waits after a failure.
 const PREPARE_AGAIN: Duration = Duration::from_secs(10);
 
+const SELF_WATCH: &str = "self-watch";
+
 /// A running pairbox.
 pub struct Service {
     pub config: Config,
@@ -111,6 +119,9 @@ pub struct Service {
     doors: Option<Doors>,
     gathering: Gathering,
     metrics: Arc<Metrics>,
+    watch: Arc<Watch>,
+    watch_stop: Option<Sender<()>>,
+    dispatch_pulse: Arc<Pulse>,
     started_at: Timestamp,
     _lock: DataLock,
 }
@@ -157,6 +168,15 @@ impl Service {
                 group_commands_max,
             },
         });
+        let dispatch_pulse = Arc::<Pulse>::default();
+        let watch = Arc::new(Watch::new(WatchParts {
+            clock: clock.clone(),
+            metrics: metrics.clone(),
+            writer: writer.pulse(),
+            dispatch: dispatch_pulse.clone(),
+            data_dir: data,
+            reserve_bytes: Arc::new(AtomicU64::new(config.store.reserve_bytes)),
+        }));
         let started_at = clock.now();
         let stopping = Arc::new(AtomicBool::new(false));
         let mut threads = Threads::default();
@@ -219,6 +239,9 @@ impl Service {
             doors: None,
             gathering,
             metrics,
+            watch,
+            watch_stop: None,
+            dispatch_pulse,
             started_at,
             _lock: lock,
         })
@@ -291,6 +314,7 @@ impl Service {
             asks: asked,
             board: board.clone(),
             health: self.actions.health.clone(),
+            pulse: self.dispatch_pulse.clone(),
         };
         self.threads.start("dispatch", STACK_BYTES_MIN, move || {
             guarded("dispatch", || runner.run());
@@ -317,6 +341,13 @@ impl Service {
         let doors = Doors::open(self)?;
         let address = doors.address;
         self.doors = Some(doors);
+        let shown = self.watch.clone();
+        let _ = self.actions.readiness.set(Box::new(move || shown.report()));
+        let (stop, stopped) = bounded(1);
+        let watch = self.watch.clone();
+        self.threads
+            .start(SELF_WATCH, 0, move || watch.run(&stopped))?;
+        self.watch_stop = Some(stop);
         Ok(address)
     }
 
@@ -344,6 +375,11 @@ impl Service {
     /// No client, operator or peer can hold it up: each room has [`LEAVE_AFTER`], and the stop is recorded whatever hangs.
     pub fn stop(mut self) {
         let soon = || Instant::now() + LEAVE_AFTER;
+        self.watch.stopping();
+        if let Some(stop) = self.watch_stop.take() {
+            let _ = stop.send(());
+            self.threads.join(SELF_WATCH, soon());
+        }
         let doors = self.doors.take();
         if let Some(doors) = &doors {
             doors.close();

@@ -36,7 +36,7 @@ use crate::ledger::Reader;
 use crate::provider::{ProviderHealth, Providers};
 use crate::store::State;
 use process::Processing;
-use status::ThreadsShown;
+use status::{ReadinessShown, ThreadsShown};
 use waiting::Waiting;
 
 /// What every action needs; shared by all doors.
@@ -53,6 +53,8 @@ pub struct Actions {
     pub processing: OnceLock<Processing>,
     /// Set once by `service.rs`, who alone starts threads.
     pub threads: OnceLock<ThreadsShown>,
+    /// Set once by `service.rs` when it serves.
+    pub readiness: OnceLock<ReadinessShown>,
     providers: RwLock<Arc<Providers>>,
 }
 
@@ -86,6 +88,7 @@ impl Actions {
             health: Arc::default(),
             processing: OnceLock::new(),
             threads: OnceLock::new(),
+            readiness: OnceLock::new(),
             providers,
         }
     }

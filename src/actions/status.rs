@@ -22,6 +22,21 @@ pub struct Setting {
     pub is_serving: bool,
 }
 
+/// Whether the box can do its work, and if not, why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Readiness {
+    /// Words of a closed set; empty: it is ready.
+    pub because: Vec<String>,
+    /// How long the latest probe took that was answered.
+    pub probe_latency_us: Option<u64>,
+    /// Why the latest probe was not answered, if it was not.
+    pub probe_missed: Option<String>,
+    pub probes_missed: u64,
+}
+
+/// Asks the self-watch.
+pub type ReadinessShown = Box<dyn Fn() -> Readiness + Send + Sync>;
+
 /// Lists the service's threads.
 pub type ThreadsShown = Box<dyn Fn() -> Vec<ThreadReport> + Send + Sync>;
 
@@ -40,6 +55,9 @@ pub struct StatusReport {
     pub is_serving: bool,
     pub now: Timestamp,
     pub started_at: Timestamp,
+    pub uptime_s: u64,
+    /// None where nothing serves.
+    pub readiness: Option<Readiness>,
     pub time_zone: String,
     pub data_dir: PathBuf,
     /// As the configuration writes it.
@@ -81,6 +99,7 @@ const ROWS_A_LOOK: usize = 4_096;
 impl Actions {
     pub fn status(&self, setting: &Setting) -> StatusReport {
         let meta = self.state.view().meta();
+        let now = self.clock.now();
         let mut requests = self.count_unfinished();
         requests.total = meta.requests;
         requests.completed = meta.completed;
@@ -89,8 +108,10 @@ impl Actions {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
             is_serving: setting.is_serving,
-            now: self.clock.now(),
+            now,
             started_at: setting.started_at,
+            uptime_s: now.since(setting.started_at).as_secs(),
+            readiness: self.readiness.get().map(|show| show()),
             time_zone: setting.zone.name().to_owned(),
             data_dir: setting.data_dir.clone(),
             processing: mode_words(setting.processing),
@@ -151,7 +172,8 @@ fn folder_bytes(folder: &Path) -> u64 {
         .sum()
 }
 
-fn free_bytes(folder: &Path) -> Option<u64> {
+/// Free space of the folder's disk for us; none if it cannot be told.
+pub fn free_bytes(folder: &Path) -> Option<u64> {
     let disk = rustix::fs::statvfs(folder).ok()?;
     disk.f_bavail.checked_mul(disk.f_frsize)
 }

@@ -1,5 +1,7 @@
 //! `pairbox status`: the box at a glance, and what an operator would want to know first.
 
+use std::time::Duration;
+
 use chrono_tz::Tz;
 use clap::Args;
 
@@ -7,11 +9,12 @@ use super::backend::{Backend, Sending};
 use super::error::CliError;
 use super::exit::Exit;
 use super::global::Global;
-use super::output::{Format, Listed as _, OutputArgs, lines, say, table, thing};
+use super::output::{DASH, Format, Listed as _, OutputArgs, lines, say, table, thing};
 use super::progress::bytes;
 use crate::actions::local_time::local_time;
 use crate::actions::providers::ProviderReport;
 use crate::actions::status::{RequestCounts, StatusReport};
+use crate::config::SpanText;
 use crate::control::Status;
 
 #[derive(Args)]
@@ -66,6 +69,11 @@ fn fields(status: &StatusReport, zone: Tz) -> Vec<(&'static str, String)> {
     );
     vec![
         ("pairbox", format!("{}, {serving}", status.version)),
+        (
+            "up",
+            SpanText(Duration::from_secs(status.uptime_s)).to_string(),
+        ),
+        ("ready", ready_words(status)),
         ("data", status.data_dir.display().to_string()),
         ("processing", status.processing.clone()),
         ("items", status.items.to_string()),
@@ -85,6 +93,25 @@ fn fields(status: &StatusReport, zone: Tz) -> Vec<(&'static str, String)> {
         ("disk free", free),
         ("times", status.time_zone.clone()),
     ]
+}
+
+fn ready_words(status: &StatusReport) -> String {
+    let Some(readiness) = &status.readiness else {
+        return DASH.to_owned();
+    };
+    let answer = if readiness.because.is_empty() {
+        "yes".to_owned()
+    } else {
+        format!("no: {}", readiness.because.join(", "))
+    };
+    match (&readiness.probe_missed, readiness.probe_latency_us) {
+        (Some(missed), _) => format!("{answer}; the last probe was missed: {missed}"),
+        (None, Some(micros)) => {
+            let (millis, tenths) = (micros / 1_000, micros % 1_000 / 100);
+            format!("{answer}; the last probe took {millis}.{tenths}ms")
+        }
+        (None, None) => answer,
+    }
 }
 
 fn request_words(requests: &RequestCounts) -> String {

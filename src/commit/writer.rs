@@ -18,7 +18,7 @@ use crate::domain::event::Event;
 use crate::domain::{Refusal, Timestamp, View, items};
 use crate::ledger::{Ledger, LedgerError};
 use crate::store::{Changes, Draft, State};
-use crate::telemetry::{Metric, Metrics, fatal};
+use crate::telemetry::{Metric, Metrics, Pulse, fatal};
 
 /// Answers of one group, to be given on the responder's thread.
 pub type Responses = Vec<(Reply, Result<Committed, Refusal>)>;
@@ -58,6 +58,7 @@ pub struct Writer {
     options: WriterOptions,
     space: Space,
     pushes: Pushes,
+    pulse: Arc<Pulse>,
 }
 
 impl Writer {
@@ -83,16 +84,24 @@ impl Writer {
             options,
             space: Space::default(),
             pushes: Pushes::default(),
+            pulse: Arc::default(),
         }
+    }
+
+    /// Beats once a group. A group that lasts is a command that waits: it is in the group or behind it.
+    pub fn pulse(&self) -> Arc<Pulse> {
+        self.pulse.clone()
     }
 
     /// Works until `stop` says so, then refuses what is still queued and closes ledger and state.
     pub fn run(mut self, stop: &Receiver<()>) {
         while self.wait(stop) {
+            self.pulse.beat(self.clock.monotonic());
             self.state.wait_for_room();
             if let Err(error) = self.turn() {
                 fatal(&format!("the ledger cannot be written: {error}"));
             }
+            self.pulse.rest();
         }
         self.refuse_queued();
         if let Err(error) = self.ledger.close() {

@@ -111,7 +111,7 @@ fn exchange(stream: &mut UnixStream, verb: &str, body: &[u8]) -> io::Result<(u16
 }
 
 /// The status and the body's length.
-fn read_head(reader: &mut impl BufRead) -> io::Result<(u16, usize)> {
+pub(super) fn read_head(reader: &mut impl BufRead) -> io::Result<(u16, usize)> {
     let invalid = |what: &str| io::Error::new(io::ErrorKind::InvalidData, what.to_owned());
     let mut head = reader.take(HEAD_BYTES_MAX);
     let mut line = String::new();

@@ -11,6 +11,7 @@ mod guard;
 mod item;
 mod lock;
 mod pairing;
+mod probe;
 mod provider;
 mod request;
 mod status;
@@ -36,6 +37,7 @@ pub use item::{
 };
 pub use lock::{DataLock, LOCK_FILE, LockError};
 pub use pairing::{PairingHistoryOf, PairingList, PairingListAsk, PairingShow};
+pub use probe::{ProbeError, probe};
 pub use provider::{PauseAsk, ProviderList, ProviderNamed, ProviderPause, ProviderResume};
 pub use request::{
     CancelAsk, Pair, PairAsk, Paired, RequestCancel, RequestExplain, RequestList, RequestListAsk,

@@ -13,6 +13,7 @@ use crate::clock::Clock;
 use crate::commit::{Door, Mailbox};
 use crate::provider::{Health, LaneBatch, LaneCommand, LaneHandle, LaneId, ProviderHealth};
 use crate::store::State;
+use crate::telemetry::Pulse;
 
 /// What others ask of the dispatcher's thread.
 pub enum Ask {
@@ -35,6 +36,8 @@ pub struct Runner {
     /// What people look at: the latest run, and how each provider is doing.
     pub board: Arc<Mutex<RunReport>>,
     pub health: Arc<ProviderHealth>,
+    /// Beats at least once a nap.
+    pub pulse: Arc<Pulse>,
 }
 
 /// The longest nap, so that a lost wake-up costs no more than this.
@@ -45,6 +48,7 @@ const SHOW_EVERY: Duration = Duration::from_millis(200);
 impl Runner {
     /// Works until it is asked to stop.
     pub fn run(mut self) {
+        self.pulse.come_up();
         let unfinished = self.state.view().unfinished();
         let mut waiting: Vec<Sender<u64>> = Vec::new();
         let mut shown_at = None;
@@ -52,6 +56,7 @@ impl Runner {
         let mut stop_at: Option<Duration> = None;
         loop {
             let now = self.clock.monotonic();
+            self.pulse.beat(now);
             if shown_at.is_none_or(|at| now.saturating_sub(at) >= SHOW_EVERY) {
                 self.show();
                 shown_at = Some(now);
@@ -90,6 +95,7 @@ impl Runner {
                 default(nap) => self.step(Input::Tick, &mut waiting),
             }
         }
+        self.pulse.rest();
         for handle in self.lanes.values() {
             let _ = handle.command(LaneCommand::Stop);
         }

@@ -14,7 +14,7 @@ use super::{Service, ServiceError};
 use crate::control::{CALL_BYTES_MAX, CallingAccount, Guard, GuardedCall, SOCKET_FILE};
 use crate::domain::ProviderNumber;
 use crate::http::gate::{Certificate, Door, DoorKind, Gate, GateHandle, GateOptions, GateParts};
-use crate::http::{Api, ApiParts, ControlCall, Front, PrivateServer, Turns};
+use crate::http::{Api, ApiParts, ControlCall, Front, PrivateServer, Turns, tls};
 use crate::telemetry::fatal;
 
 /// The open doors.
@@ -42,7 +42,8 @@ impl Doors {
         let config = &service.config;
         let guard = Guard::new(&config.data_dir, config.control.group.as_deref())?;
         let server = PrivateServer::bind(&config.data_dir)?;
-        let certificate: Certificate = Arc::new(RwLock::new(None));
+        let tls = config.http.tls.as_ref().map(tls::load).transpose()?;
+        let certificate: Certificate = Arc::new(RwLock::new(tls));
         let (api_door, address) =
             Door::tcp(DoorKind::Api, config.http.listen, certificate.clone())?;
         let mut doors = vec![api_door];
@@ -128,6 +129,7 @@ fn api_parts(service: &Service, guard: Guard, gate: &GateHandle) -> ApiParts {
             .get(provider)
             .is_none_or(|health| health.circuit_open.is_none())
     };
+    let watch = service.watch.clone();
     let mut context = service.control();
     context.setting.is_serving = true;
     let verbs = move |call: ControlCall| {
@@ -149,7 +151,7 @@ fn api_parts(service: &Service, guard: Guard, gate: &GateHandle) -> ApiParts {
         config: service.config.api.clone(),
         finisher: gate.finisher(),
         verbs: Box::new(verbs),
-        unready: Box::new(Vec::new),
+        unready: Box::new(move || watch.unready()),
         is_reachable: Box::new(is_reachable),
     }
 }

@@ -73,6 +73,7 @@ metrics! {
     HttpLinesBroken "pairbox_http_broken_lines_total" "Private lines between gate and server that were opened anew."
     HttpConnections "pairbox_http_connections" "Open connections of clients."
     UnknownFields "pairbox_http_unknown_fields_total" "Unknown body fields that were ignored."
+    ProbesMissed "pairbox_missed_probes_total" "Probes of the self-watch through the whole chain that got no answer in time."
     HandlerPanics "pairbox_handler_panics_total" "Requests whose handler panicked."
     ScriptErrors "pairbox_script_errors_total" "Errors of mapping and job scripts."
     LoginsFailed "pairbox_failed_logins_total" "Logins refused for a wrong name, password or key."

@@ -6,8 +6,10 @@ mod fatal;
 mod log;
 mod mask;
 mod metrics;
+mod pulse;
 
 pub use fatal::{EXIT_IO_ERROR, fatal};
 pub use log::{LogInitError, LogStyle, init};
 pub use mask::mask_card;
 pub use metrics::{Metric, MetricKind, Metrics};
+pub use pulse::Pulse;

@@ -195,7 +195,7 @@ impl Scene {
             },
         });
         let (stop_writer, writer_stopped) = bounded(1);
-        let mut threads = vec![
+        let threads = vec![
             std::thread::spawn(move || writer.run(&writer_stopped)),
             std::thread::spawn(move || {
                 for (reply, result) in answered.iter().flatten() {

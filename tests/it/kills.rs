@@ -109,13 +109,18 @@ hello_name = "SMSGW"
     }
 
     pub fn serve(&self) -> Served {
+        self.serve_by(self.command(&["serve"]))
+    }
+
+    /// By a command of the test's own that serves.
+    pub fn serve_by(&self, mut command: Command) -> Served {
         let log = fs::OpenOptions::new()
             .create(true)
             .append(true)
             .open(self.path().join("log"))
             .unwrap();
-        let mut child = self
-            .command(&["serve"])
+        let mut child = command
+            .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(log)
             .spawn()
@@ -154,7 +159,7 @@ hello_name = "SMSGW"
 
 pub struct Served {
     pub child: Child,
-    address: SocketAddr,
+    pub address: SocketAddr,
 }
 
 impl Served {

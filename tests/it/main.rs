@@ -39,6 +39,7 @@ mod mapping_smsgw;
 mod readme;
 mod scene;
 mod script_limits;
+mod self_watch;
 mod sending;
 mod sending_rules;
 #[path = "../property/stage.rs"]

@@ -197,13 +197,15 @@ impl Upstream {
             parse(self.input.get(used..).unwrap_or_default())?
         {
             used += bytes;
-            let expected = self.owed.pop_front();
+            // Whoever it was meant for is still owed something, and is told so when the line ends.
+            let expected = self.owed.front().copied();
             if expected != Some(belonging.id) {
                 return Err(Broken::Foreign {
                     expected,
                     found: belonging.id,
                 });
             }
+            self.owed.pop_front();
             self.state = State::Open;
             returned.push(if belonging.is_ticket {
                 Returned::Ticket
