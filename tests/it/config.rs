@@ -11,6 +11,9 @@ use pairbox::config::{
 
 const FILE: &str = "/etc/box/pairbox.toml";
 
+/// Names and values of variables.
+type Variables = &'static [(&'static str, &'static str)];
+
 fn parse(text: &str, variables: &[(&str, &str)]) -> Result<Config, String> {
     let environment = Environment::from_pairs(variables.iter().copied());
     Config::parse(Path::new(FILE), text, &Overrides::default(), &environment)
@@ -163,13 +166,13 @@ fn a_missing_file_names_the_next_command() {
 /// Whoever names the address, flag, variable or file: all that was said is judged together.
 #[test]
 fn an_address_that_a_network_reaches_needs_tls_or_a_word_for_plain_text() {
+    const VARIABLE: (&str, &str) = ("PAIRBOX_HTTP_LISTEN", "192.0.2.1:80");
+    const PLAIN: (&str, &str) = ("PAIRBOX_HTTP_ALLOW_PLAINTEXT", "true");
     let open = "http.listen = \"0.0.0.0:8087\"";
     let loopback = "http.listen = \"127.0.0.1:8087\"";
     let tls = "http.tls = { certificate = \"c.pem\", key = \"k.pem\" }";
     let plain = "http.allow_plaintext = true";
-    let variable = ("PAIRBOX_HTTP_LISTEN", "192.0.2.1:80");
-    let plain_variable = ("PAIRBOX_HTTP_ALLOW_PLAINTEXT", "true");
-    let cases: [(&str, &[(&str, &str)], Option<&str>, Option<&str>); 12] = [
+    let cases: [(&str, Variables, Option<&str>, Option<&str>); 12] = [
         (open, &[], None, Some("/etc/box/pairbox.toml:1:15")),
         (
             "http.listen = \"[::]:1\"",
@@ -177,17 +180,17 @@ fn an_address_that_a_network_reaches_needs_tls_or_a_word_for_plain_text() {
             None,
             Some("/etc/box/pairbox.toml:1:15"),
         ),
-        (loopback, &[variable], None, Some("PAIRBOX_HTTP_LISTEN")),
+        (loopback, &[VARIABLE], None, Some("PAIRBOX_HTTP_LISTEN")),
         (loopback, &[], Some("0.0.0.0:1"), Some("--listen")),
         (loopback, &[], None, None),
         (&format!("{tls}\n{open}"), &[], None, None),
         (&format!("{plain}\n{open}"), &[], None, None),
-        (tls, &[variable], None, None),
+        (tls, &[VARIABLE], None, None),
         (plain, &[], Some("0.0.0.0:1"), None),
-        ("", &[variable, plain_variable], None, None),
+        ("", &[VARIABLE, PLAIN], None, None),
         // What a nearer layer replaces is not judged.
         (open, &[("PAIRBOX_HTTP_LISTEN", "127.0.0.1:1")], None, None),
-        ("", &[variable], Some("[::1]:1"), None),
+        ("", &[VARIABLE], Some("[::1]:1"), None),
     ];
     for (text, variables, flag, expected) in cases {
         let environment = Environment::from_pairs(variables.iter().copied());
@@ -228,7 +231,7 @@ fn the_doors_keys_have_bounds_and_name_them() {
 #[test]
 fn a_certificate_without_its_key_is_a_finding_where_it_was_said() {
     let half = "[http.tls]\ncertificate = \"c.pem\"\n";
-    let cases: [(&str, &[(&str, &str)], &str); 3] = [
+    let cases: [(&str, Variables, &str); 3] = [
         (half, &[], "/etc/box/pairbox.toml:2:15: `http.tls.key`"),
         (
             "[http.tls]\n",
@@ -280,10 +283,6 @@ fn the_doors_keys_are_read() {
 
 #[test]
 fn a_key_that_would_have_no_effect_is_not_known() {
-    for (section, key) in [("store", "keep_finished = \"90d\"")] {
-        let text = format!("[{section}]\n{key}\n");
-        let name = key.split(' ').next().unwrap();
-        let told = parse(&text, &[]).unwrap_err();
-        assert!(told.contains(name), "{told}");
-    }
+    let told = parse("[store]\nkeep_finished = \"90d\"\n", &[]).unwrap_err();
+    assert!(told.contains("keep_finished"), "{told}");
 }

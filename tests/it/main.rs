@@ -36,6 +36,7 @@ mod ledger_segments;
 mod ledger_tears;
 mod long_lists;
 mod mapping_smsgw;
+mod openapi;
 mod readme;
 mod scene;
 mod script_limits;

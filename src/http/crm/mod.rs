@@ -13,6 +13,7 @@ mod identifier;
 mod items;
 mod login;
 mod object;
+mod openapi;
 mod pair;
 mod parameters;
 mod requests;

@@ -6,9 +6,9 @@ use super::super::answer::Allow;
 use super::super::api::Api;
 use super::super::reply::Reply;
 use super::value::Value;
-use super::{Call, CallError, items, login, pair, requests, subscriptions};
+use super::{Call, CallError, items, login, openapi, pair, requests, subscriptions};
 
-/// What every path begins with (490268, 491067).
+/// What every path of the CRM begins with (490268, 491067).
 pub const BASE: &str = "/crmapi/rest/v2/";
 /// Stands for the CRM's name of a kind of CAS.
 const FAMILY: &str = "{family}/";
@@ -61,6 +61,7 @@ pub enum Handler {
 }
 
 pub struct Route {
+    /// Below [`BASE`]; with a slash first, as it stands.
     pub path: &'static str,
     pub verb: Verb,
     pub need: Need,
@@ -124,6 +125,23 @@ const fn login(
         fields,
         takes_empty_body: true,
         handler: Handler::Now(handler),
+    }
+}
+
+/// A reader's GET that answers by itself, without the envelope.
+const fn plain(
+    path: &'static str,
+    fields: &'static [&'static str],
+    handler: fn(&Arc<Api>, &Call, Reply),
+) -> Route {
+    Route {
+        path,
+        verb: Verb::Get,
+        need: Need::Reader,
+        lane: Lane::Read,
+        fields,
+        takes_empty_body: false,
+        handler: Handler::Later(handler),
     }
 }
 
@@ -194,6 +212,7 @@ pub static ROUTES: &[Route] = &[
         subscriptions::CREATE_FIELDS,
         subscriptions::create,
     ),
+    plain("/openapi.json", openapi::FIELDS, openapi::document),
 ];
 
 /// Finds the method of a path; a slash at its end is tolerated, live clients send one.
@@ -202,11 +221,10 @@ pub fn find(
     verb: &str,
     has_family: impl Fn(&str) -> bool,
 ) -> Result<Routed, CallError> {
-    let method = path.strip_prefix(BASE).ok_or(CallError::PathUnknown)?;
-    let method = method.trim_end_matches('/');
+    let path = path.trim_end_matches('/');
     let (route, family) = ROUTES
         .iter()
-        .find_map(|route| matched(route, method))
+        .find_map(|route| matched(route, path))
         .ok_or(CallError::PathUnknown)?;
     if let Some(family) = family.filter(|family| !has_family(family)) {
         return Err(CallError::FamilyUnknown {
@@ -227,10 +245,11 @@ pub fn find(
 }
 
 /// The route if it is meant, and the family that the path names.
-fn matched<'a>(
-    route: &'static Route,
-    method: &'a str,
-) -> Option<(&'static Route, Option<&'a str>)> {
+fn matched<'a>(route: &'static Route, path: &'a str) -> Option<(&'static Route, Option<&'a str>)> {
+    if route.path.starts_with('/') {
+        return (route.path == path).then_some((route, None));
+    }
+    let method = path.strip_prefix(BASE)?;
     let Some(rest) = route.path.strip_prefix(FAMILY) else {
         return (route.path == method).then_some((route, None));
     };
@@ -284,9 +303,10 @@ mod tests {
         for (path, verb, expected) in cases {
             assert_eq!(found(path, verb), expected, "{path}");
         }
-        assert_eq!(
-            find("/", "GET", |_| true).err(),
-            Some(CallError::PathUnknown)
-        );
+        let whole = |path| find(path, "GET", |_| true).map(|routed| routed.route.path);
+        assert_eq!(whole("/openapi.json"), Ok("/openapi.json"));
+        for unknown in ["/", "", "openapi.json", "/installed_items/show"] {
+            assert_eq!(whole(unknown), Err(CallError::PathUnknown), "{unknown}");
+        }
     }
 }
