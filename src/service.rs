@@ -5,6 +5,7 @@
 
 mod doors;
 mod setup;
+pub mod systemd;
 mod threads;
 mod watch;
 
@@ -31,7 +32,7 @@ use crate::dispatch::{
     Ask, Dispatcher, DispatcherOptions, LineOptions, Mode, Now, RunReport, Runner,
 };
 use crate::domain::event::Event;
-use crate::domain::{Refusal, Timestamp};
+use crate::domain::{Refusal, Timestamp, View};
 use crate::http::ServeError;
 use crate::ledger::{Cut, Ledger, LedgerError, Options, Preparer, RealFiles};
 use crate::provider::{EVENT_BATCHES_MAX, LaneError, LaneId};
@@ -82,6 +83,8 @@ pub struct Arrival {
 const DRAIN: Duration = Duration::from_secs(10);
 /// How long `stop` waits for any one room to empty; what still hangs then ends with the process.
 const LEAVE_AFTER: Duration = Duration::from_secs(5);
+/// What a stop asks of systemd: all rooms together, and some more for a slow disk.
+const STOP_AT_MOST: Duration = Duration::from_mins(1);
 /// How long answers that are known may take to leave.
 const ANSWERS_LEAVE: Duration = Duration::from_secs(3);
 const ANSWERS_LOOK_EVERY: Duration = Duration::from_millis(5);
@@ -161,6 +164,7 @@ impl Service {
             },
         });
         let dispatch_pulse = Arc::<Pulse>::default();
+        let counted = state.clone();
         let watch = Arc::new(Watch::new(WatchParts {
             clock: clock.clone(),
             metrics: metrics.clone(),
@@ -168,6 +172,10 @@ impl Service {
             dispatch: dispatch_pulse.clone(),
             data_dir: data,
             reserve_bytes: Arc::new(AtomicU64::new(config.store.reserve_bytes)),
+            requests: Box::new(move || {
+                let meta = counted.view().meta();
+                (meta.requests, meta.unfinished())
+            }),
         }));
         let started_at = clock.now();
         let stopping = Arc::new(AtomicBool::new(false));
@@ -364,6 +372,7 @@ impl Service {
         let soon = || Instant::now() + LEAVE_AFTER;
         self.watch.stopping();
         if let Some(stop) = self.watch_stop.take() {
+            systemd::stopping(STOP_AT_MOST);
             let _ = stop.send(());
             self.threads.join(SELF_WATCH, soon());
         }
