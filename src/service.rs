@@ -5,6 +5,7 @@
 
 mod doors;
 mod setup;
+pub mod systemd;
 mod threads;
 mod watch;
 
@@ -31,7 +32,7 @@ use crate::dispatch::{
     Ask, Dispatcher, DispatcherOptions, LineOptions, Mode, Now, RunReport, Runner,
 };
 use crate::domain::event::Event;
-use crate::domain::{Refusal, Timestamp};
+use crate::domain::{Refusal, Timestamp, View};
 use crate::http::gate::DoorError;
 use crate::http::tls::TlsError;
 use crate::http::{FrontError, Turns};
@@ -92,6 +93,8 @@ pub struct Arrival {
 const DRAIN: Duration = Duration::from_secs(10);
 /// How long `stop` waits for any one room to empty; what still hangs then ends with the process.
 const LEAVE_AFTER: Duration = Duration::from_secs(5);
+/// What a stop asks of systemd: all rooms together, and some more for a slow disk.
+const STOP_AT_MOST: Duration = Duration::from_mins(1);
 /// How often the overlay goes to disk.
 const MOVE_EVERY: Duration = Duration::from_millis(250);
 /// Turns of a quarter second between two rounds of housekeeping.
@@ -169,6 +172,7 @@ impl Service {
             },
         });
         let dispatch_pulse = Arc::<Pulse>::default();
+        let counted = state.clone();
         let watch = Arc::new(Watch::new(WatchParts {
             clock: clock.clone(),
             metrics: metrics.clone(),
@@ -176,6 +180,10 @@ impl Service {
             dispatch: dispatch_pulse.clone(),
             data_dir: data,
             reserve_bytes: Arc::new(AtomicU64::new(config.store.reserve_bytes)),
+            requests: Box::new(move || {
+                let meta = counted.view().meta();
+                (meta.requests, meta.unfinished())
+            }),
         }));
         let started_at = clock.now();
         let stopping = Arc::new(AtomicBool::new(false));
@@ -377,6 +385,7 @@ impl Service {
         let soon = || Instant::now() + LEAVE_AFTER;
         self.watch.stopping();
         if let Some(stop) = self.watch_stop.take() {
+            systemd::stopping(STOP_AT_MOST);
             let _ = stop.send(());
             self.threads.join(SELF_WATCH, soon());
         }

@@ -15,7 +15,7 @@ use super::output::say;
 use crate::config::{Config, ProcessingMode};
 use crate::control::DataLock;
 use crate::dispatch::Mode;
-use crate::service::{Arrival, Service, ServiceError};
+use crate::service::{Arrival, Service, ServiceError, systemd};
 use crate::store::StoreError;
 
 #[derive(Args)]
@@ -60,11 +60,8 @@ fn serve(config: &Config, lock: DataLock) -> Result<Exit, CliError> {
     let address = service.start_doors()?;
     tracing::info!(%address, data_dir = %config.data_dir.display(), "serving");
     say(&format!("listening on http://{address}"))?;
-    // systemd hears it; elsewhere there is nobody to tell.
-    let _ = sd_notify::notify(false, &[sd_notify::NotifyState::Ready]);
     let signal = signals.forever().next();
     tracing::info!(signal, "stopping; attempts in flight are awaited");
-    let _ = sd_notify::notify(false, &[sd_notify::NotifyState::Stopping]);
     service.stop();
     Ok(Exit::Done)
 }
@@ -99,16 +96,8 @@ impl Patience {
         }
         self.told = Some(Instant::now());
         tracing::info!(events, "bringing up the state from the ledger");
-        let microseconds = u32::try_from(TIME_ASKED.as_micros()).unwrap_or(u32::MAX);
         let status = format!("bringing up the state: {events} events replayed");
-        // systemd hears it; elsewhere there is nobody to tell.
-        let _ = sd_notify::notify(
-            false,
-            &[
-                sd_notify::NotifyState::ExtendTimeoutUsec(microseconds),
-                sd_notify::NotifyState::Status(&status),
-            ],
-        );
+        systemd::coming_up(&status, TIME_ASKED);
     }
 }
 

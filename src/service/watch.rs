@@ -1,15 +1,16 @@
 //! The self-watch: whether the box can do its work right now, and if not, why, in words of a closed set.
 //!
 //! One thread asks `/healthz` over the control socket, through everything that a call goes through, and looks at the disk;
-//! the pulses of writer and dispatch are read whenever somebody asks. It mends nothing.
+//! the pulses of writer and dispatch are read whenever somebody asks. It mends nothing: it tells, systemd too.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 
+use super::systemd;
 use crate::actions::status::{Readiness, free_bytes};
 use crate::clock::Clock;
 use crate::control::{ProbeError, probe};
@@ -21,6 +22,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(2);
 const MISSES_MAX: u32 = 2;
 /// A turn of the writer or of dispatch that lasts longer stands still. Dispatch naps for a second at most.
 const TURN_MAX: Duration = Duration::from_secs(5);
+/// What a start whose dispatch still comes up asks of systemd at each look.
+const COMING_UP_ASKS: Duration = Duration::from_mins(1);
 
 /// Why the box is not ready.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +62,8 @@ pub struct WatchParts {
     pub dispatch: Arc<Pulse>,
     pub data_dir: PathBuf,
     pub reserve_bytes: Arc<AtomicU64>,
+    /// Requests, and those that are unfinished.
+    pub requests: Box<dyn Fn() -> (u64, u64) + Send + Sync>,
 }
 
 /// Shared by its thread and whoever asks.
@@ -78,6 +83,15 @@ struct Seen {
     is_disk_low: bool,
     /// What the log was told last.
     told: Vec<&'static str>,
+}
+
+/// What systemd was told.
+struct Told {
+    is_ready: bool,
+    status: String,
+    /// How often it wants to hear that the box lives.
+    alive_every: Option<Duration>,
+    alive_at: Option<Instant>,
 }
 
 impl Watch {
@@ -113,11 +127,26 @@ impl Watch {
 
     /// Looks until `stop`.
     pub fn run(&self, stop: &Receiver<()>) {
+        let mut told = Told {
+            is_ready: false,
+            status: String::new(),
+            alive_every: systemd::alive_every(),
+            alive_at: None,
+        };
+        // Systemd may want to hear of it more often than there is need to look.
+        let turn = told
+            .alive_every
+            .map_or(LOOK_EVERY, |every| every.min(LOOK_EVERY));
+        let mut looked_at: Option<Instant> = None;
         loop {
-            self.look_at_disk();
-            self.probed(probe(&self.parts.data_dir, LOOK_EVERY));
-            self.tell();
-            match stop.recv_timeout(LOOK_EVERY) {
+            if looked_at.is_none_or(|at| at.elapsed() >= LOOK_EVERY) {
+                looked_at = Some(Instant::now());
+                self.look_at_disk();
+                self.probed(probe(&self.parts.data_dir, LOOK_EVERY));
+                self.tell_log();
+            }
+            self.tell_systemd(&mut told, turn);
+            match stop.recv_timeout(turn) {
                 Err(RecvTimeoutError::Timeout) => {}
                 Ok(()) | Err(RecvTimeoutError::Disconnected) => return,
             }
@@ -171,7 +200,7 @@ impl Watch {
     }
 
     /// What an operator would retell: that it is not ready and why, and that it is again.
-    fn tell(&self) {
+    fn tell_log(&self) {
         let because = self.unready();
         let mut seen = self.seen();
         if seen.told == because {
@@ -186,9 +215,50 @@ impl Watch {
         seen.told = because;
     }
 
+    /// That it is ready once it was, that it lives while it does, and one line for people.
+    fn tell_systemd(&self, told: &mut Told, turn: Duration) {
+        let reasons = self.reasons();
+        if !reasons.contains(&Unready::Starting) {
+            if !std::mem::replace(&mut told.is_ready, true) {
+                systemd::ready();
+            }
+        } else if self.parts.dispatch.is_coming_up() {
+            systemd::coming_up("reading what is unfinished", COMING_UP_ASKS);
+        }
+        let status = self.status_line(&reasons);
+        if told.is_ready && told.status != status {
+            systemd::status(&status);
+            told.status = status;
+        }
+        let is_due = told
+            .alive_every
+            .is_some_and(|every| told.alive_at.is_none_or(|at| at.elapsed() + turn > every));
+        if is_due && told.is_ready && is_alive(&reasons) {
+            told.alive_at = Some(Instant::now());
+            systemd::alive();
+        }
+    }
+
+    fn status_line(&self, reasons: &[Unready]) -> String {
+        let (requests, unfinished) = (self.parts.requests)();
+        let readiness = if reasons.is_empty() {
+            "ready".to_owned()
+        } else {
+            let words: Vec<_> = reasons.iter().map(|reason| reason.word()).collect();
+            format!("not ready ({})", words.join(", "))
+        };
+        format!("{readiness}; {requests} requests, {unfinished} unfinished")
+    }
+
     fn seen(&self) -> MutexGuard<'_, Seen> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether the process does its work: a full disk is no reason to kill it, a new process would find it full too.
+fn is_alive(reasons: &[Unready]) -> bool {
+    let dead = [Unready::Ledger, Unready::Dispatch, Unready::Probe];
+    !reasons.iter().any(|reason| dead.contains(reason))
 }
 
 #[cfg(test)]
@@ -220,6 +290,7 @@ mod tests {
                 dispatch: Arc::default(),
                 data_dir: folder.path().to_owned(),
                 reserve_bytes: reserve_bytes.clone(),
+                requests: Box::new(|| (1_204, 3)),
             });
             Self {
                 folder,
@@ -307,6 +378,12 @@ mod tests {
         bench.reserve_bytes.store(u64::MAX, Ordering::Relaxed);
         bench.watch.look_at_disk();
         assert_eq!(bench.watch.unready(), ["disk"]);
+        let reasons = bench.watch.reasons();
+        assert!(is_alive(&reasons));
+        assert_eq!(
+            bench.watch.status_line(&reasons),
+            "not ready (disk); 1204 requests, 3 unfinished"
+        );
     }
 
     #[test]

@@ -17,7 +17,7 @@ pub const FIELDS: &[&str] = &[];
 
 /// Answers the document itself, without the envelope.
 pub fn document(_: &Arc<Api>, _: &Call, reply: Reply) {
-    reply.send(&Answer::new(200, DOCUMENT.as_bytes().to_vec()));
+    reply.send(Answer::new(200, DOCUMENT.as_bytes().to_vec()));
 }
 
 #[cfg(test)]
