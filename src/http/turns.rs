@@ -4,8 +4,10 @@
 //! here, and whoever finds the next ones ready carries them out together. The gate takes whatever comes, so a write never
 //! waits for a client.
 
+use std::cell::Cell;
 use std::collections::{HashMap, VecDeque};
 use std::io::Write;
+use std::marker::PhantomData;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::gate::GateRequestId as RequestId;
@@ -22,8 +24,6 @@ struct Lines {
     lines: HashMap<u64, Line>,
     /// Lines with an answer that may leave.
     ready: Vec<u64>,
-    /// Batches that are open: what is ready leaves when the last one ends.
-    batches: usize,
 }
 
 #[derive(Default)]
@@ -38,8 +38,16 @@ struct Slot {
     bytes: Option<Vec<u8>>,
 }
 
-/// While it lives, answers gather; they leave together when it falls.
-pub struct Batch(Arc<Turns>);
+thread_local! {
+    /// Batches that are open on this thread.
+    static BATCHES: Cell<usize> = const { Cell::new(0) };
+}
+
+/// While it lives, answers that its thread puts down gather; they leave together when it falls. It stays on its thread.
+pub struct Batch {
+    turns: Arc<Turns>,
+    _stays: PhantomData<*const ()>,
+}
 
 impl Turns {
     /// Takes a place; to be called in the order in which a line's requests came.
@@ -70,17 +78,19 @@ impl Turns {
             return;
         }
         lines.ready.push(line);
-        let leaves_now = lines.batches == 0;
         drop(lines);
-        if leaves_now {
+        if BATCHES.get() == 0 {
             self.carry();
         }
     }
 
-    /// Gathers what is delivered, by whichever thread, until the batch falls.
+    /// Gathers what this thread delivers until the batch falls.
     pub fn batch(self: &Arc<Self>) -> Batch {
-        self.lock().batches += 1;
-        Batch(self.clone())
+        BATCHES.set(BATCHES.get() + 1);
+        Batch {
+            turns: self.clone(),
+            _stays: PhantomData,
+        }
     }
 
     /// Carries out what is ready.
@@ -101,12 +111,9 @@ impl Turns {
 
 impl Drop for Batch {
     fn drop(&mut self) {
-        let mut lines = self.0.lock();
-        lines.batches -= 1;
-        let is_last = lines.batches == 0;
-        drop(lines);
-        if is_last {
-            self.0.carry();
+        BATCHES.set(BATCHES.get() - 1);
+        if BATCHES.get() == 0 {
+            self.turns.carry();
         }
     }
 }
