@@ -92,17 +92,21 @@ impl Waiting {
     ) {
         loop {
             let now = clock.monotonic();
-            let next = self
-                .next_deadline()
-                .map_or(Duration::from_hours(1), |until| {
-                    until.saturating_sub(now).min(LOOK_EVERY)
-                });
+            let deadline = self.next_deadline();
+            if deadline.is_none() {
+                // Whoever parks rings; until then a group that is recorded wakes nobody here.
+                mailbox.set_open(false);
+            }
+            let next = deadline.map_or(Duration::from_hours(1), |until| {
+                until.saturating_sub(now).min(LOOK_EVERY)
+            });
             select! {
                 recv(stop) -> _ => break,
                 recv(mailbox.bell()) -> _ => {}
                 recv(self.bell) -> _ => {}
                 default(next) => {}
             }
+            mailbox.set_open(true);
             let touched = mailbox.take().touched;
             for told in self.due(state, clock.monotonic(), &touched) {
                 told();

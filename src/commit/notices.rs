@@ -1,5 +1,6 @@
 //! What the writer tells after each group: gathered in a mailbox until its reader looks, so that nobody waits for anybody.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
@@ -42,6 +43,8 @@ impl Notices {
 /// Notices for one reader. The writer never waits; `bell` rings when there is something.
 pub struct Mailbox {
     notices: Mutex<Notices>,
+    /// Nobody reads it now: what is put in is dropped, and no thread is woken for it.
+    is_shut: AtomicBool,
     ring: Sender<()>,
     bell: Receiver<()>,
 }
@@ -51,6 +54,7 @@ impl Default for Mailbox {
         let (ring, bell) = bounded(1);
         Self {
             notices: Mutex::new(Notices::default()),
+            is_shut: AtomicBool::new(false),
             ring,
             bell,
         }
@@ -67,7 +71,18 @@ impl Mailbox {
         std::mem::take(&mut *self.lock())
     }
 
+    /// Whether there is a reader. Whoever opens it must look at everything once: what was put in before is gone.
+    pub fn set_open(&self, is_open: bool) {
+        self.is_shut.store(!is_open, Ordering::SeqCst);
+        if !is_open {
+            self.take();
+        }
+    }
+
     pub fn put(&self, notices: &Notices) {
+        if self.is_shut.load(Ordering::SeqCst) {
+            return;
+        }
         self.lock().add(notices);
         match self.ring.try_send(()) {
             Ok(()) | Err(TrySendError::Full(()) | TrySendError::Disconnected(())) => {}
