@@ -12,6 +12,8 @@
 
 mod bed;
 mod callers;
+mod disk_full;
+mod file_errors_traced;
 #[path = "../it/headend.rs"]
 mod headend;
 mod kills;

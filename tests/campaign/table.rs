@@ -8,9 +8,12 @@ use std::time::Duration;
 use crate::verdict::Verdict;
 
 /// Every fault of the campaign.
-pub const FAULTS: [&str; 2] = [
+pub const FAULTS: [&str; 5] = [
     "SIGKILL under load",
     "SIGKILL while it starts, the state gone, cut, noisy or of another boot",
+    "disk full, refused by the reserve",
+    "disk full, ENOSPC",
+    "calls that fail with EIO or ENOSPC, by strace",
 ];
 
 const HEAD: &str = "| fault | rounds | acknowledged | lost | doubled | recovery, median | recovery, max |\n\

@@ -265,13 +265,16 @@ impl Served {
     }
 
     /// Ends it in order, by SIGTERM.
-    pub fn stop(mut self) {
+    pub fn stop(self) {
+        let status = self.stop_as_it_can();
+        assert!(status.success(), "SIGTERM is obeyed: {status:?}");
+    }
+
+    /// Ends it by SIGTERM; says how it ended.
+    pub fn stop_as_it_can(mut self) -> ExitStatus {
         kill_process(Pid::from_child(&self.child), Signal::TERM).unwrap();
         let status = self.await_end(PATIENCE);
-        assert!(
-            status.is_some_and(|status| status.success()),
-            "SIGTERM is obeyed: {status:?}"
-        );
+        status.unwrap_or_else(|| panic!("SIGTERM does not end it:\n{}", stacks(self.child.id())))
     }
 
     /// Waits for its end at most so long.
