@@ -13,15 +13,22 @@
 mod bed;
 mod callers;
 mod disk_full;
+mod file_errors;
 mod file_errors_traced;
 #[path = "../it/headend.rs"]
 mod headend;
+#[path = "../property/history.rs"]
+mod history;
 mod kills;
 mod kills_starting;
+mod power;
 mod record;
 mod rounds;
 #[path = "../it/scene.rs"]
 mod scene;
+#[path = "../property/stage.rs"]
+mod stage;
+mod staged;
 mod table;
 mod tap;
 mod verdict;

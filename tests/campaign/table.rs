@@ -8,12 +8,14 @@ use std::time::Duration;
 use crate::verdict::Verdict;
 
 /// Every fault of the campaign.
-pub const FAULTS: [&str; 5] = [
+pub const FAULTS: [&str; 7] = [
     "SIGKILL under load",
     "SIGKILL while it starts, the state gone, cut, noisy or of another boot",
     "disk full, refused by the reserve",
     "disk full, ENOSPC",
+    "failing writes, syncs and renames of the ledger",
     "calls that fail with EIO or ENOSPC, by strace",
+    "power cuts, the state as it was, gone, old or torn",
 ];
 
 const HEAD: &str = "| fault | rounds | acknowledged | lost | doubled | recovery, median | recovery, max |\n\
@@ -33,8 +35,8 @@ pub struct Row {
 }
 
 impl Row {
-    /// A round, and how long the box was away or behind after its fault, where that can be said.
-    pub fn add(&mut self, verdict: &Verdict, recovery: Option<Duration>) {
+    /// A round, and how long the box was away or behind after each of its faults, where that can be said.
+    pub fn add(&mut self, verdict: &Verdict, recovery: impl IntoIterator<Item = Duration>) {
         self.rounds += 1;
         self.acknowledged += verdict.acknowledged;
         self.lost += verdict.lost;
