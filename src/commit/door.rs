@@ -20,6 +20,14 @@ pub struct Queues {
     pub(super) jobs: Receiver<Order>,
 }
 
+/// Lets go of what was asked too late: a bounded channel keeps it as long as there are doors, and a reply may hold one.
+impl Drop for Queues {
+    fn drop(&mut self) {
+        self.interactive.try_iter().for_each(drop);
+        self.jobs.try_iter().for_each(drop);
+    }
+}
+
 /// What callers put into; cheap to clone.
 #[derive(Clone)]
 pub struct Door {
@@ -94,5 +102,34 @@ impl Door {
             let _ = answer.send(result);
         }));
         answered.recv().unwrap_or(Err(Refusal::Stopping))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    #[test]
+    fn a_caller_whose_order_nobody_takes_any_more_is_let_go() {
+        let (door, queues) = Door::new(8);
+        let waits = Arc::new(());
+        for is_bulk in [false, true] {
+            let held = (door.clone(), waits.clone());
+            let order = Order {
+                command: Command::Record(Vec::new()),
+                by: "anna".into(),
+                reply: Box::new(move |_| drop(held)),
+            };
+            let queue = if is_bulk {
+                &door.jobs
+            } else {
+                &door.interactive
+            };
+            assert!(queue.send(order).is_ok());
+        }
+        drop(queues);
+        assert_eq!(Arc::strong_count(&waits), 1);
     }
 }

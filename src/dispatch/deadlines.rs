@@ -11,6 +11,11 @@ use crate::domain::View;
 /// A jump of the wall clock against the monotonic one that is worth a new look.
 const JUMP_MICROS: i64 = 500_000;
 
+/// How far the wall clock is ahead of the monotonic one, in microseconds.
+pub(super) fn clock_offset(now: Now) -> i64 {
+    now.wall.micros() - i64::try_from(now.monotonic.as_micros()).unwrap_or(i64::MAX)
+}
+
 impl Dispatcher {
     pub(super) fn fire(&mut self, view: &dyn View, now: Now) {
         while let Some(timer) = self.timers.take_due(now.monotonic) {
@@ -37,12 +42,11 @@ impl Dispatcher {
         if self.runs.mode == Mode::Continuous && self.runs.is_new_day(now.wall) {
             self.order_run();
         }
-        let offset =
-            now.wall.micros() - i64::try_from(now.monotonic.as_micros()).unwrap_or(i64::MAX);
-        let before = self.clock_offset.replace(offset);
-        if before.is_some_and(|before| (offset - before).abs() > JUMP_MICROS) {
+        let offset = clock_offset(now);
+        let jump = offset - std::mem::replace(&mut self.clock_offset, offset);
+        if jump.abs() > JUMP_MICROS {
             tracing::warn!(
-                micros = offset - before.unwrap_or(0),
+                micros = jump,
                 "the wall clock jumped; schedules are looked at again"
             );
             for number in self.scheduled.clone() {

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::attempts::Flight;
+use super::deadlines::clock_offset;
 use super::line::{Line, LineOptions};
 use super::runs::{Mode, Runs};
 use super::step::{Input, Now, Output, Recall};
@@ -33,7 +34,8 @@ pub struct Dispatcher {
     pub(super) out: Vec<Output>,
     pub(super) sends: BTreeMap<(LaneId, u64), Vec<Outgoing>>,
     pub(super) handles: u64,
-    pub(super) clock_offset: Option<i64>,
+    /// As of the last look at the wall clock.
+    pub(super) clock_offset: i64,
     pub(super) scheduled: BTreeSet<RequestNumber>,
     pub(super) pushes: u64,
     pub(super) push_replies: BTreeMap<u64, (LaneId, u64, Vec<u8>)>,
@@ -56,7 +58,7 @@ impl Dispatcher {
             out: Vec::new(),
             sends: BTreeMap::new(),
             handles: 0,
-            clock_offset: None,
+            clock_offset: clock_offset(now),
             scheduled: BTreeSet::new(),
             pushes: 0,
             push_replies: BTreeMap::new(),
@@ -124,6 +126,8 @@ impl Dispatcher {
         }
         self.runs.is_new_day(now.wall);
         self.timers.set(now.monotonic + TICK_EVERY, Timer::Tick);
+        // A clock that is set while the machine boots jumps before the first tick.
+        self.clock_offset = clock_offset(now);
         for number in unfinished {
             let Some(request) = view.request(number) else {
                 continue;

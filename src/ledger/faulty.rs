@@ -91,6 +91,11 @@ impl FaultyFiles {
         });
     }
 
+    /// No call fails any more that has not failed yet.
+    pub fn heal(&self) {
+        self.model().faults.clear();
+    }
+
     /// Each sync of a file takes this much longer.
     pub fn delay_syncs(&self, delay: Duration) {
         self.model().sync_delay = delay;

@@ -1,4 +1,5 @@
 //! The builder that every test of the whole starts from: a simulator, a service, items, and words to wait for.
+#![allow(dead_code)] // two binaries use different halves of it
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};

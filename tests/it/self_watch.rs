@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use crate::kills::{Headend, Served};
+use crate::headend::{Headend, Served};
 use crate::scene::{Cas, wait_until};
 
 /// The answer of `/readyz`, head and body.

@@ -156,6 +156,18 @@ fn a_schedule_that_a_clock_set_back_makes_early_again_still_goes_out_in_its_time
 }
 
 #[test]
+fn a_clock_that_is_set_right_after_a_start_delays_no_schedule() {
+    let mut stage = stage();
+    let date = Some(START.plus(seconds(7_200)));
+    let number = stage.ask(0, Some(0), |call| call.scheduled = date).unwrap();
+    stage.set_wall(START.minus(seconds(86_400)));
+    stage.restart();
+    stage.set_wall(START.plus(seconds(3_600)));
+    stage.advance(seconds(3_601));
+    assert_eq!(stage.phase(number), Phase::Completed);
+}
+
+#[test]
 fn an_unpair_that_stands_before_a_scheduled_one_is_sent_and_the_later_finds_nothing_left() {
     let mut stage = stage();
     stage.pair(0, 0);

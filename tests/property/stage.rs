@@ -6,6 +6,8 @@
 
 #[path = "stage/cas.rs"]
 pub mod cas;
+#[path = "stage/disk.rs"]
+pub mod disk;
 #[path = "stage/mappings.rs"]
 pub mod mappings;
 #[path = "stage/model.rs"]
@@ -33,15 +35,16 @@ use pairbox::domain::{
     Ambiguous, ItemIdentifier, ItemNumber, Phase, Priority, ProcessName, ProviderNumber, Refusal,
     Request, RequestNumber, Salt, Timestamp, View,
 };
-use pairbox::ledger::{Ledger, Options, RealFiles};
+use pairbox::ledger::{Ledger, LedgerError, Options, Preparer, RealFiles};
 use pairbox::provider::{
     DownPhase, LaneCommand, LaneEvent, LaneId, Provider, ProviderOptions, Providers,
     SessionOverrides,
 };
 use pairbox::script::Mapping;
-use pairbox::store::{self, State};
+use pairbox::store::{self, Opened, State};
 
 use cas::{Cas, Lane};
+use disk::Disk;
 use model::Model;
 
 pub const SMSGW: &str = include_str!("../../scripts/mappings/smsgw/mapping.rhai");
@@ -89,6 +92,9 @@ pub struct Setting {
     pub mode: Mode,
     pub policy: PairingPolicy,
     pub seed: u64,
+    pub segment_bytes: u64,
+    /// On a disk that fails when it is told to, and can lose its power.
+    pub may_fail: bool,
 }
 
 impl Setting {
@@ -99,6 +105,8 @@ impl Setting {
             mode: Mode::Continuous,
             policy: PairingPolicy::default(),
             seed: 1,
+            segment_bytes: 1 << 20,
+            may_fail: false,
         }
     }
 
@@ -127,6 +135,7 @@ struct Live {
     responses: Receiver<Responses>,
     dispatcher: Dispatcher,
     actions: Arc<Actions>,
+    preparer: Preparer,
 }
 
 /// How a crash leaves the state's folder.
@@ -136,6 +145,16 @@ pub enum After {
     Deleted,
     /// An older copy is put back, if one was kept.
     Older,
+    /// Each sector as it was or as it is, from a seed.
+    Torn(u64),
+}
+
+/// What an item is called by those who ask.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    pub card: String,
+    /// None unpairs.
+    pub stb: Option<String>,
 }
 
 pub struct Stage {
@@ -151,8 +170,13 @@ pub struct Stage {
     live: Option<Live>,
     kept_copy: Option<u64>,
     folder: tempfile::TempDir,
-    /// Requests that were answered OK.
-    pub acknowledged: BTreeSet<RequestNumber>,
+    pub disk: Disk,
+    /// Why the process ended by itself; it is down until `crash` starts it again.
+    pub death: Option<String>,
+    /// Starts that the disk did not let come up.
+    pub starts_failed: u32,
+    /// Requests that were answered OK, with what they ask for.
+    pub acknowledged: BTreeMap<RequestNumber, Wanted>,
     pub runs_ended: Vec<pairbox::dispatch::RunReport>,
 }
 
@@ -170,9 +194,15 @@ impl Stage {
             live: None,
             kept_copy: None,
             folder: temporary(),
-            acknowledged: BTreeSet::new(),
+            disk: Disk::default(),
+            death: None,
+            starts_failed: 0,
+            acknowledged: BTreeMap::new(),
             runs_ended: Vec::new(),
         };
+        if stage.setting.may_fail {
+            stage.disk = Disk::faulty(&stage.data().join("ledger"));
+        }
         stage.open();
         stage
     }
@@ -246,17 +276,34 @@ impl Stage {
         self.cas.heard.iter().map(number).collect()
     }
 
-    /// Hands a command in, lets the writer take it, and answers what came of it.
+    pub fn is_dead(&self) -> bool {
+        self.death.is_some()
+    }
+
+    /// Hands a command in, lets the writer take it, and answers what came of it; of a dead process, `Stopping`.
     pub fn order(&mut self, command: Command) -> Result<Committed, Refusal> {
+        if self.is_dead() {
+            return Err(Refusal::Stopping);
+        }
         let slot = Arc::new(Mutex::new(None));
         let fill = slot.clone();
         let reply = move |result| {
             *fill.lock().unwrap() = Some(result);
         };
         self.live().door.submit("test", command, Box::new(reply));
-        self.turn();
+        // A small segment takes few commands in one group.
+        for _ in 0..TURNS_MAX {
+            self.turn();
+            if self.is_dead() || slot.lock().unwrap().is_some() {
+                break;
+            }
+        }
         let answer = slot.lock().unwrap().take();
-        answer.expect("the writer answers in its turn")
+        if self.is_dead() {
+            assert_eq!(answer, None, "nobody is answered after an error");
+            return Err(Refusal::Stopping);
+        }
+        answer.expect("an order is answered")
     }
 
     /// Pairs (or unpairs) through the action that all doors use; does not let dispatch work.
@@ -289,20 +336,29 @@ impl Stage {
             retries: None,
         };
         change(&mut call);
+        if self.is_dead() {
+            return Err(Refusal::Stopping);
+        }
         let slot: Arc<Mutex<Option<Result<PairDone, Refusal>>>> = Arc::default();
         let fill = slot.clone();
         self.live().actions.pair("test", call, move |done| {
             *fill.lock().unwrap() = Some(done);
         });
-        for _ in 0..10 {
+        for _ in 0..TURNS_MAX {
             if slot.lock().unwrap().is_some() {
                 break;
             }
             self.turn();
         }
         let answer = slot.lock().unwrap().take();
+        if self.is_dead() {
+            assert!(answer.is_none(), "nobody is answered after an error");
+            return Err(Refusal::Stopping);
+        }
         let number = answer.expect("a call is answered")?.number;
-        self.acknowledged.insert(number);
+        let card = card_serial(product, card);
+        let stb = stb.map(stb_serial);
+        self.acknowledged.insert(number, Wanted { card, stb });
         Ok(number)
     }
 
@@ -360,8 +416,12 @@ impl Stage {
 
     /// One group of the writer; its answers are given, its events go through the model.
     pub fn turn(&mut self) {
-        let live = self.live.as_mut().unwrap();
-        live.writer.turn().unwrap();
+        let Some(live) = self.live.as_mut() else {
+            return;
+        };
+        if let Err(error) = live.writer.turn() {
+            return self.die(&error);
+        }
         while let Ok(responses) = live.responses.try_recv() {
             for (reply, result) in responses {
                 reply(result);
@@ -370,8 +430,30 @@ impl Stage {
         self.catch_up();
     }
 
+    /// The first error of the disk ends the process, before anybody hears anything.
+    fn die(&mut self, error: &LedgerError) {
+        assert!(self.disk.is_faulty(), "{error}");
+        let live = self.live.take().unwrap();
+        assert!(
+            live.responses.is_empty(),
+            "nobody is answered after an error"
+        );
+        self.log.push(format!("the process ends: {error}"));
+        self.death = Some(error.to_string());
+    }
+
+    /// Makes the next segment ready, as the thread of its own does; it lives on if the disk refuses.
+    pub fn prepare_segment(&mut self) {
+        if let Some(live) = &self.live {
+            let _ = live.preparer.prepare_once();
+        }
+    }
+
     /// Gives dispatch what the writer told.
     pub fn tell(&mut self) -> bool {
+        if self.is_dead() {
+            return false;
+        }
         let notices = self.live().mailbox.take();
         if notices.is_empty() {
             return false;
@@ -382,6 +464,9 @@ impl Stage {
 
     /// One step of dispatch, with everything that it wants done.
     pub fn step(&mut self, input: Input) {
+        if self.is_dead() {
+            return;
+        }
         let mut inputs = vec![input];
         while let Some(input) = inputs.pop() {
             let now = self.now();
@@ -420,6 +505,9 @@ impl Stage {
 
     /// Lanes connect, frames leave, answers arrive, each as one event for dispatch.
     pub fn pump(&mut self) -> bool {
+        if self.is_dead() {
+            return false;
+        }
         let now = self.clock.monotonic();
         let ids: Vec<LaneId> = self.lanes.keys().copied().collect();
         for id in ids {
@@ -544,6 +632,10 @@ impl Stage {
         let end = self.clock.monotonic() + span;
         loop {
             let now = self.clock.monotonic();
+            if self.is_dead() {
+                self.clock.advance(end.saturating_sub(now));
+                return;
+            }
             let next = [self.live().dispatcher.next_deadline(), self.cas.next_at()];
             let next = next.into_iter().flatten().min().unwrap_or(end);
             let to = next
@@ -574,17 +666,19 @@ impl Stage {
     /// Everything that is not on disk is forgotten, then the service starts again.
     pub fn crash(&mut self, after: After) {
         self.live = None;
+        self.death = None;
         self.inbox.clear();
         self.out.clear();
         self.lanes.clear();
         let data = self.data();
+        let kept = self.folder.path().join("kept");
         match after {
             After::AsItIs => {}
             After::Deleted => {
                 let _ = std::fs::remove_dir_all(data.join("state"));
             }
+            After::Torn(seed) => disk::tear(&data.join("state"), &kept, seed),
             After::Older => {
-                let kept = self.folder.path().join("kept");
                 if self.kept_copy.is_some() {
                     let _ = std::fs::remove_dir_all(data.join("state"));
                     copy_folder(&kept, &data.join("state"));
@@ -593,6 +687,23 @@ impl Stage {
         }
         self.open();
         self.check();
+    }
+
+    /// The machine loses its power: of the ledger there is what was synced, and a chance part of what was not.
+    pub fn lose_power(&mut self, seed: u64, after: After) {
+        self.log.push(format!("the power goes, seed {seed}"));
+        self.live = None;
+        let data = self.data();
+        self.disk.lose_power(&data.join("ledger"), seed);
+        if data.join("state.open").exists() {
+            std::fs::write(data.join("state.open"), "another boot").unwrap();
+        }
+        self.crash(after);
+    }
+
+    /// The process is gone for good; its data directory is let go of.
+    pub fn end(&mut self) {
+        self.live = None;
     }
 
     /// A clean stop and start.
@@ -605,6 +716,9 @@ impl Stage {
     pub fn keep_copy(&mut self) {
         // A crash drops the tree, which writes it out: only then is a copy whole.
         self.crash(After::AsItIs);
+        if self.is_dead() {
+            return;
+        }
         self.state().move_overlay().unwrap();
         self.live = None;
         let kept = self.folder.path().join("kept");
@@ -619,9 +733,12 @@ impl Stage {
 
     /// Compares the live state with the model, as often as wanted.
     pub fn check(&self) {
+        if self.is_dead() {
+            return;
+        }
         let view = self.state().view();
         self.model.compare(&view);
-        for number in &self.acknowledged {
+        for number in self.acknowledged.keys() {
             assert!(
                 self.model.requests.contains_key(number),
                 "request {number} was answered OK and is gone"
@@ -681,19 +798,32 @@ impl Stage {
         self.live.as_ref().unwrap()
     }
 
+    /// Starts the process, again and again where the disk does not let it come up.
     fn open(&mut self) {
+        for _ in 0..STARTS_MAX {
+            let Err(error) = self.try_open() else { return };
+            assert!(self.disk.is_faulty(), "{error}");
+            self.log.push(format!("a start fails: {error}"));
+            self.starts_failed += 1;
+        }
+        panic!("it does not start any more");
+    }
+
+    fn try_open(&mut self) -> Result<(), LedgerError> {
         let data = self.data();
         std::fs::create_dir_all(&data).unwrap();
         let options = Options {
-            segment_bytes: 1 << 20,
+            segment_bytes: self.setting.segment_bytes,
             group_bytes_max: 1 << 20,
             group_commands_max: 4_096,
             command_bytes_max: 128 << 10,
         };
-        let (ledger, opening) =
-            Ledger::open(&data.join("ledger"), Arc::new(RealFiles), options).unwrap();
+        let (ledger, opening) = Ledger::open(&data.join("ledger"), self.disk.files(), options)?;
         let reader = ledger.reader();
-        let state = Arc::new(open_state(&data, &reader));
+        let preparer = ledger.preparer();
+        let (state, opened) = open_state(&data, &reader);
+        assert!(!opened.lost_events, "no acknowledged event is gone");
+        let state = Arc::new(state);
         let clock: Arc<dyn Clock> = self.clock.clone();
         let (door, queues) = Door::new(4_096);
         let mailbox = Arc::new(Mailbox::default());
@@ -742,7 +872,7 @@ impl Stage {
             Command::Configure { providers },
             Box::new(|_| {}),
         );
-        writer.turn().unwrap();
+        writer.turn()?;
         let providers: Vec<Arc<Provider>> = configured
             .iter()
             .map(|(configured, mapping)| Arc::new(provider(configured, mapping.clone(), &state)))
@@ -786,11 +916,19 @@ impl Stage {
             responses,
             dispatcher,
             actions: Arc::new(actions),
+            preparer,
         });
         self.catch_up();
         self.step(Input::Start(unfinished));
+        Ok(())
     }
 }
+
+/// Groups in which what is asked has its turn.
+const TURNS_MAX: u32 = 10;
+
+/// Starts in a row that a disk may spoil: more than there are faults at once.
+const STARTS_MAX: u32 = 50;
 
 /// The first lane of the first provider.
 pub const NORTH: LaneId = LaneId {
@@ -799,7 +937,7 @@ pub const NORTH: LaneId = LaneId {
 };
 
 /// sled's threads let go of the folder a little after the tree is dropped.
-fn open_state(data: &Path, reader: &pairbox::ledger::Reader) -> State {
+pub fn open_state(data: &Path, reader: &pairbox::ledger::Reader) -> (State, Opened) {
     let deadline = std::time::Instant::now() + seconds(20);
     loop {
         match pairbox::commit::recover(data, 1 << 20, reader, &mut |_| {
@@ -808,7 +946,7 @@ fn open_state(data: &Path, reader: &pairbox::ledger::Reader) -> State {
             Err(store::StoreError::Busy { .. }) if std::time::Instant::now() < deadline => {
                 std::thread::yield_now();
             }
-            opened => return opened.unwrap().0,
+            opened => return opened.unwrap_or_else(|error| panic!("{error}")),
         }
     }
 }

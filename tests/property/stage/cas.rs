@@ -248,8 +248,17 @@ pub fn reply(connection: u64, coming: &Coming) -> LaneEvent {
             text: (!is_plain).then(|| format!("{:?}", coming.outcome)),
             reference: None,
         },
-        frame: format!("answer to {}", coming.transaction).into_bytes(),
+        frame: answer_frame(coming.transaction, is_plain).into_bytes(),
     }
+}
+
+/// The columns of a smsgw answer.
+fn answer_frame(transaction: u64, is_acknowledgement: bool) -> String {
+    let kind = if is_acknowledgement { "1000" } else { "1001" };
+    format!(
+        "{transaction:09}05000512346789220260105{kind}{transaction:09}{:024}",
+        0
+    )
 }
 
 /// A lane without a socket.

@@ -1,0 +1,168 @@
+//! A headend with its callers and with whatever stands between it and its CAS: what most faults begin from.
+//!
+//! A round: serve, call, let the fault happen, come back, judge. `settle` ends a fault where the CAS can be looked into.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::callers::Callers;
+use crate::headend::{Ended, Headend, Layout, rows};
+use crate::record::Record;
+use crate::scene::Cas;
+use crate::tap::Tap;
+use crate::verdict::{Judged, Left, judge};
+
+/// Cards of a headend.
+pub const CARDS: u32 = 1_000;
+/// What is unfinished is finished by then.
+const SETTLES_WITHIN: Duration = Duration::from_mins(1);
+
+pub struct Bed {
+    pub made: Headend,
+    pub callers: Callers,
+    tap: Tap,
+    /// Acknowledged calls that an earlier verdict has counted.
+    counted: u64,
+}
+
+impl Bed {
+    pub fn new(cas: &Cas, seed: u64) -> Self {
+        Self::lay_out(cas, seed, |_| {}, |_| {})
+    }
+
+    /// With another layout, and a data directory that is prepared.
+    pub fn lay_out(
+        cas: &Cas,
+        seed: u64,
+        change: impl FnOnce(&mut Layout),
+        prepare: impl FnOnce(&Path),
+    ) -> Self {
+        let tap = Tap::before(1, cas.address);
+        let mut layout = Layout::new(tap.address, CARDS);
+        change(&mut layout);
+        Self {
+            made: Headend::lay_out(&layout, prepare),
+            callers: Callers::new(seed, CARDS),
+            tap,
+            counted: 0,
+        }
+    }
+
+    /// Everybody calls, so many calls each at most, while something happens.
+    pub fn call_while<T>(
+        &mut self,
+        address: SocketAddr,
+        calls_max: u32,
+        meanwhile: impl FnOnce(&AtomicBool) -> T,
+    ) -> T {
+        self.callers
+            .call_while(&self.made, address, calls_max, meanwhile)
+    }
+
+    /// Starts the server again, lets every call come to its answer, and stops it in order. Answers how long it took from
+    /// the start to the last of those answers.
+    pub fn come_back(&mut self) -> Duration {
+        let started = Instant::now();
+        let served = self.made.serve();
+        self.callers.finish(&self.made, served.address);
+        let recovery = started.elapsed();
+        served.stop();
+        recovery
+    }
+
+    /// The verdict on a box that is down, counting what was acknowledged since the one before; `ended` is how the box
+    /// ended by itself before it came back.
+    pub fn judge(&mut self, ended: Option<&Ended>) -> Judged {
+        let mut judged = judge(&Left {
+            data: &self.made.data(),
+            acknowledged: &self.callers.acknowledged(),
+            unanswered: Some(self.callers.unanswered()),
+            wires: &[self.tap.seen()],
+            ended,
+        });
+        let all = judged.verdict.acknowledged;
+        judged.verdict.acknowledged -= std::mem::replace(&mut self.counted, all);
+        judged
+    }
+
+    /// Lets everything end, and looks whether the CAS holds what the ledger says. Answers how long it took.
+    pub fn settle(&mut self, cas: &Cas) -> Duration {
+        let started = Instant::now();
+        let served = self.made.serve();
+        self.callers.finish(&self.made, served.address);
+        await_nothing_pending(&self.made);
+        let took = started.elapsed();
+        served.stop();
+        self.made.run(&["ledger", "verify"]);
+        check_cas(&self.judge(None), cas);
+        took
+    }
+}
+
+/// Waits until no request is unfinished.
+pub fn await_nothing_pending(made: &Headend) {
+    let until = Instant::now() + SETTLES_WITHIN;
+    loop {
+        let list = made.run(&["request", "list", "--state", "PENDING", "--output", "json"]);
+        let pending: Value = serde_json::from_str(&list).unwrap();
+        if pending.as_array().unwrap().is_empty() {
+            return;
+        }
+        assert!(Instant::now() < until, "unfinished after a minute: {list}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// The CAS holds for every card what was confirmed last, or, of a card in doubt, what was sent since; and nothing else.
+pub fn check_cas(judged: &Judged, cas: &Cas) {
+    let Judged { record, dump, .. } = judged;
+    let pairings = rows(dump).remove("pairing").unwrap_or_default();
+    let mut theirs = what_it_holds(cas);
+    let mut certain = 0;
+    for (card, possible) in &record.possible {
+        let held = theirs.remove(&record.serial(*card)[..10]);
+        let wire_stb = |stb: &Option<u64>| stb.map(|stb| wire_stb(record, stb));
+        let row = pairings.get(card);
+        if row.is_some_and(|row| !row["doubt"].is_null()) {
+            let possible: Vec<_> = possible.iter().map(wire_stb).collect();
+            assert!(
+                possible.contains(&held),
+                "card {card}: {held:?}, {possible:?}"
+            );
+            continue;
+        }
+        let confirmed = record.confirmed.get(card).copied().flatten();
+        let row = row.and_then(|row| row["stb"].as_u64());
+        assert_eq!(row, confirmed, "card {card} in the state and in the ledger");
+        assert_eq!(held, wire_stb(&confirmed), "card {card} in the CAS");
+        certain += 1;
+    }
+    assert!(
+        theirs.is_empty(),
+        "in the CAS, never sent for here: {theirs:?}"
+    );
+    assert!(certain > 0, "no card is beyond doubt");
+}
+
+fn wire_stb(record: &Record, stb: u64) -> String {
+    format!("{:0>10}", record.serial(stb))
+}
+
+/// Card to STB as on the wire. The simulator shows its state a little later.
+fn what_it_holds(cas: &Cas) -> BTreeMap<String, String> {
+    let mut theirs = cas.pairings();
+    let mut looked = Instant::now();
+    while looked.elapsed() < Duration::from_millis(600) {
+        std::thread::sleep(Duration::from_millis(50));
+        let now = cas.pairings();
+        if now != theirs {
+            (theirs, looked) = (now, Instant::now());
+        }
+    }
+    serde_json::from_value(theirs).unwrap()
+}

@@ -1,0 +1,182 @@
+//! The disk of the data directory runs full while requests are accepted and while they are settled, and has space again.
+//!
+//! With a reserve the box refuses politely and still records what the CAS says; where the disk is really full, it ends
+//! with a reason, does not start until there is space, and has lost nothing. Needs root, to mount a small disk.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use crate::bed::{Bed, await_nothing_pending, check_cas};
+use crate::headend::Layout;
+use crate::rounds::Rounds;
+use crate::scene::{Cas, card_serial};
+use crate::table::Row;
+
+const MIB: u64 = 1 << 20;
+const DISK_BYTES: u64 = 96 * MIB;
+/// The writer looks at the free space once a second.
+const LOOKED_WITHIN: Duration = Duration::from_millis(1_200);
+/// A box without space ends at its next write that needs some.
+const ENDS_WITHIN: Duration = Duration::from_secs(20);
+
+/// A disk of its own in memory, unmounted when it is dropped.
+struct SmallDisk {
+    folder: PathBuf,
+}
+
+impl SmallDisk {
+    /// None where this user may not mount.
+    fn mount(folder: &Path) -> Option<Self> {
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &format!("size={DISK_BYTES}"), "tmpfs"])
+            .arg(folder)
+            .output();
+        let is_mounted = mounted.is_ok_and(|output| output.status.success());
+        is_mounted.then(|| Self {
+            folder: folder.to_owned(),
+        })
+    }
+
+    fn free_bytes(&self) -> u64 {
+        let disk = rustix::fs::statvfs(&self.folder).unwrap();
+        disk.f_bavail * disk.f_frsize
+    }
+
+    /// Takes space until only so much is left.
+    fn fill(&self, left_bytes: u64) {
+        let taken = fs::File::options()
+            .create(true)
+            .append(true)
+            .open(self.folder.join("filler"))
+            .unwrap();
+        let bytes = self.free_bytes().saturating_sub(left_bytes);
+        let length = taken.metadata().unwrap().len();
+        // What others took meanwhile is not there to be taken.
+        let _ = rustix::fs::fallocate(&taken, rustix::fs::FallocateFlags::empty(), length, bytes);
+    }
+
+    fn empty(&self) {
+        fs::remove_file(self.folder.join("filler")).unwrap();
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(&self.folder).output();
+    }
+}
+
+/// A bed on a disk of its own; the disk is dropped first, so that its folder can go.
+struct Scene {
+    disk: SmallDisk,
+    bed: Bed,
+    cas: Cas,
+}
+
+impl Scene {
+    fn new(seed: u64, reserve: &'static str) -> Option<Self> {
+        let cas = Cas::start("", seed);
+        let mut disk = None;
+        let layout = |layout: &mut Layout| layout.reserve = reserve;
+        let probe = tempfile::tempdir().unwrap();
+        if SmallDisk::mount(probe.path()).is_none() {
+            println!("skipped: only root can mount a small disk");
+            return None;
+        }
+        let bed = Bed::lay_out(&cas, seed, layout, |data| disk = SmallDisk::mount(data));
+        let disk = disk.unwrap();
+        Some(Self { disk, bed, cas })
+    }
+
+    /// Items with long notes, until the segment has room for a little load only, and no other segment is ready.
+    fn fill_segment(&self) {
+        let mut rows = String::from("serial_number,alternative_code,product,notes\n");
+        let notes = "x".repeat(4_000);
+        // Each is a line of a little over 4,300 bytes in a segment of 16 MiB, of which the last is kept for one command.
+        for card in 10_000..13_300 {
+            let serial = card_serial(card);
+            writeln!(rows, "{serial},A{serial},SC-0,{notes}").unwrap();
+        }
+        self.bed.made.write("notes.csv", &rows);
+        self.bed.made.run(&["item", "import", "notes.csv"]);
+        let _ = fs::remove_file(self.bed.made.data().join("ledger/next.prepared"));
+    }
+}
+
+#[test]
+fn a_disk_below_the_reserve_refuses_politely_and_settles_what_is_out() {
+    let mut row = Row::default();
+    for seed in Rounds::counted("disk full, reserve", 1, 12) {
+        let Some(Scene { disk, mut bed, cas }) = Scene::new(seed, "8MiB") else {
+            return;
+        };
+        let served = bed.made.serve();
+        bed.call_while(served.address, 40, |_| disk.fill(6 * MIB));
+        std::thread::sleep(LOOKED_WITHIN);
+        let refused = bed.callers.refused();
+        bed.call_while(served.address, 20, |_| {});
+        assert!(bed.callers.refused() >= refused + 20, "nothing is accepted");
+        // Above half of the reserve attempts begin, and what they end in is recorded.
+        await_nothing_pending(&bed.made);
+        disk.empty();
+        let emptied = Instant::now();
+        let accepted = bed.callers.acknowledged().len();
+        while bed.callers.acknowledged().len() == accepted {
+            assert!(emptied.elapsed() < ENDS_WITHIN, "there is space again");
+            bed.call_while(served.address, 1, |_| {});
+        }
+        let recovery = emptied.elapsed();
+        // Below half of it nothing begins; what is out already is still settled.
+        bed.call_while(served.address, 40, |_| disk.fill(2 * MIB));
+        std::thread::sleep(LOOKED_WITHIN);
+        disk.empty();
+        await_nothing_pending(&bed.made);
+        served.stop();
+        let judged = bed.judge(None);
+        check_cas(&judged, &cas);
+        row.add(&judged.verdict, Some(recovery));
+        drop(disk);
+    }
+    row.tell("disk full, refused by the reserve");
+}
+
+#[test]
+fn a_full_disk_ends_the_box_with_a_reason_and_loses_nothing() {
+    let mut row = Row::default();
+    for seed in Rounds::counted("disk full", 2, 24) {
+        let Some(Scene { disk, mut bed, cas }) = Scene::new(seed, "1MiB").inspect(|scene| {
+            // Every second round the next segment is what there is no space for, in the others the state.
+            if seed % 2 == 0 {
+                scene.fill_segment();
+                scene.disk.fill(4 * MIB);
+            }
+        }) else {
+            return;
+        };
+        let mut served = bed.made.serve();
+        bed.call_while(served.address, u32::MAX, |stop| {
+            std::thread::sleep(Duration::from_millis(100));
+            if seed % 2 == 1 {
+                disk.fill(0);
+            }
+            served.await_end(ENDS_WITHIN);
+            stop.store(true, Ordering::Relaxed);
+        });
+        let ended = bed.made.await_end(served);
+        assert_eq!(ended.code, Some(74), "{ended:?}");
+        disk.fill(0);
+        let refused = bed.made.try_serve(bed.made.command(&["serve"]));
+        let refused = refused.err().expect("a start needs space");
+        assert!(refused.reason.contains("space"), "{refused:?}");
+        disk.empty();
+        let recovery = bed.come_back();
+        row.add(&bed.judge(Some(&ended)).verdict, Some(recovery));
+        bed.settle(&cas);
+        drop(disk);
+    }
+    row.tell("disk full, ENOSPC");
+}
