@@ -8,8 +8,10 @@ use pairbox::config::HttpConfig;
 use pairbox::telemetry::Metric;
 use socket2::{Domain, Socket, Type};
 
+use super::headend::Headend;
 use super::http_scene::{CARD, Choices, GateClock, STB, Scene, http, until};
 use super::http_wire::Client;
+use super::scene::Cas;
 
 const PROBE: &str = "GET /healthz HTTP/1.1\r\n\r\n";
 const HALF: &str = "GET /healthz HTTP/1.1\r\nX-A: ";
@@ -272,4 +274,25 @@ fn a_slow_reader_holds_nobody_up() {
         stream.read_exact(&mut first).unwrap();
         assert_eq!(&first, b"HTTP/1.1 200 OK");
     }
+}
+
+/// Of the whole process, whoever calls.
+#[test]
+fn the_threads_of_the_process_do_not_grow_with_its_clients() {
+    let cas = Cas::start("", 5);
+    let headend = Headend::new(cas.address, 4);
+    let served = headend.serve();
+    let mut clients: Vec<Client> = (0..256).map(|_| Client::connect(served.address)).collect();
+    for client in &mut clients {
+        client.write(PROBE.as_bytes());
+    }
+    for client in &mut clients {
+        assert_eq!(client.receive().status(), 200);
+    }
+    let status = std::fs::read_to_string(format!("/proc/{}/status", served.child.id())).unwrap();
+    let threads = status.lines().find_map(|line| line.strip_prefix("Threads:"));
+    let threads: u32 = threads.unwrap().trim().parse().unwrap();
+    println!("{threads} threads with {} clients", clients.len());
+    assert!(threads < 48, "{threads}");
+    served.stop();
 }
