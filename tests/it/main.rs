@@ -7,6 +7,7 @@
 )]
 
 mod access;
+mod attackers;
 mod cli_alone;
 mod cli_commands;
 mod cli_explain;
