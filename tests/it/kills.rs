@@ -140,7 +140,7 @@ hello_name = "SMSGW"
         Served { child, address }
     }
 
-    fn login(&self, stream: &mut TcpStream) -> std::io::Result<String> {
+    pub fn login(&self, stream: &mut (impl Read + Write)) -> std::io::Result<String> {
         use base64::Engine as _;
         let basic = base64::engine::general_purpose::STANDARD.encode(format!("{}:", self.key));
         let path = "/crmapi/rest/v2/authentication/web_api_key/token";
@@ -176,7 +176,12 @@ impl Drop for Served {
     }
 }
 
-fn post(stream: &mut TcpStream, path: &str, body: &str, headers: &str) -> std::io::Result<Value> {
+pub fn post(
+    stream: &mut (impl Read + Write),
+    path: &str,
+    body: &str,
+    headers: &str,
+) -> std::io::Result<Value> {
     let length = body.len();
     let request = format!(
         "POST {path} HTTP/1.1\r\nHost: test\r\n{headers}Content-Length: {length}\r\n\r\n{body}"
