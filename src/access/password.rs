@@ -2,8 +2,6 @@
 //!
 //! About 30 ms and 19 MiB each, so the caller runs it on one thread with a bounded queue.
 
-use std::sync::LazyLock;
-
 use argon2::Argon2;
 use argon2::password_hash::{PasswordHash, PasswordHasher, PasswordVerifier, SaltString};
 
@@ -15,9 +13,9 @@ pub const PASSWORD_CHARS_MIN: usize = 8;
 const PASSWORD_BYTES_MAX: usize = 1_024;
 const SALT_BYTES: usize = 16;
 
-/// Stands in for the hash of a user that does not exist, so that both answers take the same time.
-static NOBODY: LazyLock<String> =
-    LazyLock::new(|| hash_with(b"nobody", &[7; SALT_BYTES]).unwrap_or_default());
+/// Stands in for the hash of a user that does not exist, so that both answers take the same work: ready from the start, for
+/// making it would cost the first stranger more than the others. Of no known password.
+const NOBODY: &str = "$argon2id$v=19$m=19456,t=2,p=1$bm9ib2R5bm9ib2R5bm9ibw$bm9ib2R5bm9ib2R5bm9ib2R5bm9ib2R5bm9ib2R5bm8";
 
 /// Whether a password is the right one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,20 +44,26 @@ pub(super) fn hash(password: &str) -> Result<String, AccessError> {
 /// Compares with a stored PHC string in constant time; `None` costs as much and is always wrong.
 pub(super) fn verify(password: &str, stored: Option<&str>) -> Verdict {
     let is_known = stored.is_some() && password.len() <= PASSWORD_BYTES_MAX;
-    let stored = stored.unwrap_or(NOBODY.as_str());
+    let stored = stored.unwrap_or(NOBODY);
     let shown = if password.len() > PASSWORD_BYTES_MAX {
         ""
     } else {
         password
     };
-    let is_right = PasswordHash::new(stored)
-        .and_then(|stored| Argon2::default().verify_password(shown.as_bytes(), &stored))
-        .is_ok();
-    if is_known && is_right {
+    if hashes_to(shown, stored) && is_known {
         Verdict::Right
     } else {
         Verdict::Wrong
     }
+}
+
+/// The slow part, the same work whoever is asked for.
+fn hashes_to(password: &str, stored: &str) -> bool {
+    #[cfg(test)]
+    tests::HASHED.set(tests::HASHED.get() + 1);
+    PasswordHash::new(stored)
+        .and_then(|stored| Argon2::default().verify_password(password.as_bytes(), &stored))
+        .is_ok()
 }
 
 fn hash_with(
@@ -74,7 +78,38 @@ fn hash_with(
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+    use std::net::{IpAddr, Ipv4Addr};
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use super::super::{Access, Role};
     use super::*;
+    use crate::clock::SystemClock;
+    use crate::config::TokenLife;
+
+    thread_local! {
+        /// How often this thread's test has hashed in order to compare.
+        pub(super) static HASHED: Cell<usize> = const { Cell::new(0) };
+    }
+
+    fn hashed(work: impl FnOnce()) -> usize {
+        let before = HASHED.get();
+        work();
+        HASHED.get() - before
+    }
+
+    /// What decides how long a hash takes, of a stored text.
+    fn cost(stored: &str) -> (String, Option<u32>, String, Option<usize>, Option<usize>) {
+        let parsed = PasswordHash::new(stored).unwrap();
+        (
+            parsed.algorithm.to_string(),
+            parsed.version,
+            parsed.params.to_string(),
+            parsed.salt.map(|salt| salt.as_str().len()),
+            parsed.hash.map(|hash| hash.len()),
+        )
+    }
 
     #[test]
     fn a_password_is_stored_as_argon2id_and_found_again() {
@@ -85,9 +120,49 @@ mod tests {
         assert_ne!(stored, hash("correct horse").unwrap());
     }
 
+    /// By the work and not by a clock: one comparison, with the same parameters, for whoever is asked.
+    #[test]
+    fn nobody_costs_what_a_user_costs() {
+        let stored = hash("correct horse").unwrap();
+        assert_eq!(cost(NOBODY), cost(&stored));
+        let long = "x".repeat(PASSWORD_BYTES_MAX + 1);
+        for password in ["correct horse", "wrong", "", &long] {
+            for stored in [Some(stored.as_str()), None] {
+                let count = hashed(|| {
+                    verify(password, stored);
+                });
+                assert_eq!(count, 1, "{} bytes, {stored:?}", password.len());
+            }
+        }
+    }
+
+    #[test]
+    fn a_login_hashes_once_whoever_it_is_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let clock = Arc::new(SystemClock::new());
+        let life = TokenLife::Idle(Duration::from_hours(1));
+        let access = Access::open(folder.path(), life, clock).unwrap();
+        access
+            .user_add("anna", Role::Viewer, "correct horse")
+            .unwrap();
+        let home = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        for (user, password) in [
+            ("nobody", "wrong"),
+            ("anna", "wrong"),
+            ("Anna", "correct horse"),
+            ("", ""),
+            ("anna", "correct horse"),
+        ] {
+            let count = hashed(|| {
+                let _ = access.login(user, password, home);
+            });
+            assert_eq!(count, 1, "{user}");
+        }
+    }
+
     #[test]
     fn nobody_has_no_password() {
-        assert!(PasswordHash::new(&NOBODY).is_ok());
+        assert!(PasswordHash::new(NOBODY).is_ok());
         assert_eq!(verify("nobody", None), Verdict::Wrong);
     }
 

@@ -8,6 +8,7 @@ use csv::ByteRecord;
 use thiserror::Error;
 
 use super::Actions;
+use super::spreadsheet::unmarked;
 use crate::domain::apply::{Recorded, apply};
 use crate::domain::event::SubscriptionFields;
 use crate::domain::items::{self, NewItem, Registered};
@@ -131,7 +132,7 @@ impl Columns {
                 column,
                 reason: "expected UTF-8 text, found other bytes".to_owned(),
             })?;
-            cells.push((column, text.trim()));
+            cells.push((column, unmarked(text.trim())));
         }
         T::read(|wanted| {
             cells

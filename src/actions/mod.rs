@@ -24,6 +24,7 @@ pub mod register;
 pub mod requests;
 pub mod resolve;
 pub mod retry;
+pub mod spreadsheet;
 pub mod status;
 pub mod subscriptions;
 pub mod waiting;

@@ -89,6 +89,7 @@ impl CliError {
             | Self::NothingToSendAgain { .. }
             | Self::Header { .. } => Exit::Usage,
             Self::Told(report) if report.fault == Fault::Usage => Exit::Usage,
+            Self::Told(report) if report.fault == Fault::Denied => Exit::Unsafe,
             Self::Client(ClientError::NoServer { .. } | ClientError::Broken { .. }) => {
                 Exit::NoServer
             }

@@ -14,10 +14,11 @@ use serde::Serialize;
 use super::backend::Backend;
 use super::error::CliError;
 use super::exit::Exit;
-use super::output::{guard, say};
+use super::output::say;
 use super::progress::{Progress, seconds};
 use crate::actions::import::{Columns, Import, REJECT_COLUMNS, RowFault};
 use crate::actions::register::{CHUNK_BYTES, CHUNK_ROWS, row_bytes};
+use crate::actions::spreadsheet::{marked, unmarked};
 use crate::control::{
     ErrorReport, Fault, ItemRegister, ItemsAsk, RowEnd, SubscriptionRegister, SubscriptionsAsk,
 };
@@ -306,8 +307,12 @@ impl Rejects {
             .iter()
             .chain(std::iter::repeat(&b""[..]))
             .take(width)
-            .map(|cell| guard(String::from_utf8_lossy(cell).into_owned()));
-        let why = [line.to_string(), column.to_owned(), reason.to_owned()];
+            .map(|cell| marked(unmarked(&String::from_utf8_lossy(cell)).to_owned()));
+        let why = [
+            line.to_string(),
+            column.to_owned(),
+            marked(reason.to_owned()),
+        ];
         writer.write_record(cells.chain(why)).map_err(failed)
     }
 

@@ -20,11 +20,10 @@ pub enum KeyCommand {
         #[arg(long, value_parser = role)]
         role: Role,
     },
+    /// All keys
     List(OutputArgs),
     /// End a key; its tokens end at once
-    Revoke {
-        name: String,
-    },
+    Revoke { name: String },
 }
 
 impl KeyCommand {

@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use super::error::CliError;
 use crate::actions::local_time::local_time;
+use crate::actions::spreadsheet::marked;
 use crate::domain::Timestamp;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -22,10 +23,11 @@ pub enum Format {
     Csv,
 }
 
-/// `--output`, for every list.
+// `--output`, for every list. No doc comment: clap would say it as what the command does.
 #[derive(Args, Clone, Copy, Debug, Default)]
 pub struct OutputArgs {
-    /// How the list is written
+    /// How the list is written. In csv, a cell that a spreadsheet would run as a formula begins with an apostrophe, unless it
+    /// is a plain number; `import` takes the apostrophe away again
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
     pub output: Format,
 }
@@ -116,7 +118,7 @@ pub fn thing<T: Serialize>(
         }
         Format::Csv => {
             say_csv(fields.iter().map(|(name, _)| (*name).to_owned()))?;
-            say_csv(fields.iter().map(|(_, value)| guard(value.clone())))
+            say_csv(fields.iter().map(|(_, value)| marked(value.clone())))
         }
         Format::Table => say(&lines(fields)),
     }
@@ -174,16 +176,7 @@ fn csv_cell(cell: String) -> String {
     if cell == DASH {
         String::new()
     } else {
-        guard(cell)
-    }
-}
-
-/// A cell that a spreadsheet would run as a formula gets an apostrophe.
-pub fn guard(cell: String) -> String {
-    if cell.starts_with(['=', '+', '-', '@', '\t', '\r']) {
-        format!("'{cell}")
-    } else {
-        cell
+        marked(cell)
     }
 }
 

@@ -25,11 +25,10 @@ pub enum UserCommand {
         #[command(flatten)]
         password: PasswordArgs,
     },
+    /// All users
     List(OutputArgs),
     /// Remove a user; the user's tokens end at once
-    Remove {
-        name: String,
-    },
+    Remove { name: String },
     /// Change a password; the user's tokens end at once
     Password {
         name: String,

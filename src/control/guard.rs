@@ -15,6 +15,8 @@ use super::{ControlContext, handle};
 
 const PREFIX: &str = "/control/";
 const ROOT: u32 = 0;
+const DENIED_HINT: &str =
+    "run with sudo, or let an administrator set `[control] group` and add your account to it";
 
 /// Why it cannot be said who may use the control socket.
 #[derive(Debug, Error)]
@@ -123,7 +125,7 @@ impl Guard {
         let report = |fault, message: String| ErrorReport {
             fault,
             message,
-            hint: None,
+            hint: (fault == Fault::Denied).then(|| DENIED_HINT.to_owned()),
         };
         let by = match self.judge(account) {
             Standing::Trusted => None,

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Write as _;
 use std::fs;
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -239,7 +239,7 @@ impl Headend {
         }
     }
 
-    pub fn login(&self, stream: &mut TcpStream) -> std::io::Result<String> {
+    pub fn login(&self, stream: &mut (impl Read + Write)) -> std::io::Result<String> {
         use base64::Engine as _;
         let basic = base64::engine::general_purpose::STANDARD.encode(format!("{}:", self.key));
         let path = "/crmapi/rest/v2/authentication/web_api_key/token";
@@ -330,7 +330,7 @@ pub struct Answer {
 }
 
 /// Writes a request and reads one answer.
-pub fn exchange(stream: &mut TcpStream, request: &[u8]) -> std::io::Result<Answer> {
+pub fn exchange(stream: &mut (impl Read + Write), request: &[u8]) -> std::io::Result<Answer> {
     stream.write_all(request)?;
     let mut answer = Vec::new();
     let mut more = |answer: &mut Vec<u8>| {
@@ -366,7 +366,7 @@ pub fn exchange(stream: &mut TcpStream, request: &[u8]) -> std::io::Result<Answe
 
 /// Posts a body; the answer is JSON whatever it says.
 pub fn post(
-    stream: &mut TcpStream,
+    stream: &mut (impl Read + Write),
     path: &str,
     body: &str,
     headers: &str,

@@ -2,7 +2,7 @@
 //!
 //! `PAIRBOX_BLESS=1` rewrites the golden files; look at the difference before you commit it.
 
-use std::io::{Read as _, Write as _};
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
@@ -11,8 +11,9 @@ use std::time::Duration;
 use serde_json::Value;
 use socket2::Socket;
 
-pub struct Client {
-    stream: Socket,
+/// Over a socket, or what a test puts in its place.
+pub struct Client<S = Socket> {
+    stream: S,
     /// Bytes that came after the last answer.
     rest: Vec<u8>,
 }
@@ -37,15 +38,21 @@ impl Client {
             .unwrap();
         // A Unix socket has no such option.
         let _ = stream.set_tcp_nodelay(true);
-        Self {
-            stream,
-            rest: Vec::new(),
-        }
+        Self::through(stream)
     }
 
     /// The same connection, to be written to by another thread.
     pub fn twin(&self) -> Socket {
         self.stream.try_clone().unwrap()
+    }
+}
+
+impl<S: Read + Write> Client<S> {
+    pub fn through(stream: S) -> Self {
+        Self {
+            stream,
+            rest: Vec::new(),
+        }
     }
 
     /// Whether the other side has ended the connection, without a word more.

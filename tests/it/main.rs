@@ -7,6 +7,7 @@
 )]
 
 mod access;
+mod attackers;
 mod cli_alone;
 mod cli_commands;
 mod cli_explain;
@@ -16,6 +17,7 @@ mod doorway;
 mod gate;
 mod gate_lines;
 mod headend;
+mod hostile;
 mod http_answers;
 mod http_idempotency;
 mod http_input;
@@ -43,9 +45,11 @@ mod script_limits;
 mod self_watch;
 mod sending;
 mod sending_rules;
+mod siege;
 #[path = "../property/stage.rs"]
 mod stage;
 mod state_rebuild;
 mod tidy;
 mod tls;
+mod tls_wire;
 mod too_large;
