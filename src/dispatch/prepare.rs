@@ -50,7 +50,7 @@ pub fn prepare(
         ),
     };
     line.plans.insert(request.number, plan.clone());
-    let purpose = purpose(line, request);
+    let purpose = purpose(line, request, &plan);
     let context = EncodeContext {
         transaction: slot.transaction,
         now: slot.now,
@@ -111,13 +111,24 @@ pub fn prepare(
     Ok(Prepared { begin, flight })
 }
 
-fn purpose(line: &Line, request: &Request) -> Purpose {
+fn purpose(line: &Line, request: &Request, plan: &[Step]) -> Purpose {
     let asks_first =
         line.retry.ambiguous == Ambiguous::Query && line.provider.mapping.description().caps.query;
-    if request.unknown_attempts > 0 && asks_first {
+    let rest = plan.get(usize::from(request.steps_acknowledged)..);
+    if request.unknown_attempts > 0 && asks_first && is_told_by_a_query(rest.unwrap_or_default()) {
         Purpose::Query
     } else {
         Purpose::Command
+    }
+}
+
+/// Whether the answer to a query speaks for the step that is due: it says whether the CAS holds what the request asks for in
+/// the end, and a "no" leaves it open whether an earlier change, as the unpair of a swap, was carried out.
+fn is_told_by_a_query(rest: &[Step]) -> bool {
+    let changes = |step: &Step| step.confirms != Confirms::None;
+    match rest.split_first() {
+        Some((due, later)) => !changes(due) || !later.iter().any(changes),
+        None => true,
     }
 }
 

@@ -13,6 +13,7 @@ use std::{
 };
 
 use super::{Files, OpenFile, RealFiles};
+use crate::domain::Chance;
 
 const SECTOR_BYTES: u64 = 512;
 const ZERO_SECTOR: [u8; 512] = [0; 512];
@@ -24,6 +25,7 @@ pub enum Call {
     Write,
     Sync,
     Rename,
+    Remove,
     SyncFolder,
 }
 
@@ -113,7 +115,7 @@ impl FaultyFiles {
 
     /// Writes into `target` what a power cut now would leave.
     pub fn cut_power(&self, seed: u64, target: &Path) -> io::Result<()> {
-        let mut chance = Chance(seed);
+        let mut chance = Chance::new(seed);
         let model = self.model();
         let mut names = model.synced_names.clone();
         // A journal keeps the order of changes of names.
@@ -279,6 +281,7 @@ impl Files for FaultyFiles {
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
+        self.meet_fault(Call::Remove)?;
         RealFiles.remove(path)?;
         self.model().change(NameChange::Remove(path.to_owned()));
         Ok(())
@@ -365,19 +368,5 @@ impl OpenFile for FaultyFile {
 
     fn length(&self) -> io::Result<u64> {
         self.file.length()
-    }
-}
-
-/// Numbers from a seed (splitmix64).
-struct Chance(u64);
-
-impl Chance {
-    /// From 0 to `bound` - 1.
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (mixed ^ (mixed >> 31)) % bound.max(1)
     }
 }

@@ -13,11 +13,12 @@ use crate::rounds::Rounds;
 use crate::staged::Staged;
 use crate::table::Row;
 
-const CALLS: [Call; 5] = [
+const CALLS: [Call; 6] = [
     Call::Write,
     Call::Sync,
     Call::Rename,
     Call::Create,
+    Call::Remove,
     Call::SyncFolder,
 ];
 const KINDS: [ErrorKind; 3] = [

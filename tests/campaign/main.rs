@@ -12,6 +12,7 @@
 
 mod bed;
 mod callers;
+mod clock;
 mod disk_full;
 mod file_errors;
 mod file_errors_traced;

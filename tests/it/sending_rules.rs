@@ -450,6 +450,28 @@ fn an_unknown_end_is_asked_about_under_the_policy_query() {
 }
 
 #[test]
+fn a_query_is_not_asked_about_a_step_that_it_does_not_speak_of() {
+    let mut stage = Stage::standard(Setting::new().north(|north| {
+        north.retry.ambiguous = Ambiguous::Query;
+        north.mapping = mappings::two_steps(&mappings::with_query());
+    }));
+    stage.pair(0, 0);
+    // The unpair is carried out and its answer lost; then the CAS refuses it.
+    stage.cas.answers([Answer::Lost, Answer::Refuse]);
+    let number = stage.queue(0, Some(1));
+    stage.advance(seconds(12));
+    assert_eq!(stage.phase(number), Phase::Rejected);
+    assert!(stage.cas.pairings.is_empty());
+    assert!(doubt(&stage, 0).is_some(), "nobody knows what it holds");
+    // Of the last step it is asked.
+    stage.cas.answers([Answer::Ok, Answer::Lost]);
+    let number = stage.queue(0, Some(2));
+    stage.advance(seconds(12));
+    assert_eq!(stage.phase(number), Phase::Completed);
+    assert!(stage.cas.heard.last().unwrap().is_query);
+}
+
+#[test]
 fn a_late_refusal_of_a_query_rejects_nothing() {
     let mut stage = with_policy(Ambiguous::Query);
     stage
