@@ -42,5 +42,6 @@ mod sending_rules;
 #[path = "../property/stage.rs"]
 mod stage;
 mod state_rebuild;
+mod stop_in_order;
 mod tidy;
 mod too_large;
