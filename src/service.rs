@@ -4,15 +4,15 @@
 //! `start_doors` what listens. `stop` takes it all down in the other order. An offline command opens, calls, stops.
 
 mod doors;
+mod sending;
 mod setup;
 pub mod systemd;
 mod threads;
 mod watch;
 
-use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
@@ -28,21 +28,19 @@ use crate::commit::{
 };
 use crate::config::{Config, StbTaken, UnpairUnknown};
 use crate::control::{ControlContext, DataLock, GuardError};
-use crate::dispatch::{
-    Ask, Dispatcher, DispatcherOptions, LineOptions, Mode, Now, RunReport, Runner,
-};
 use crate::domain::event::Event;
 use crate::domain::{Refusal, Timestamp, View};
 use crate::http::gate::DoorError;
 use crate::http::tls::TlsError;
 use crate::http::{FrontError, Turns};
 use crate::ledger::{Cut, Ledger, LedgerError, Options, Preparer, RealFiles};
-use crate::provider::{EVENT_BATCHES_MAX, LaneError, LaneId};
+use crate::provider::LaneError;
 use crate::script::{STACK_BYTES_MIN, ScriptError};
 use crate::store::{Opened, Progress, State, StoreError};
 use crate::telemetry::{Metrics, Pulse, fatal};
 
 use doors::{Doors, Gathering};
+use sending::Sending;
 use threads::Threads;
 use watch::WatchParts;
 pub use watch::{Unready, Watch};
@@ -65,6 +63,8 @@ pub enum ServiceError {
     Refused(#[from] Refusal),
     #[error("a lane could not be made: {0}")]
     Lane(#[from] LaneError),
+    #[error("dispatch does not end; a second one beside it would send everything twice")]
+    DispatchHangs,
     #[error("cannot start a thread: {0}")]
     Thread(#[source] std::io::Error),
     #[error("{0}")]
@@ -89,8 +89,6 @@ pub struct Arrival {
     pub was_clean: bool,
 }
 
-/// How long `stop` waits for attempts in flight.
-const DRAIN: Duration = Duration::from_secs(10);
 /// How long `stop` waits for any one room to empty; what still hangs then ends with the process.
 const LEAVE_AFTER: Duration = Duration::from_secs(5);
 /// What a stop asks of systemd: all rooms together, and some more for a slow disk.
@@ -117,8 +115,7 @@ pub struct Service {
     stopping: Arc<AtomicBool>,
     sent_mail: Arc<Mailbox>,
     waiting_mail: Arc<Mailbox>,
-    waiting_stop: Option<Sender<()>>,
-    dispatch: Option<Sender<Ask>>,
+    sending: Option<Sending>,
     doors: Option<Doors>,
     gathering: Gathering,
     metrics: Arc<Metrics>,
@@ -242,8 +239,7 @@ impl Service {
             stopping,
             sent_mail,
             waiting_mail,
-            waiting_stop: None,
-            dispatch: None,
+            sending: None,
             doors: None,
             gathering,
             metrics,
@@ -261,87 +257,6 @@ impl Service {
 
     pub fn access(&self) -> &Arc<Access> {
         &self.access
-    }
-
-    /// Starts dispatch and the lanes.
-    pub fn start_sending(&mut self, mode: Mode) -> Result<(), ServiceError> {
-        let providers = self.actions.providers();
-        let (batches, events) = bounded(EVENT_BATCHES_MAX);
-        let mut lanes = HashMap::new();
-        let mut lines = Vec::new();
-        for provider in providers.iter() {
-            for lane in 0..provider.session.lanes {
-                let (runner, handle) = provider.lane(lane, self.clock.clone(), batches.clone())?;
-                lanes.insert(
-                    LaneId {
-                        provider: provider.number,
-                        lane,
-                    },
-                    handle,
-                );
-                let name = format!("lane {}/{lane}", provider.name);
-                self.threads
-                    .start(&name, STACK_BYTES_MIN, move || runner.run())?;
-            }
-            lines.push(LineOptions {
-                provider: provider.clone(),
-                retry: setup::retry_policy(&self.config, provider),
-            });
-        }
-        let actions = self.actions.clone();
-        let now = Now {
-            wall: self.clock.now(),
-            monotonic: self.clock.monotonic(),
-        };
-        let seed = u64::from_be_bytes(setup::random()?);
-        let recall = Box::new(move |position| actions.event(position).map(|(event, ..)| event));
-        let dispatcher = Dispatcher::new(
-            DispatcherOptions {
-                lines,
-                mode,
-                seed,
-                recall,
-            },
-            now,
-        );
-        let (asks, asked) = bounded(16);
-        let board = Arc::new(Mutex::new(RunReport::default()));
-        // A second start of sending in one process would find the first one's hooks.
-        let _ = self
-            .actions
-            .processing
-            .set(setup::processing(asks.clone(), board.clone()));
-        let runner = Runner {
-            dispatcher,
-            state: self.actions.state.clone(),
-            door: self.actions.door.clone(),
-            clock: self.clock.clone(),
-            mailbox: self.sent_mail.clone(),
-            lanes,
-            events,
-            asks: asked,
-            board: board.clone(),
-            health: self.actions.health.clone(),
-            pulse: self.dispatch_pulse.clone(),
-        };
-        self.threads.start("dispatch", STACK_BYTES_MIN, move || {
-            guarded("dispatch", || runner.run());
-        })?;
-        let (stop, stopped) = bounded(1);
-        let (actions, mail, clock) = (
-            self.actions.clone(),
-            self.waiting_mail.clone(),
-            self.clock.clone(),
-        );
-        self.threads
-            .start("waiting callers", STACK_BYTES_MIN, move || {
-                actions
-                    .waiting
-                    .run(&mail, &actions.state, clock.as_ref(), &stopped);
-            })?;
-        self.waiting_stop = Some(stop);
-        self.dispatch = Some(asks);
-        Ok(())
     }
 
     /// Opens the API and the control socket; answers the API's address.
@@ -378,7 +293,7 @@ impl Service {
         }
     }
 
-    /// Takes everything down: doors, dispatch, waiters, writer. What is in flight settles or is recorded as unknown later.
+    /// Takes everything down: doors, dispatch, waiters, writer. What is in flight settles, or is recorded as unknown.
     ///
     /// No client, operator or peer can hold it up: each room has [`LEAVE_AFTER`], and the stop is recorded whatever hangs.
     pub fn stop(mut self) {
@@ -393,15 +308,7 @@ impl Service {
         if let Some(doors) = &doors {
             doors.close();
         }
-        if let Some(stop) = self.waiting_stop.take() {
-            let _ = stop.send(());
-            self.threads.join("waiting callers", soon());
-        }
-        if let Some(dispatch) = self.dispatch.take() {
-            let until = self.clock.monotonic() + DRAIN;
-            let _ = dispatch.send(Ask::Stop { until });
-            self.threads.join("dispatch", soon() + DRAIN);
-        }
+        self.stop_sending();
         record_failures(&self.access, &self.actions.door, true);
         let _ = self
             .actions

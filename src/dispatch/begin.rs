@@ -45,7 +45,7 @@ impl Dispatcher {
             {
                 return;
             }
-            if line.provider.transactions.remaining() == 0 {
+            if line.transactions.remaining() == 0 {
                 return self.reserve(number);
             }
             if line.rate.take(1, now.monotonic) == 0 {
@@ -109,7 +109,7 @@ impl Dispatcher {
         let Some(line) = self.lines.get_mut(&request.provider) else {
             return;
         };
-        let Some(transaction) = line.provider.transactions.take() else {
+        let Some(transaction) = line.transactions.take() else {
             line.ready.insert(request);
             line.rate.give_back(1);
             return self.reserve(request.provider);
@@ -127,7 +127,7 @@ impl Dispatcher {
         match prepare(line, view, &self.recall, request, leaves, &slot) {
             Ok(prepared) => {
                 line.script_errors.clear();
-                line.provider.transactions.mark_unanswered(transaction);
+                line.transactions.mark_unanswered(transaction);
                 if let Some(lane) = line.lane_mut(slot.lane.id) {
                     lane.in_flight += 1;
                     lane.has_alone |= is_alone;
@@ -139,14 +139,14 @@ impl Dispatcher {
                     ))));
             }
             Err(error) => {
-                line.provider.transactions.give_back(transaction);
+                line.transactions.give_back(transaction);
                 self.script_failed(now, request, &error);
             }
         }
         if self
             .lines
             .get(&request.provider)
-            .is_some_and(|line| line.provider.transactions.needs_block().is_some())
+            .is_some_and(|line| line.transactions.needs_block().is_some())
         {
             self.reserve(request.provider);
         }
@@ -186,7 +186,7 @@ impl Dispatcher {
         if line.awaits_block {
             return;
         }
-        if let Some((first, last)) = line.provider.transactions.needs_block() {
+        if let Some((first, last)) = line.transactions.needs_block() {
             line.awaits_block = true;
             self.out
                 .push(Output::Commit(DispatchCommand::ReserveTransactions {
@@ -236,8 +236,8 @@ impl Dispatcher {
         let Some(attempt) = attempt else {
             if let Some(flight) = line.attempts.end(handle) {
                 line.rate.give_back(1);
-                line.provider.transactions.mark_answered(flight.transaction);
-                line.provider.transactions.give_back(flight.transaction);
+                line.transactions.mark_answered(flight.transaction);
+                line.transactions.give_back(flight.transaction);
                 release_lane(line, flight.lane, flight.is_alone);
                 for item in &flight.items {
                     let first = view.queue(*item).first().map(|place| place.number);

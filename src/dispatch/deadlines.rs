@@ -55,7 +55,7 @@ impl Dispatcher {
         }
         for line in self.lines.values_mut() {
             for number in line.attempts.take_forgotten() {
-                line.provider.transactions.mark_answered(number);
+                line.transactions.mark_answered(number);
             }
         }
         self.look_at_patience(view, now);

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::attempts::Flight;
 use super::deadlines::clock_offset;
 use super::line::{Line, LineOptions};
-use super::runs::{Mode, Runs};
+use super::runs::{Mode, RunReport, Runs};
 use super::step::{Input, Now, Output, Recall};
 use super::timers::{SPACE_AGAIN, TICK_EVERY, Timer, Timers};
 use crate::commit::Notices;
@@ -20,6 +20,8 @@ use crate::provider::{LaneCommand, LaneId, Outgoing};
 pub struct DispatcherOptions {
     pub lines: Vec<LineOptions>,
     pub mode: Mode,
+    /// The latest run of the dispatcher before this one, if it had the same mode.
+    pub goes_on: Option<RunReport>,
     pub seed: u64,
     pub recall: Recall,
 }
@@ -52,7 +54,7 @@ impl Dispatcher {
         Self {
             lines: lines.collect(),
             timers: Timers::default(),
-            runs: Runs::new(options.mode),
+            runs: Runs::new(options.mode, options.goes_on),
             chance: Chance::new(options.seed),
             recall: options.recall,
             out: Vec::new(),
@@ -118,7 +120,7 @@ impl Dispatcher {
     }
 
     fn start(&mut self, view: &dyn View, now: Now, unfinished: Vec<RequestNumber>) {
-        if self.runs.mode == Mode::Continuous {
+        if self.runs.mode == Mode::Continuous && self.runs.open.is_none() {
             self.order_run();
         }
         if let Mode::Every(interval) = self.runs.mode {
@@ -153,7 +155,7 @@ impl Dispatcher {
         }
         for (provider, first, last) in notices.reserved {
             if let Some(line) = self.lines.get_mut(&provider) {
-                line.provider.transactions.grant(first, last);
+                line.transactions.grant(first, last);
                 line.awaits_block = false;
             }
         }

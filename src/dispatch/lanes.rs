@@ -119,7 +119,7 @@ impl Dispatcher {
                 until: now.monotonic,
             }
         };
-        if is_wanted && line.provider.transactions.remaining() == 0 {
+        if is_wanted && line.transactions.remaining() == 0 {
             // Hello and keepalives draw numbers too: the first block comes before the first connect.
             self.reserve(provider);
         }

@@ -9,11 +9,13 @@ use super::ready::Ready;
 use super::step::Now;
 use crate::domain::settle::RetryPolicy;
 use crate::domain::{ItemNumber, Request, RequestNumber, Step, Timestamp};
-use crate::provider::{Circuit, LaneId, Provider, Rate};
+use crate::provider::{Circuit, LaneId, Provider, Rate, Transactions};
 
 /// What makes a line.
 pub struct LineOptions {
     pub provider: Arc<Provider>,
+    /// Shared with the provider's lanes.
+    pub transactions: Arc<Transactions>,
     pub retry: RetryPolicy,
 }
 
@@ -35,6 +37,7 @@ pub const SCRIPT_ERRORS_MAX: usize = 5;
 /// One provider's line.
 pub struct Line {
     pub provider: Arc<Provider>,
+    pub transactions: Arc<Transactions>,
     pub retry: RetryPolicy,
     pub lanes: Vec<LaneState>,
     pub ready: Ready,
@@ -61,7 +64,11 @@ pub struct Line {
 
 impl Line {
     pub fn new(options: LineOptions, now: Duration) -> Self {
-        let LineOptions { provider, retry } = options;
+        let LineOptions {
+            provider,
+            transactions,
+            retry,
+        } = options;
         let session = &provider.session;
         let range = provider.mapping.description().transaction;
         let numbers = range.max - range.min + 1;
@@ -79,6 +86,7 @@ impl Line {
         Self {
             rate: Rate::new(session.rate_per_s, session.min_gap, now),
             provider,
+            transactions,
             retry,
             lanes,
             ready: Ready::default(),

@@ -83,7 +83,7 @@ impl Dispatcher {
         let Some(over) = line.attempts.over(&reply.key) else {
             return self.count_unknown(now, provider, bytes);
         };
-        line.provider.transactions.mark_answered(over.transaction);
+        line.transactions.mark_answered(over.transaction);
         let ended = Ended {
             outcome: reply.outcome,
             code: reply.code,
@@ -150,7 +150,7 @@ impl Dispatcher {
         };
         release_lane(line, flight.lane, flight.is_alone);
         if ended.outcome != Outcome::Unknown {
-            line.provider.transactions.mark_answered(flight.transaction);
+            line.transactions.mark_answered(flight.transaction);
         }
         let (Some(over), Some(request)) = (flight.over(), view.request(flight.request)) else {
             return;
@@ -220,9 +220,7 @@ impl Dispatcher {
         for begun in attempts.iter().rev() {
             let over = over(begun, plan.unwrap_or_default(), request);
             line.attempts.remember(begun.key.clone(), over);
-            line.provider
-                .transactions
-                .mark_unanswered(begun.transaction);
+            line.transactions.mark_unanswered(begun.transaction);
         }
         let Some(begun) = attempts.first() else {
             return;

@@ -19,8 +19,9 @@ use crate::telemetry::Pulse;
 pub enum Ask {
     /// A processing run; its number comes when it is recorded.
     Run(Sender<u64>),
-    /// Stop beginning, settle what is in flight until the deadline on the monotonic clock, then end.
-    Stop { until: Duration },
+    /// Stop beginning, let what is in flight settle until `cut_at` on the monotonic clock, then take the connections down
+    /// for this reason, so that the rest is recorded as unknown; then end.
+    Stop { cut_at: Duration, reason: String },
 }
 
 /// Everything that the thread owns.
@@ -42,8 +43,27 @@ pub struct Runner {
 
 /// The longest nap, so that a lost wake-up costs no more than this.
 const NAP_MAX: Duration = Duration::from_secs(1);
+/// How long after the cut the lanes may take to tell what had not left.
+pub const CUT_WAIT: Duration = Duration::from_secs(2);
 /// How often the figures for people are renewed.
 const SHOW_EVERY: Duration = Duration::from_millis(200);
+
+/// A stop that was asked for.
+struct Stop {
+    cut_at: Duration,
+    /// None: it is cut.
+    reason: Option<String>,
+}
+
+impl Stop {
+    fn next_at(&self, now: Duration) -> Duration {
+        if now < self.cut_at {
+            self.cut_at
+        } else {
+            self.cut_at + CUT_WAIT
+        }
+    }
+}
 
 impl Runner {
     /// Works until it is asked to stop.
@@ -53,7 +73,7 @@ impl Runner {
         let mut waiting: Vec<Sender<u64>> = Vec::new();
         let mut shown_at = None;
         self.step(Input::Start(unfinished), &mut waiting);
-        let mut stop_at: Option<Duration> = None;
+        let mut stop: Option<Stop> = None;
         loop {
             let now = self.clock.monotonic();
             self.pulse.beat(now);
@@ -61,14 +81,26 @@ impl Runner {
                 self.show();
                 shown_at = Some(now);
             }
-            if stop_at.is_some_and(|until| self.dispatcher.is_quiet() || now >= until) {
-                break;
+            if let Some(stop) = &mut stop {
+                let is_quiet = self.dispatcher.is_quiet() && self.dispatcher.is_run_recorded();
+                if is_quiet || now >= stop.cut_at + CUT_WAIT {
+                    break;
+                }
+                if now >= stop.cut_at
+                    && let Some(reason) = stop.reason.take()
+                {
+                    self.cut(&reason);
+                }
             }
-            let nap = self
-                .dispatcher
-                .next_deadline()
-                .map_or(NAP_MAX, |at| at.saturating_sub(now))
-                .min(NAP_MAX);
+            let deadlines = [
+                self.dispatcher.next_deadline(),
+                stop.as_ref().map(|stop| stop.next_at(now)),
+            ];
+            let nap = deadlines
+                .into_iter()
+                .flatten()
+                .map(|at| at.saturating_sub(now))
+                .fold(NAP_MAX, Duration::min);
             select! {
                 recv(self.mailbox.bell()) -> _ => {
                     let notices = self.mailbox.take();
@@ -86,9 +118,10 @@ impl Runner {
                         waiting.push(report);
                         self.step(Input::Run, &mut waiting);
                     }
-                    Ok(Ask::Stop { until }) => {
+                    Ok(Ask::Stop { cut_at, reason }) => {
                         self.dispatcher.stop_beginning();
-                        stop_at = Some(until);
+                        let reason = Some(reason);
+                        stop = Some(Stop { cut_at, reason });
                     }
                     Err(_) => break,
                 },
@@ -98,6 +131,14 @@ impl Runner {
         self.pulse.rest();
         for handle in self.lanes.values() {
             let _ = handle.command(LaneCommand::Stop);
+        }
+    }
+
+    /// Takes all connections down. The lanes tell what of it had not left; the rest is unknown.
+    fn cut(&self, reason: &str) {
+        for handle in self.lanes.values() {
+            let reason = reason.to_owned();
+            let _ = handle.command(LaneCommand::Disconnect { reason });
         }
     }
 

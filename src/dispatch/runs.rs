@@ -52,12 +52,15 @@ pub struct Runs {
 }
 
 impl Runs {
-    pub fn new(mode: Mode) -> Self {
+    /// `goes_on`: the latest run of a dispatcher before this one in the same process and mode. If it was open, it still is.
+    pub fn new(mode: Mode, goes_on: Option<RunReport>) -> Self {
+        let report = goes_on.unwrap_or_default();
+        let is_open = report.run > 0 && (mode == Mode::Continuous || !report.is_over);
         Self {
             mode,
-            open: None,
+            open: is_open.then_some(report.run),
             is_ordered: false,
-            report: RunReport::default(),
+            report,
             day: 0,
         }
     }

@@ -1,4 +1,4 @@
-//! One configured CAS: its mapping, its lanes, its rate, its circuit and its transaction numbers.
+//! One configured CAS: its mapping and settings, and what sending to it is made of: lanes, rate, circuit, transaction numbers.
 //!
 //! Decides nothing about requests: `dispatch/` says what is sent and hears what came. `service.rs` translates the
 //! configuration into `ProviderOptions` and starts the lanes' threads.
@@ -52,8 +52,15 @@ pub struct ProviderOptions {
     pub stb_products: Vec<String>,
     /// Seed of the lanes' jitter.
     pub seed: u64,
-    /// The last transaction number that the ledger has reserved.
-    pub reserved_to: Option<u64>,
+}
+
+/// What a lane shares with dispatch and with the other lanes.
+#[derive(Clone)]
+pub struct LaneWires {
+    pub clock: Arc<dyn Clock>,
+    pub transactions: Arc<Transactions>,
+    /// Bounded; a full channel makes the lane stop reading its socket.
+    pub events: Sender<LaneBatch>,
 }
 
 /// The provider's own numbers in place of the mapping's; none leaves the mapping's.
@@ -81,7 +88,6 @@ pub struct Provider {
     /// After the overrides.
     pub session: Session,
     pub address: String,
-    pub transactions: Arc<Transactions>,
     smartcard_products: Vec<WildMatch>,
     stb_products: Vec<WildMatch>,
     seed: u64,
@@ -100,10 +106,6 @@ impl Provider {
             settings,
             session: options.overrides.over(&description.session),
             address: options.address,
-            transactions: Arc::new(Transactions::new(
-                description.transaction,
-                options.reserved_to,
-            )),
             smartcard_products: globs(&options.smartcard_products),
             stb_products: globs(&options.stb_products),
             seed: options.seed,
@@ -123,13 +125,14 @@ impl Provider {
         }
     }
 
+    /// The numbers that sending draws from; `reserved_to` is the last one that the ledger has reserved.
+    pub fn transactions(&self, reserved_to: Option<u64>) -> Arc<Transactions> {
+        let range = self.mapping.description().transaction;
+        Arc::new(Transactions::new(range, reserved_to))
+    }
+
     /// A lane of this provider and its handle; it stays down until `LaneCommand::Connect`.
-    pub fn lane(
-        &self,
-        lane: u8,
-        clock: Arc<dyn Clock>,
-        events: Sender<LaneBatch>,
-    ) -> Result<(LaneRunner, LaneHandle), LaneError> {
+    pub fn lane(&self, lane: u8, wires: LaneWires) -> Result<(LaneRunner, LaneHandle), LaneError> {
         let options = LaneOptions {
             id: LaneId {
                 provider: self.number,
@@ -138,10 +141,8 @@ impl Provider {
             address: self.address.clone(),
             framing: self.mapping.description().framing.clone(),
             session: self.session.clone(),
-            transactions: Arc::clone(&self.transactions),
-            clock,
             seed: self.seed,
-            events,
+            wires,
         };
         let dialogue = lane::Dialogue::new(Arc::clone(&self.mapping), self.settings.clone());
         LaneRunner::new(options, dialogue)

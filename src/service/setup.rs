@@ -12,7 +12,7 @@ use crate::config::{AmbiguousPolicy, Config, ProviderConfig, ProviderState};
 use crate::dispatch::{Ask, RunReport};
 use crate::domain::event::{Event, ProviderSettings};
 use crate::domain::settle::RetryPolicy;
-use crate::domain::{Ambiguous, Refusal, Salt, View};
+use crate::domain::{Ambiguous, ProviderNumber, Refusal, Salt, View};
 use crate::provider::{Provider, ProviderOptions, Providers, SessionOverrides};
 use crate::script::Mapping;
 use crate::store::{State, boot_id};
@@ -121,14 +121,18 @@ pub fn providers(
     Ok(Providers::new(providers))
 }
 
+/// The last transaction number of a provider that the ledger has reserved.
+pub fn reserved_to(state: &State, provider: &Provider) -> Option<u64> {
+    let row = state.view().provider(ProviderNumber(provider.number))?;
+    Some(row.transactions_reserved).filter(|last| *last > 0)
+}
+
 fn options(
     configured: &ProviderConfig,
     mapping: Arc<Mapping>,
     state: &State,
 ) -> Result<ProviderOptions, ServiceError> {
-    let view = state.view();
-    let number = view.provider_by_name(&configured.name);
-    let row = number.and_then(|number| view.provider(number));
+    let number = state.view().provider_by_name(&configured.name);
     Ok(ProviderOptions {
         number: number.map_or(0, |number| number.0),
         name: configured.name.clone(),
@@ -155,9 +159,6 @@ fn options(
         smartcard_products: configured.smartcard_products.clone(),
         stb_products: configured.stb_products.clone(),
         seed: u64::from_be_bytes(random()?),
-        reserved_to: row
-            .map(|row| row.transactions_reserved)
-            .filter(|last| *last > 0),
     })
 }
 
@@ -190,10 +191,19 @@ pub fn processing(asks: Sender<Ask>, board: Arc<Mutex<RunReport>>) -> Processing
         asks.send(Ask::Run(number)).map_err(|_| Refusal::Stopping)?;
         numbered.recv().map_err(|_| Refusal::Stopping)
     };
-    let progress = move |_| {
-        let report = *board.lock().unwrap_or_else(PoisonError::into_inner);
+    let progress = move |run| {
+        let mut report = *board.lock().unwrap_or_else(PoisonError::into_inner);
+        if report.run != run {
+            // One that another has followed, or whose mode was changed, gets no further.
+            let is_over = true;
+            report = RunReport {
+                run,
+                is_over,
+                ..RunReport::default()
+            };
+        }
         PassProgress {
-            run: report.run,
+            run,
             is_over: report.is_over,
             due: report.due,
             completed: report.completed,

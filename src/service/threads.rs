@@ -12,7 +12,7 @@ use crate::actions::status::{ThreadReport, ThreadsShown};
 #[derive(Default)]
 pub struct Threads {
     running: Vec<(String, JoinHandle<()>)>,
-    /// For `status`: every thread that was started, and whether it has ended.
+    /// For `status`: every thread that was started and not waited for, and whether it has ended.
     shown: Arc<Mutex<Vec<Shown>>>,
 }
 
@@ -47,10 +47,10 @@ impl Threads {
             .spawn(work)
             .map_err(ServiceError::Thread)?;
         self.running.push((name.to_owned(), handle));
-        self.shown
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push((name.to_owned(), ended));
+        let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        // Those that this one follows are no news any more.
+        shown.retain(|(other, ended)| other != name || !ended.load(Ordering::Relaxed));
+        shown.push((name.to_owned(), ended));
         Ok(())
     }
 
@@ -82,7 +82,13 @@ impl Threads {
             .into_iter()
             .partition(|(other, _)| other == name);
         self.running = running;
-        join(ending, until)
+        let all_ended = join(ending, until);
+        if all_ended {
+            // What was asked to end and did is not listed any more.
+            let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+            shown.retain(|(other, _)| other != name);
+        }
+        all_ended
     }
 
     pub fn join_all(&mut self, until: Instant) -> bool {

@@ -410,7 +410,6 @@ fn north(folder: &Path) -> (Provider, ProviderSettings) {
         smartcard_products: vec!["SC-*".into()],
         stb_products: vec!["STB-*".into()],
         seed: 1,
-        reserved_to: None,
     });
     (provider.unwrap(), settings)
 }

@@ -580,7 +580,6 @@ fn providers() -> Providers {
         smartcard_products: vec!["SMC*".into()],
         stb_products: vec!["STB*".into()],
         seed: 1,
-        reserved_to: None,
     };
     let provider = Provider::new(options).unwrap();
     assert_eq!(provider.classify("SMC-1"), Some(ItemKind::Smartcard));

@@ -16,8 +16,8 @@ use pairbox::clock::{Clock, SystemClock};
 use pairbox::domain::{Framing, Outcome};
 use pairbox::provider::lane::{Cause, NotTaken};
 use pairbox::provider::{
-    DownPhase, EVENT_BATCHES_MAX, LaneBatch, LaneCommand, LaneEvent, LaneHandle, Outgoing,
-    Provider, ProviderOptions, SessionOverrides,
+    DownPhase, EVENT_BATCHES_MAX, LaneBatch, LaneCommand, LaneEvent, LaneHandle, LaneWires,
+    Outgoing, Provider, ProviderOptions, SessionOverrides, Transactions,
 };
 use pairbox::script::contract::{Confirms, EncodeContext, ItemKind, Step};
 use pairbox::script::{Mapping, STACK_BYTES_MIN};
@@ -75,6 +75,7 @@ impl Drop for Cas {
 /// A lane on a thread of its own, with the part of dispatch that the test plays.
 struct Lane {
     provider: Provider,
+    transactions: Arc<Transactions>,
     handle: LaneHandle,
     events: Receiver<LaneBatch>,
     waiting: VecDeque<LaneEvent>,
@@ -95,17 +96,21 @@ impl Lane {
             smartcard_products: vec!["CARD*".to_owned()],
             stb_products: vec!["STB*".to_owned()],
             seed: SEED,
-            reserved_to: None,
         })
         .unwrap();
         let clock = Arc::new(SystemClock::new());
         let (sender, events) = bounded(EVENT_BATCHES_MAX);
-        let (runner, handle) = provider
-            .lane(0, Arc::clone(&clock) as Arc<dyn Clock>, sender)
-            .unwrap();
+        let transactions = provider.transactions(None);
+        let wires = LaneWires {
+            clock: Arc::clone(&clock) as Arc<dyn Clock>,
+            transactions: Arc::clone(&transactions),
+            events: sender,
+        };
+        let (runner, handle) = provider.lane(0, wires).unwrap();
         let thread = on_thread("lane", move || runner.run());
         let lane = Self {
             provider,
+            transactions,
             handle,
             events,
             waiting: VecDeque::new(),
@@ -118,8 +123,8 @@ impl Lane {
     }
 
     fn grant(&self) {
-        while let Some((first, last)) = self.provider.transactions.needs_block() {
-            self.provider.transactions.grant(first, last);
+        while let Some((first, last)) = self.transactions.needs_block() {
+            self.transactions.grant(first, last);
         }
     }
 
@@ -176,7 +181,7 @@ impl Lane {
         };
         self.grant();
         let context = EncodeContext {
-            transaction: self.provider.transactions.take().unwrap(),
+            transaction: self.transactions.take().unwrap(),
             now: self.clock.now(),
             lane: 0,
         };

@@ -49,6 +49,7 @@ mod siege;
 #[path = "../property/stage.rs"]
 mod stage;
 mod state_rebuild;
+mod stop_in_order;
 mod tidy;
 mod tls;
 mod tls_wire;

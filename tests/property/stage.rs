@@ -882,6 +882,7 @@ impl Stage {
             .zip(&configured)
             .map(|(provider, (configured, _))| LineOptions {
                 provider: provider.clone(),
+                transactions: provider.transactions(reserved_to(provider, &state)),
                 retry: configured.retry.clone(),
             });
         let recalled = reader.clone();
@@ -892,6 +893,7 @@ impl Stage {
         let options = DispatcherOptions {
             lines: lines.collect(),
             mode: self.setting.mode,
+            goes_on: None,
             seed: self.setting.seed,
             recall,
         };
@@ -954,7 +956,6 @@ pub fn open_state(data: &Path, reader: &pairbox::ledger::Reader) -> (State, Open
 fn provider(configured: &Configured, mapping: Arc<Mapping>, state: &State) -> Provider {
     let view = state.view();
     let number = view.provider_by_name(configured.name).unwrap();
-    let reserved = view.provider(number).unwrap().transactions_reserved;
     let mut overrides = configured.overrides.clone();
     overrides.ambiguous = Some(configured.retry.ambiguous);
     Provider::new(ProviderOptions {
@@ -968,9 +969,13 @@ fn provider(configured: &Configured, mapping: Arc<Mapping>, state: &State) -> Pr
         smartcard_products: vec![configured.smartcards.into()],
         stb_products: vec!["STB-*".into()],
         seed: 1,
-        reserved_to: Some(reserved).filter(|last| *last > 0),
     })
     .unwrap()
+}
+
+fn reserved_to(provider: &Provider, state: &State) -> Option<u64> {
+    let row = state.view().provider(ProviderNumber(provider.number));
+    Some(row.unwrap().transactions_reserved).filter(|last| *last > 0)
 }
 
 /// Each text is compiled once.

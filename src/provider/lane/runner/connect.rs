@@ -13,7 +13,7 @@ use crate::transport::Connection;
 
 impl LaneRunner {
     pub(super) fn connect(&mut self) {
-        if self.options.transactions.remaining() == 0 {
+        if self.options.wires.transactions.remaining() == 0 {
             self.shared
                 .status
                 .set_state("waits for transaction numbers");

@@ -66,7 +66,7 @@ impl LaneRunner {
         self.shared.status.set_state("ready");
         self.shared
             .status
-            .set_connected(Some(self.options.clock.now()));
+            .set_connected(Some(self.options.wires.clock.now()));
         self.shared.open_for(Some(self.connection));
         tracing::info!(lane = %self.options.id, connection = self.connection, "lane ready");
         self.batch.push(LaneEvent::Ready {
@@ -117,13 +117,13 @@ impl LaneRunner {
 
     /// What the next frame of the session may use; none until dispatch grants numbers.
     fn context(&mut self) -> Option<EncodeContext> {
-        let Some(transaction) = self.options.transactions.take() else {
+        let Some(transaction) = self.options.wires.transactions.take() else {
             self.batch.push(LaneEvent::NumbersNeeded);
             return None;
         };
         Some(EncodeContext {
             transaction,
-            now: self.options.clock.now(),
+            now: self.options.wires.clock.now(),
             lane: self.options.id.lane,
         })
     }

@@ -9,17 +9,16 @@ mod converse;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, SendTimeoutError, Sender};
+use crossbeam_channel::{Receiver, SendTimeoutError};
 use mio::{Events, Poll, Token, Waker};
 
 use super::dialogue::Dialogue;
 use super::handle::{Shared, Wanted};
 use super::link::Link;
 use super::status::count;
-use super::{DownPhase, LaneBatch, LaneCommand, LaneEvent, LaneHandle, LaneId, Outgoing};
-use crate::clock::Clock;
+use super::{DownPhase, LaneCommand, LaneEvent, LaneHandle, LaneId, Outgoing};
 use crate::domain::{Chance, Framing};
-use crate::provider::Transactions;
+use crate::provider::LaneWires;
 use crate::script::contract::Session;
 use crate::transport::ConnectionError;
 
@@ -52,12 +51,9 @@ pub struct LaneOptions {
     pub framing: Framing,
     /// After the provider's overrides.
     pub session: Session,
-    pub transactions: Arc<Transactions>,
-    pub clock: Arc<dyn Clock>,
     /// Seed of the jitter.
     pub seed: u64,
-    /// Bounded; a full channel makes the lane stop reading its socket.
-    pub events: Sender<LaneBatch>,
+    pub wires: LaneWires,
 }
 
 /// Runs one lane.
@@ -144,7 +140,7 @@ impl LaneRunner {
     }
 
     fn now(&self) -> Duration {
-        self.options.clock.monotonic()
+        self.options.wires.clock.monotonic()
     }
 
     /// How long the poll may wait: until the next timer, not at all while the socket has more.
@@ -333,6 +329,7 @@ impl LaneRunner {
         while last_tries > 0 {
             match self
                 .options
+                .wires
                 .events
                 .send_timeout(message, HAND_OVER_PATIENCE)
             {
