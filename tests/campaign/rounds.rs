@@ -4,6 +4,8 @@
 
 use std::time::{Duration, Instant};
 
+pub use crate::headend::seed;
+
 /// The rounds of one fault.
 pub struct Rounds {
     fault: &'static str,
@@ -16,15 +18,6 @@ pub struct Rounds {
 
 pub fn is_long() -> bool {
     std::env::var_os("PAIRBOX_TEST_LONG").is_some()
-}
-
-/// The first seed of this run: `PAIRBOX_SEED`, or another one each time.
-pub fn seed() -> u64 {
-    let given = std::env::var("PAIRBOX_SEED").ok();
-    given.map_or_else(
-        || u64::from(std::process::id()) << 20,
-        |text| text.parse().expect("PAIRBOX_SEED is a number"),
-    )
 }
 
 impl Rounds {

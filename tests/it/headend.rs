@@ -404,3 +404,12 @@ pub fn rows(dump: &str) -> HashMap<String, BTreeMap<u64, Value>> {
     }
     tables
 }
+
+/// The first seed of this run: `PAIRBOX_SEED`, or another one each time.
+pub fn seed() -> u64 {
+    let given = std::env::var("PAIRBOX_SEED").ok();
+    given.map_or_else(
+        || u64::from(std::process::id()) << 20,
+        |text| text.parse().expect("PAIRBOX_SEED is a number"),
+    )
+}

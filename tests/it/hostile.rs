@@ -1,6 +1,7 @@
 //! Bytes that are no HTTP, or HTTP that means harm, at all three doors of the real binary: each is answered with a refusal or
 //! closed within the deadline, the process lives, and its memory stays bounded.
 
+use super::headend::seed;
 use std::io::{Read, Write};
 use std::net::Shutdown;
 use std::thread;
@@ -243,19 +244,14 @@ pub fn judge(attack: &Attack, door: &str, got: &[u8]) {
     );
 }
 
-fn seed() -> u64 {
-    let seed = std::env::var("PAIRBOX_TEST_SEED");
-    let seed = seed.map_or(7_411, |text| text.parse().unwrap());
-    println!("PAIRBOX_TEST_SEED={seed}");
-    seed
-}
-
 #[test]
 fn hostile_bytes_are_refused_at_every_door_and_cost_bounded_memory() {
     let mut siege = Siege::begin(&[]);
     siege.is_well(&mut siege.stream());
     let quiet = siege.memory_peak_kib();
-    let attacks = attacks(seed(), 64 * MIB);
+    let seed = seed();
+    println!("seed {seed}");
+    let attacks = attacks(seed, 64 * MIB);
     thread::scope(|scope| {
         for (door, way) in siege.ways() {
             for attack in &attacks {
@@ -279,7 +275,9 @@ fn hostile_bytes_inside_of_tls_are_refused_too() {
     let (mut siege, trust) = Siege::begin_tls(&[]);
     siege.is_well(&mut trust.connect(siege.served.address));
     let quiet = siege.memory_peak_kib();
-    let attacks = attacks(seed(), 2 * MIB);
+    let seed = seed();
+    println!("seed {seed}");
+    let attacks = attacks(seed, 2 * MIB);
     thread::scope(|scope| {
         for attack in &attacks {
             let mut wire = trust.connect(siege.served.address);
