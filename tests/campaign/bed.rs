@@ -2,7 +2,7 @@
 //!
 //! A round: serve, call, let the fault happen, come back, judge. `settle` ends a fault where the CAS can be looked into.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
@@ -20,7 +20,7 @@ use crate::verdict::{Judged, Left, judge};
 /// Cards of a headend.
 pub const CARDS: u32 = 1_000;
 /// What is unfinished is finished by then.
-const SETTLES_WITHIN: Duration = Duration::from_mins(1);
+pub const SETTLES_WITHIN: Duration = Duration::from_mins(1);
 
 pub struct Bed {
     pub made: Headend,
@@ -95,36 +95,53 @@ impl Bed {
         let started = Instant::now();
         let served = self.made.serve();
         self.callers.finish(&self.made, served.address);
-        await_nothing_pending(&self.made);
+        await_pending(&self.made, "", SETTLES_WITHIN);
         let took = started.elapsed();
         served.stop();
         self.made.run(&["ledger", "verify"]);
-        check_cas(&self.judge(None), cas);
+        check_cas(&self.judge(None), cas, 1);
         took
     }
 }
 
-/// Waits until no request is unfinished.
-pub fn await_nothing_pending(made: &Headend) {
-    let until = Instant::now() + SETTLES_WITHIN;
+/// Waits until no request of the provider is unfinished; no name is any provider.
+pub fn await_pending(made: &Headend, provider: &str, patience: Duration) {
+    let until = Instant::now() + patience;
     loop {
-        let list = made.run(&["request", "list", "--state", "PENDING", "--output", "json"]);
-        let pending: Value = serde_json::from_str(&list).unwrap();
-        if pending.as_array().unwrap().is_empty() {
+        let list = made.run(&[
+            "request", "list", "--state", "PENDING", "--all", "--output", "json",
+        ]);
+        let pending: Vec<Value> = serde_json::from_str(&list).unwrap();
+        let is_its = |row: &&Value| provider.is_empty() || row["provider"] == provider;
+        let Some(one) = pending.iter().find(is_its) else {
             return;
-        }
-        assert!(Instant::now() < until, "unfinished after a minute: {list}");
-        std::thread::sleep(Duration::from_millis(50));
+        };
+        assert!(
+            Instant::now() < until,
+            "{} are unfinished after {patience:?}, one is {one}",
+            pending.len()
+        );
+        std::thread::sleep(Duration::from_millis(20));
     }
 }
 
-/// The CAS holds for every card what was confirmed last, or, of a card in doubt, what was sent since; and nothing else.
-pub fn check_cas(judged: &Judged, cas: &Cas) {
+/// The CAS of that provider holds for every card what was confirmed last, or, of a card in doubt, what was sent since; and
+/// nothing else.
+pub fn check_cas(judged: &Judged, cas: &Cas, provider: u16) {
     let Judged { record, dump, .. } = judged;
     let pairings = rows(dump).remove("pairing").unwrap_or_default();
     let mut theirs = what_it_holds(cas);
+    let all = record.accepted.values();
+    let its: BTreeSet<u64> = all
+        .filter(|known| known.provider == provider)
+        .map(|known| known.card)
+        .collect();
     let mut certain = 0;
-    for (card, possible) in &record.possible {
+    for (card, possible) in record
+        .possible
+        .iter()
+        .filter(|(card, _)| its.contains(card))
+    {
         let held = theirs.remove(&record.serial(*card)[..10]);
         let wire_stb = |stb: &Option<u64>| stb.map(|stb| wire_stb(record, stb));
         let row = pairings.get(card);

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use pairbox::domain::Chance;
 use serde_json::Value;
@@ -99,6 +99,15 @@ impl Callers {
         self.clients.iter().map(|client| client.asked_again).sum()
     }
 
+    /// The longest that a call has taken since the last look.
+    pub fn take_slowest(&mut self) -> Duration {
+        let slowest = self
+            .clients
+            .iter_mut()
+            .map(|client| std::mem::take(&mut client.slowest));
+        slowest.max().unwrap_or_default()
+    }
+
     /// Calls that were refused, politely.
     pub fn refused(&self) -> u32 {
         self.clients.iter().map(|client| client.refused).sum()
@@ -140,6 +149,7 @@ struct Client {
     unanswered: Option<Call>,
     asked_again: u32,
     refused: u32,
+    slowest: Duration,
     acknowledged: BTreeMap<u64, Asked>,
 }
 
@@ -151,6 +161,7 @@ impl Client {
             unanswered: None,
             asked_again: 0,
             refused: 0,
+            slowest: Duration::ZERO,
             acknowledged: BTreeMap::new(),
         }
     }
@@ -180,10 +191,12 @@ impl Client {
                 left -= 1;
                 self.next_call()
             });
+            let asked = Instant::now();
             let Ok(answer) = post_pair(&mut stream, &token, &call) else {
                 self.unanswered = Some(call);
                 return;
             };
+            self.slowest = self.slowest.max(asked.elapsed());
             if answer["status"]["code"] == "OK" {
                 let number = answer["data"]["number"].as_str().unwrap().parse().unwrap();
                 let twice = self.acknowledged.insert(number, call.asked);

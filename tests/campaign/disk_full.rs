@@ -10,7 +10,7 @@ use std::process::Command;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use crate::bed::{Bed, await_nothing_pending, check_cas};
+use crate::bed::{Bed, SETTLES_WITHIN, await_pending, check_cas};
 use crate::headend::Layout;
 use crate::rounds::Rounds;
 use crate::scene::{Cas, card_serial};
@@ -121,7 +121,7 @@ fn a_disk_below_the_reserve_refuses_politely_and_settles_what_is_out() {
         bed.call_while(served.address, 20, |_| {});
         assert!(bed.callers.refused() >= refused + 20, "nothing is accepted");
         // Above half of the reserve attempts begin, and what they end in is recorded.
-        await_nothing_pending(&bed.made);
+        await_pending(&bed.made, "", SETTLES_WITHIN);
         disk.empty();
         let emptied = Instant::now();
         let accepted = bed.callers.acknowledged().len();
@@ -134,10 +134,10 @@ fn a_disk_below_the_reserve_refuses_politely_and_settles_what_is_out() {
         bed.call_while(served.address, 40, |_| disk.fill(2 * MIB));
         std::thread::sleep(LOOKED_WITHIN);
         disk.empty();
-        await_nothing_pending(&bed.made);
+        await_pending(&bed.made, "", SETTLES_WITHIN);
         served.stop();
         let judged = bed.judge(None);
-        check_cas(&judged, &cas);
+        check_cas(&judged, &cas, 1);
         row.add(&judged.verdict, Some(recovery));
         drop(disk);
     }

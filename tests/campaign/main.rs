@@ -12,6 +12,7 @@
 
 mod bed;
 mod callers;
+mod cas;
 mod clock;
 mod disk_full;
 mod file_errors;
@@ -24,6 +25,7 @@ mod kills;
 mod kills_starting;
 mod power;
 mod record;
+mod rogue;
 mod rounds;
 #[path = "../it/scene.rs"]
 mod scene;
