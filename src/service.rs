@@ -3,7 +3,10 @@
 //! `open` brings up what keeps (lock, ledger, state, access, the writer); `start_sending` what sends (dispatch, lanes);
 //! `start_doors` what listens. `stop` takes it all down in the other order. An offline command opens, calls, stops.
 
+mod differences;
 mod doors;
+mod reading;
+mod reload;
 mod sending;
 mod setup;
 pub mod systemd;
@@ -19,14 +22,14 @@ use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use thiserror::Error;
 
 use crate::access::{Access, AccessError};
-use crate::actions::status::Setting;
+use crate::actions::Actions;
+use crate::actions::status::{InForce, Setting};
 use crate::actions::waiting::Waiting;
-use crate::actions::{Actions, PairingPolicy};
 use crate::clock::{Clock, SystemClock};
 use crate::commit::{
     Command, Door, Mailbox, Responses, Writer, WriterOptions, WriterParts, recover,
 };
-use crate::config::{Config, StbTaken, UnpairUnknown};
+use crate::config::{Config, Live};
 use crate::control::{ControlContext, ControlServerError, DataLock};
 use crate::domain::event::Event;
 use crate::domain::{Refusal, Timestamp, View};
@@ -35,10 +38,12 @@ use crate::ledger::{Cut, Ledger, LedgerError, Options, Preparer, RealFiles};
 use crate::provider::LaneError;
 use crate::script::{STACK_BYTES_MIN, ScriptError};
 use crate::store::{Opened, Progress, State, StoreError};
-use crate::telemetry::{Metrics, Pulse, fatal};
+use crate::telemetry::{Metric, Metrics, Pulse, fatal};
 
 use doors::Doors;
+pub use reading::read_mappings;
 use sending::Sending;
+pub use setup::mode;
 use threads::Threads;
 use watch::WatchParts;
 pub use watch::{Unready, Watch};
@@ -114,6 +119,8 @@ pub struct Service {
     watch: Arc<Watch>,
     watch_stop: Option<Sender<()>>,
     dispatch_pulse: Arc<Pulse>,
+    in_force: Arc<Live<InForce>>,
+    reserve_bytes: Arc<AtomicU64>,
     started_at: Timestamp,
     _lock: DataLock,
 }
@@ -161,6 +168,7 @@ impl Service {
             },
         });
         let dispatch_pulse = Arc::<Pulse>::default();
+        let reserve_bytes = writer.reserve_bytes();
         let counted = state.clone();
         let watch = Arc::new(Watch::new(WatchParts {
             clock: clock.clone(),
@@ -168,7 +176,7 @@ impl Service {
             writer: writer.pulse(),
             dispatch: dispatch_pulse.clone(),
             data_dir: data,
-            reserve_bytes: Arc::new(AtomicU64::new(config.store.reserve_bytes)),
+            reserve_bytes: reserve_bytes.clone(),
             requests: Box::new(move || {
                 let meta = counted.view().meta();
                 (meta.requests, meta.unfinished())
@@ -197,17 +205,14 @@ impl Service {
         threads.start("housekeeper", 0, move || {
             keep_house(&kept, &recorder, &halt);
         })?;
-        let policy = PairingPolicy {
-            sends_unknown_unpairs: config.pairing.unpair_unknown == UnpairUnknown::Send,
-            replaces_holder: config.pairing.stb_taken == StbTaken::Replace,
-        };
+        metrics.set(Metric::Generation, 1);
         let actions = Actions::new(
             state,
             door,
             reader,
             clock.clone(),
             waiting,
-            policy,
+            setup::policy(config),
             providers,
         );
         let _ = actions.threads.set(threads.shown());
@@ -233,6 +238,8 @@ impl Service {
             watch,
             watch_stop: None,
             dispatch_pulse,
+            in_force: Arc::new(Live::new(setup::in_force(config))),
+            reserve_bytes,
             started_at,
             _lock: lock,
         })
@@ -264,12 +271,10 @@ impl Service {
     /// What the operator's verbs work with.
     pub fn control(&self) -> ControlContext {
         let setting = Setting {
-            zone: self.config.api.time_zone,
-            processing: self.config.processing.mode,
+            in_force: self.in_force.clone(),
             // Whoever asks may stand in another folder.
             data_dir: std::path::absolute(&self.config.data_dir)
                 .unwrap_or_else(|_| self.config.data_dir.clone()),
-            reserve_bytes: self.config.store.reserve_bytes,
             started_at: self.started_at,
             is_serving: self.doors.is_some(),
         };

@@ -5,6 +5,7 @@
 
 mod environment;
 mod finding;
+mod live;
 mod load;
 mod provider;
 mod reader;
@@ -17,6 +18,7 @@ use std::path::PathBuf;
 
 pub use environment::Environment;
 pub use finding::{ConfigErrors, Finding, Origin};
+pub use live::Live;
 pub use load::{Loaded, Overrides, SYSTEM_FILE, WORKING_FILE};
 pub use provider::{AmbiguousPolicy, ProviderConfig, ProviderState};
 pub use retry::{RetryConfig, RetryOverrides};

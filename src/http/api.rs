@@ -1,7 +1,7 @@
 //! What every handler shares: actions, access, the dialect's choices, the counters, and whether the box is ready.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use super::turns::Turns;
 use crate::access::Access;
@@ -31,8 +31,8 @@ pub struct Api {
     pub(super) actions: Arc<Actions>,
     pub(super) access: Arc<Access>,
     pub(super) metrics: Arc<Metrics>,
-    pub(super) config: ApiConfig,
     pub(super) turns: Arc<Turns>,
+    config: RwLock<Arc<ApiConfig>>,
     is_ready: Asks<()>,
     is_reachable: Asks<ProviderNumber>,
 }
@@ -54,11 +54,24 @@ impl Api {
             actions,
             access,
             metrics,
-            config,
             turns: Arc::new(Turns::new()),
+            config: RwLock::new(Arc::new(config)),
             is_ready,
             is_reachable,
         })
+    }
+
+    /// Another choice of the dialect, from the next call on.
+    pub fn set_config(&self, config: ApiConfig) {
+        let mut current = self.config.write().unwrap_or_else(PoisonError::into_inner);
+        *current = Arc::new(config);
+    }
+
+    pub(super) fn config(&self) -> Arc<ApiConfig> {
+        self.config
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     pub(super) fn clock(&self) -> &Arc<dyn Clock> {

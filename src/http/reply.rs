@@ -63,7 +63,7 @@ impl Reply {
     }
 
     pub fn error(self, error: &CallError) {
-        let answer = envelope::error(error, self.api.config.error_status);
+        let answer = envelope::error(error, self.api.config().error_status);
         self.send(&answer);
     }
 
@@ -78,7 +78,7 @@ impl Reply {
         };
         self.api.metrics.count(Metric::HttpRequests);
         self.api.metrics.count(Metric::HttpAbandoned);
-        let answer = envelope::error(error, self.api.config.error_status);
+        let answer = envelope::error(error, self.api.config().error_status);
         turn.deliver(Box::new(move |fate| match fate {
             Fate::Send => give_up(request, &answer),
             Fate::Skip => {
@@ -139,7 +139,7 @@ impl Drop for Reply {
         if self.owed.is_some() {
             self.write(&envelope::error(
                 &CallError::Internal,
-                self.api.config.error_status,
+                self.api.config().error_status,
             ));
         }
     }

@@ -16,6 +16,7 @@ use crate::telemetry::fatal;
 /// The open doors.
 pub struct Doors {
     pub address: SocketAddr,
+    pub api: Arc<Api>,
     stop: Arc<AtomicBool>,
     workers: Vec<String>,
     outgoing: Outgoing,
@@ -88,6 +89,7 @@ impl Doors {
         })?;
         Ok(Self {
             address,
+            api,
             stop,
             workers: names,
             outgoing,

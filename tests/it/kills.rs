@@ -19,8 +19,8 @@ use serde_json::Value;
 
 use crate::scene::{Cas, card_serial, stb_serial};
 
-const ITEMS: u32 = 1_000;
-const CLIENTS: usize = 4;
+pub const ITEMS: u32 = 1_000;
+pub const CLIENTS: usize = 4;
 
 /// A data directory that the real binary serves.
 pub struct Headend {
@@ -113,14 +113,19 @@ hello_name = "SMSGW"
     }
 
     /// By a command of the test's own that serves.
-    pub fn serve_by(&self, mut command: Command) -> Served {
+    pub fn serve_by(&self, command: Command) -> Served {
+        self.serve_from(command, Stdio::null())
+    }
+
+    /// With a standard input of the test's own.
+    pub fn serve_from(&self, mut command: Command, stdin: Stdio) -> Served {
         let log = fs::OpenOptions::new()
             .create(true)
             .append(true)
             .open(self.path().join("log"))
             .unwrap();
         let mut child = command
-            .stdin(Stdio::null())
+            .stdin(stdin)
             .stdout(Stdio::piped())
             .stderr(log)
             .spawn()
@@ -207,7 +212,7 @@ fn post(stream: &mut TcpStream, path: &str, body: &str, headers: &str) -> std::i
 
 /// A call of a client; `stb` none is an unpair.
 #[derive(Clone, Debug)]
-struct Call {
+pub struct Call {
     key: String,
     card: u32,
     stb: Option<u32>,
@@ -215,17 +220,17 @@ struct Call {
 
 /// A client that asks again, under the same key, after every call that it heard no answer to. Every card belongs to one
 /// client, so that its order is known.
-struct Client {
+pub struct Client {
     at: u32,
     chance: Chance,
     calls: u32,
     unanswered: Option<Call>,
     asked_again: u32,
-    acknowledged: BTreeMap<u64, Call>,
+    pub acknowledged: BTreeMap<u64, Call>,
 }
 
 impl Client {
-    fn new(at: u32, seed: u64) -> Self {
+    pub fn new(at: u32, seed: u64) -> Self {
         Self {
             at,
             chance: Chance::branch(seed, u64::from(at)),
@@ -251,7 +256,7 @@ impl Client {
     }
 
     /// Posts until the server is gone or `stop` is set; what was not answered goes first.
-    fn work(&mut self, made: &Headend, address: SocketAddr, stop: &AtomicBool) {
+    pub fn work(&mut self, made: &Headend, address: SocketAddr, stop: &AtomicBool) {
         let Ok(mut stream) = TcpStream::connect(address) else {
             return;
         };
@@ -388,7 +393,7 @@ fn a_server_killed_under_load_loses_nothing_it_acknowledged() {
 }
 
 /// Lets the server answer what is unanswered and finish what is unfinished, then ends it in order.
-fn settle(made: &Headend, clients: &mut [Client]) {
+pub fn settle(made: &Headend, clients: &mut [Client]) {
     let mut served = made.serve();
     let stop = AtomicBool::new(true);
     for client in clients {
@@ -415,7 +420,7 @@ fn settle(made: &Headend, clients: &mut [Client]) {
 
 /// What the ledger alone says, line by line.
 #[derive(Default)]
-struct Record {
+pub struct Record {
     /// Card and STB of each request.
     accepted: BTreeMap<u64, (u64, Option<u64>)>,
     keys: BTreeSet<String>,
@@ -428,7 +433,7 @@ struct Record {
 }
 
 impl Record {
-    fn read(made: &Headend) -> Self {
+    pub fn read(made: &Headend) -> Self {
         let folder = made.path().join("data/ledger");
         let reader = Reader::open(&folder, Arc::new(RealFiles)).unwrap();
         let mut record = Self::default();
@@ -517,7 +522,7 @@ fn is_acknowledged(frame: &Frame, transaction: u64) {
 }
 
 /// What was acknowledged is what was accepted, once each; and what is called done was acknowledged by the CAS.
-fn check_calls(made: &Headend, record: &Record, acknowledged: &BTreeMap<u64, Call>) {
+pub fn check_calls(made: &Headend, record: &Record, acknowledged: &BTreeMap<u64, Call>) {
     let tables = dump(made);
     let (items, requests) = (&tables["item"], &tables["request"]);
     let ours: Vec<_> = acknowledged.keys().collect();
@@ -543,7 +548,7 @@ fn check_calls(made: &Headend, record: &Record, acknowledged: &BTreeMap<u64, Cal
 }
 
 /// The CAS holds for every card what was confirmed last, or, of a card in doubt, what was sent since; and nothing else.
-fn check_cas(made: &Headend, record: &Record, cas: &Cas) {
+pub fn check_cas(made: &Headend, record: &Record, cas: &Cas) {
     let tables = dump(made);
     let (items, pairings) = (&tables["item"], &tables["pairing"]);
     let wire_card = |card: u64| serial(items, &card.into())[..10].to_owned();

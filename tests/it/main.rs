@@ -34,6 +34,7 @@ mod ledger_tears;
 mod long_lists;
 mod mapping_smsgw;
 mod readme;
+mod reload;
 mod scene;
 mod script_limits;
 mod self_watch;

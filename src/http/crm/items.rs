@@ -149,6 +149,6 @@ fn find_one(api: &Api, named: &ItemIdentifier) -> Result<Found, CallError> {
 fn object(api: &Api, found: Found, fields: &FieldsSet) -> Result<Value, CallError> {
     let details = api.actions.item_texts(found).ok_or(CallError::Internal)?;
     let view = api.actions.state.view();
-    let objects = Objects::new(&view, api.config.time_zone);
+    let objects = Objects::new(&view, api.config().time_zone);
     Ok(fields.of_object(objects.item(&details)))
 }

@@ -25,7 +25,7 @@ pub fn token(api: &Api, call: &Call) -> Result<Value, CallError> {
     let organisation = parameters.need_text("organisation")?;
     let unit = parameters.text("unit")?.unwrap_or_default();
     if api
-        .config
+        .config()
         .organisation
         .as_ref()
         .is_some_and(|only| only != organisation)

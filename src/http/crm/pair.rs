@@ -69,7 +69,7 @@ fn answer(api: &Arc<Api>, result: Result<PairDone, Refusal>, is_immediate: bool,
     if !is_immediate || done.is_repeat || !may_wait(api, done.number) {
         return tell(api, done.number, reply);
     }
-    let until = api.clock().monotonic() + api.config.immediate_wait;
+    let until = api.clock().monotonic() + api.config().immediate_wait;
     let shared = api.clone();
     let told = move || {
         let api = shared.clone();
@@ -94,7 +94,7 @@ fn tell(api: &Api, number: RequestNumber, reply: Reply) {
         return reply.error(&CallError::Internal);
     };
     let view = api.actions.state.view();
-    let object = Objects::new(&view, api.config.time_zone).request(&details);
+    let object = Objects::new(&view, api.config().time_zone).request(&details);
     drop(view);
     reply.send(&envelope::ok(&Value::Object(object)));
 }
@@ -113,7 +113,7 @@ fn ask(api: &Api, call: &Call) -> Result<PairCall, CallError> {
         card: identifier::need(card, "smartcard_identifier")?,
         stb: identifier::item(parameters, STB)?,
         subscription: identifier::subscription(parameters, "subscription_identifier")?,
-        scheduled: dates::parameter(parameters, "scheduled_date", api.config.time_zone)?,
+        scheduled: dates::parameter(parameters, "scheduled_date", api.config().time_zone)?,
         priority,
         is_immediate: parameters.flag("process_immediately")?.unwrap_or(false),
         process_name: ProcessName::WebApi,

@@ -47,7 +47,7 @@ pub fn show(api: &Api, call: &Call) -> Result<Value, CallError> {
     }
     let details = api.actions.details(&request).ok_or(CallError::Internal)?;
     let view = api.actions.state.view();
-    let objects = Objects::new(&view, api.config.time_zone);
+    let objects = Objects::new(&view, api.config().time_zone);
     Ok(fields.of_object(objects.request(&details)))
 }
 
@@ -91,7 +91,7 @@ pub fn list(api: &Api, call: &Call) -> Result<Value, CallError> {
     for details in &found {
         // One look a row: the writer must not wait for a long list.
         let view = api.actions.state.view();
-        let object = Objects::new(&view, api.config.time_zone).request(details);
+        let object = Objects::new(&view, api.config().time_zone).request(details);
         objects.push(fields.of_object(object));
     }
     Ok(Value::List(objects))

@@ -86,6 +86,6 @@ fn new_subscription(call: &Call) -> Result<SubscriptionFields, CallError> {
 fn object(api: &Api, number: SubscriptionNumber, fields: &FieldsSet) -> Result<Value, CallError> {
     let view = api.actions.state.view();
     let row = view.subscription(number).ok_or(CallError::Internal)?;
-    let objects = Objects::new(&view, api.config.time_zone);
+    let objects = Objects::new(&view, api.config().time_zone);
     Ok(fields.of_object(objects.subscription(number, &row)))
 }
