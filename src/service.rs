@@ -3,7 +3,10 @@
 //! `open` brings up what keeps (lock, ledger, state, access, the writer); `start_sending` what sends (dispatch, lanes);
 //! `start_doors` what listens. `stop` takes it all down in the other order. An offline command opens, calls, stops.
 
+mod differences;
 mod doors;
+mod reading;
+mod reload;
 mod sending;
 mod setup;
 pub mod systemd;
@@ -19,14 +22,14 @@ use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use thiserror::Error;
 
 use crate::access::{Access, AccessError};
-use crate::actions::status::Setting;
+use crate::actions::Actions;
+use crate::actions::status::{InForce, Setting};
 use crate::actions::waiting::Waiting;
-use crate::actions::{Actions, PairingPolicy};
 use crate::clock::{Clock, SystemClock};
 use crate::commit::{
     Command, Door, Mailbox, Responses, Writer, WriterOptions, WriterParts, recover,
 };
-use crate::config::{Config, StbTaken, UnpairUnknown};
+use crate::config::{Config, Live};
 use crate::control::{ControlContext, DataLock, GuardError};
 use crate::domain::event::Event;
 use crate::domain::{Refusal, Timestamp, View};
@@ -37,10 +40,12 @@ use crate::ledger::{Cut, Ledger, LedgerError, Options, Preparer, RealFiles};
 use crate::provider::LaneError;
 use crate::script::{STACK_BYTES_MIN, ScriptError};
 use crate::store::{Opened, Progress, State, StoreError};
-use crate::telemetry::{Metrics, Pulse, fatal};
+use crate::telemetry::{Metric, Metrics, Pulse, fatal};
 
 use doors::{Doors, Gathering};
+pub use reading::{of_tls, read_mappings};
 use sending::Sending;
+pub use setup::mode;
 use threads::Threads;
 use watch::WatchParts;
 pub use watch::{Unready, Watch};
@@ -122,6 +127,8 @@ pub struct Service {
     watch: Arc<Watch>,
     watch_stop: Option<Sender<()>>,
     dispatch_pulse: Arc<Pulse>,
+    in_force: Arc<Live<InForce>>,
+    reserve_bytes: Arc<AtomicU64>,
     started_at: Timestamp,
     _lock: DataLock,
 }
@@ -169,6 +176,7 @@ impl Service {
             },
         });
         let dispatch_pulse = Arc::<Pulse>::default();
+        let reserve_bytes = writer.reserve_bytes();
         let counted = state.clone();
         let watch = Arc::new(Watch::new(WatchParts {
             clock: clock.clone(),
@@ -176,7 +184,7 @@ impl Service {
             writer: writer.pulse(),
             dispatch: dispatch_pulse.clone(),
             data_dir: data,
-            reserve_bytes: Arc::new(AtomicU64::new(config.store.reserve_bytes)),
+            reserve_bytes: reserve_bytes.clone(),
             requests: Box::new(move || {
                 let meta = counted.view().meta();
                 (meta.requests, meta.unfinished())
@@ -209,17 +217,14 @@ impl Service {
         threads.start("housekeeper", 0, move || {
             keep_house(&kept, &recorder, &halt);
         })?;
-        let policy = PairingPolicy {
-            sends_unknown_unpairs: config.pairing.unpair_unknown == UnpairUnknown::Send,
-            replaces_holder: config.pairing.stb_taken == StbTaken::Replace,
-        };
+        metrics.set(Metric::Generation, 1);
         let actions = Actions::new(
             state,
             door,
             reader,
             clock.clone(),
             waiting,
-            policy,
+            setup::policy(config),
             providers,
         );
         let _ = actions.threads.set(threads.shown());
@@ -246,6 +251,8 @@ impl Service {
             watch,
             watch_stop: None,
             dispatch_pulse,
+            in_force: Arc::new(Live::new(setup::in_force(config))),
+            reserve_bytes,
             started_at,
             _lock: lock,
         })
@@ -274,15 +281,18 @@ impl Service {
         Ok(address)
     }
 
+    /// Where this machine's own eyes look, if anywhere.
+    pub fn ops_address(&self) -> Option<SocketAddr> {
+        self.doors.as_ref().and_then(|doors| doors.ops_address)
+    }
+
     /// What the operator's verbs work with.
     pub fn control(&self) -> ControlContext {
         let setting = Setting {
-            zone: self.config.api.time_zone,
-            processing: self.config.processing.mode,
+            in_force: self.in_force.clone(),
             // Whoever asks may stand in another folder.
             data_dir: std::path::absolute(&self.config.data_dir)
                 .unwrap_or_else(|_| self.config.data_dir.clone()),
-            reserve_bytes: self.config.store.reserve_bytes,
             started_at: self.started_at,
             is_serving: self.doors.is_some(),
         };

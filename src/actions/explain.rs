@@ -72,7 +72,7 @@ impl Actions {
         Ok(Explanation {
             request: self.request_row(&request),
             reasons,
-            history: self.past(&request, setting.zone),
+            history: self.past(&request, setting.zone()),
             next,
         })
     }
@@ -122,7 +122,7 @@ impl Telling<'_> {
         }
         let now = self.actions.clock.now();
         if !request.is_due(now) {
-            let due = local_time(request.due, self.setting.zone);
+            let due = local_time(request.due, self.setting.zone());
             self.because(ReasonCode::Scheduled, format!("scheduled for {due}"));
             self.then(format!(
                 "pairbox request cancel {} --reason TEXT",
@@ -143,7 +143,7 @@ impl Telling<'_> {
 
     fn waiting(&mut self) {
         let request = self.request;
-        let again = local_time(request.again_at, self.setting.zone);
+        let again = local_time(request.again_at, self.setting.zone());
         let error = match self.settled() {
             Some(Settled {
                 then: Then::NextStep,
@@ -166,7 +166,7 @@ impl Telling<'_> {
 
     fn in_doubt(&mut self) {
         let request = self.request;
-        let again = local_time(request.again_at, self.setting.zone);
+        let again = local_time(request.again_at, self.setting.zone());
         let text = format!(
             "in doubt: attempt {} was sent and no answer came; settled by a late answer, or tried again at {again}",
             request.latest_attempt
@@ -233,7 +233,7 @@ impl Telling<'_> {
         }
         let is_paused = provider.is_paused(self.actions.clock.now());
         if let Some(pause) = provider.pause.as_ref().filter(|_| is_paused) {
-            let zone = self.setting.zone;
+            let zone = self.setting.zone();
             let until = pause.until.map_or_else(
                 || "until it is resumed".to_owned(),
                 |until| format!("until {}", local_time(until, zone)),
@@ -261,7 +261,7 @@ impl Telling<'_> {
             self.because(ReasonCode::NothingSends, text.to_owned());
             self.then("pairbox serve".to_owned());
             self.then("pairbox process".to_owned());
-        } else if self.setting.processing == ProcessingMode::Manual {
+        } else if self.setting.processing() == ProcessingMode::Manual {
             let text = "processing is manual: nothing goes out by itself";
             self.because(ReasonCode::Manual, text.to_owned());
             self.then("pairbox process".to_owned());

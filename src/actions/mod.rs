@@ -21,6 +21,7 @@ pub mod pause;
 pub mod process;
 pub mod providers;
 pub mod register;
+pub mod reload;
 pub mod requests;
 pub mod resolve;
 pub mod retry;
@@ -29,14 +30,16 @@ pub mod status;
 pub mod subscriptions;
 pub mod waiting;
 
-use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock};
 
 use crate::clock::Clock;
 use crate::commit::Door;
+use crate::config::Live;
 use crate::ledger::Reader;
 use crate::provider::{ProviderHealth, Providers};
 use crate::store::State;
 use process::Processing;
+use reload::Reloads;
 use status::{ReadinessShown, ThreadsShown};
 use waiting::Waiting;
 
@@ -47,7 +50,10 @@ pub struct Actions {
     pub ledger: Reader,
     pub clock: Arc<dyn Clock>,
     pub waiting: Arc<Waiting>,
-    pub policy: PairingPolicy,
+    pub policy: Live<PairingPolicy>,
+    /// Replaced whole by a reload.
+    pub providers: Live<Providers>,
+    pub reloads: Reloads,
     /// Filled by dispatch; empty while nothing sends.
     pub health: Arc<ProviderHealth>,
     /// Set once by `service.rs` when it can send.
@@ -56,7 +62,6 @@ pub struct Actions {
     pub threads: OnceLock<ThreadsShown>,
     /// Set once by `service.rs` when it serves.
     pub readiness: OnceLock<ReadinessShown>,
-    providers: RwLock<Arc<Providers>>,
 }
 
 /// `[pairing]` of the configuration.
@@ -78,27 +83,25 @@ impl Actions {
         policy: PairingPolicy,
         providers: Providers,
     ) -> Self {
-        let providers = RwLock::new(Arc::new(providers));
+        let reloads = Reloads::new(clock.now());
         Self {
             state,
             door,
             ledger,
             clock,
             waiting,
-            policy,
+            policy: Live::new(policy),
+            providers: Live::new(providers),
+            reloads,
             health: Arc::default(),
             processing: OnceLock::new(),
             threads: OnceLock::new(),
             readiness: OnceLock::new(),
-            providers,
         }
     }
 
     /// The providers as configured now.
     pub fn providers(&self) -> Arc<Providers> {
-        self.providers
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.providers.get()
     }
 }

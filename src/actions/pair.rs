@@ -92,7 +92,7 @@ impl Actions {
 
     /// Resolves, normalizes and validates; nothing is stored yet.
     fn ask(&self, call: &PairCall) -> Result<Ask, Refusal> {
-        let providers = self.providers();
+        let (providers, policy) = (self.providers(), self.policy.get());
         let view = self.state.view();
         if let Some(ask) = repeated(&view, call, self.clock.now())? {
             return Ok(ask);
@@ -136,11 +136,11 @@ impl Actions {
             card: card.number,
             stb: stb.as_ref().map(|stb| stb.number),
             scheduled: call.scheduled,
-            replaces_holder: self.policy.replaces_holder,
+            replaces_holder: policy.replaces_holder,
         };
         let foreseen = foresee(&view, &wanted, self.clock.now());
         let previous = foreseen.leaves;
-        let holder = foreseen.holder.filter(|_| self.policy.replaces_holder);
+        let holder = foreseen.holder.filter(|_| policy.replaces_holder);
         let ca_ids = |number: Option<ItemNumber>| {
             number
                 .and_then(|number| view.item(number))
@@ -186,7 +186,7 @@ impl Actions {
             priority: call.priority,
             is_immediate: call.is_immediate,
             process_name: call.process_name,
-            sends_unknown: self.policy.sends_unknown_unpairs && !caps.needs_previous_stb,
+            sends_unknown: policy.sends_unknown_unpairs && !caps.needs_previous_stb,
             replaces,
             idempotency: call.idempotency.clone(),
             retries: call.retries,

@@ -1,25 +1,43 @@
 //! The box at a glance: what is kept, what waits, what the disk has left, who sends.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
 use super::Actions;
 use super::providers::ProviderReport;
-use crate::config::ProcessingMode;
+use super::reload::ReloadReport;
+use crate::config::{Live, ProcessingMode};
 use crate::domain::{Phase, Timestamp, View};
 
-/// What does not change while the process lives; `service.rs` and the command line fill it from the configuration.
+/// What people are told beside what is kept; `service.rs` fills it from the configuration.
 #[derive(Clone, Debug)]
 pub struct Setting {
-    pub zone: Tz,
-    pub processing: ProcessingMode,
+    pub in_force: Arc<Live<InForce>>,
     pub data_dir: PathBuf,
-    pub reserve_bytes: u64,
     pub started_at: Timestamp,
     /// False: a command of its own opened the data directory, nothing else runs.
     pub is_serving: bool,
+}
+
+/// What a reload may change of it.
+#[derive(Clone, Copy, Debug)]
+pub struct InForce {
+    pub zone: Tz,
+    pub processing: ProcessingMode,
+    pub reserve_bytes: u64,
+}
+
+impl Setting {
+    pub fn zone(&self) -> Tz {
+        self.in_force.get().zone
+    }
+
+    pub fn processing(&self) -> ProcessingMode {
+        self.in_force.get().processing
+    }
 }
 
 /// Whether the box can do its work, and if not, why.
@@ -58,6 +76,7 @@ pub struct StatusReport {
     pub uptime_s: u64,
     /// None where nothing serves.
     pub readiness: Option<Readiness>,
+    pub configuration: ReloadReport,
     pub time_zone: String,
     pub data_dir: PathBuf,
     /// As the configuration writes it.
@@ -100,6 +119,7 @@ impl Actions {
     pub fn status(&self, setting: &Setting) -> StatusReport {
         let meta = self.state.view().meta();
         let now = self.clock.now();
+        let in_force = setting.in_force.get();
         let mut requests = self.count_unfinished();
         requests.total = meta.requests;
         requests.completed = meta.completed;
@@ -112,15 +132,16 @@ impl Actions {
             started_at: setting.started_at,
             uptime_s: now.since(setting.started_at).as_secs(),
             readiness: self.readiness.get().map(|show| show()),
-            time_zone: setting.zone.name().to_owned(),
+            configuration: self.reloads.report(),
+            time_zone: in_force.zone.name().to_owned(),
             data_dir: setting.data_dir.clone(),
-            processing: mode_words(setting.processing),
+            processing: mode_words(in_force.processing),
             ledger_last_seq: self.ledger.last_seq(),
             ledger_first_seq: self.ledger.first_seq(),
             ledger_bytes: folder_bytes(&setting.data_dir.join("ledger")),
             state_bytes: self.state.disk_bytes(),
             disk_free_bytes: free_bytes(&setting.data_dir),
-            reserve_bytes: setting.reserve_bytes,
+            reserve_bytes: in_force.reserve_bytes,
             items: meta.items,
             subscriptions: meta.subscriptions,
             pairings: meta.pairings,

@@ -4,6 +4,7 @@
 //! thread of `service.rs` runs `Waiting::run`.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -33,7 +34,7 @@ struct Parked {
 /// The room where callers wait.
 pub struct Waiting {
     parked: Mutex<Parked>,
-    limit: usize,
+    limit: AtomicUsize,
     ring: Sender<()>,
     bell: Receiver<()>,
     looked_at: Mutex<Duration>,
@@ -48,18 +49,23 @@ impl Waiting {
         let (ring, bell) = bounded(1);
         Self {
             parked: Mutex::default(),
-            limit,
+            limit: AtomicUsize::new(limit),
             ring,
             bell,
             looked_at: Mutex::new(Duration::ZERO),
         }
     }
 
+    /// Another limit, for callers to come.
+    pub fn set_limit(&self, limit: usize) {
+        self.limit.store(limit, Ordering::Relaxed);
+    }
+
     /// Parks a caller until `until` on the monotonic clock; `told` is called at once if the room is full or
     /// closed.
     pub fn park(&self, request: RequestNumber, until: Duration, told: Told) {
         let mut parked = self.lock();
-        if parked.is_closed || parked.count() >= self.limit {
+        if parked.is_closed || parked.count() >= self.limit.load(Ordering::Relaxed) {
             drop(parked);
             return told();
         }
@@ -208,8 +214,6 @@ fn is_blocked(view: &dyn View, request: &crate::domain::Request) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
-
     use super::*;
 
     #[test]

@@ -101,7 +101,7 @@ fn open_local(config: &Config, sending: Sending, lock: DataLock) -> Result<Local
 }
 
 /// Who types, as the ledger says it: behind `sudo` the one who called it.
-fn who() -> String {
+pub fn who() -> String {
     let name = ["SUDO_USER", "LOGNAME", "USER"]
         .into_iter()
         .find_map(|variable| std::env::var(variable).ok().filter(|name| !name.is_empty()));

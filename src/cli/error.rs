@@ -28,6 +28,8 @@ pub enum CliError {
     /// A command that a server would carry out, but the holder opens no control socket.
     #[error(transparent)]
     SilentHolder(LockError),
+    #[error("no server runs on data directory `{}`", data_dir.display())]
+    NoServer { data_dir: PathBuf },
     #[error("there is no data directory `{}`", path.display())]
     NoDataDir { path: PathBuf },
     #[error("data directory `{}` belongs to user {owner}, and this is user {user}", path.display())]
@@ -90,7 +92,8 @@ impl CliError {
             | Self::Header { .. } => Exit::Usage,
             Self::Told(report) if report.fault == Fault::Usage => Exit::Usage,
             Self::Told(report) if report.fault == Fault::Denied => Exit::Unsafe,
-            Self::Client(ClientError::NoServer { .. } | ClientError::Broken { .. }) => {
+            Self::NoServer { .. }
+            | Self::Client(ClientError::NoServer { .. } | ClientError::Broken { .. }) => {
                 Exit::NoServer
             }
             Self::Lock(LockError::Held { .. }) | Self::SilentHolder(_) => Exit::Locked,
@@ -128,6 +131,10 @@ impl CliError {
             }
             Self::SilentHolder(_) => {
                 "wait for that process to end; it is no server that answers on its control socket"
+                    .to_owned()
+            }
+            Self::NoServer { .. } => {
+                "`pairbox serve` reads the configuration when it starts; `pairbox check` reads it now"
                     .to_owned()
             }
             Self::NoDataDir { .. } => {

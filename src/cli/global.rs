@@ -22,19 +22,19 @@ pub struct Global {
 }
 
 impl Global {
-    /// The configuration, with the flags over it.
-    pub fn load(&self, listen: Option<String>) -> Result<Config, CliError> {
-        let overrides = Overrides {
+    /// What the flags decide.
+    pub fn overrides(&self, listen: Option<String>) -> Overrides {
+        Overrides {
             data_dir: self.data_dir.clone(),
             listen,
             log_level: self.log_level.clone(),
-        };
-        Ok(Config::load(self.config.as_deref(), &overrides)?.config)
+        }
     }
 
     /// The configuration of a short command: only what goes wrong is logged, unless a level was asked for.
     pub fn load_quietly(&self) -> Result<Config, CliError> {
-        let config = self.load(None)?;
+        let loaded = Config::load(self.config.as_deref(), &self.overrides(None))?;
+        let config = loaded.config;
         let level = match self.log_level {
             Some(_) => config.log.level,
             None => tracing::Level::WARN,

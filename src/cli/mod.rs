@@ -24,6 +24,7 @@ mod password;
 mod process;
 mod progress;
 mod provider;
+mod reload;
 mod request;
 mod serve;
 mod simulate;
@@ -66,6 +67,8 @@ enum Command {
     Serve(serve::ServeArgs),
     /// The CAS side of a mapping as a real server
     Simulate(simulate::SimulateArgs),
+    /// Have the running server read configuration, certificates and scripts again, all or nothing
+    Reload,
     /// The box at a glance
     Status(status::StatusArgs),
     /// Send what is due, once
@@ -139,6 +142,7 @@ impl Command {
             Self::Check => check::run(global),
             Self::Serve(args) => args.run(global),
             Self::Simulate(args) => args.run(global),
+            Self::Reload => reload::run(global),
             Self::Status(args) => args.run(global),
             Self::Process(_) => process::ProcessArgs::run(global),
             Self::Pair(args) => args.run(global),

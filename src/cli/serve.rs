@@ -1,5 +1,6 @@
 //! `pairbox serve`: takes the lock, sets up the log, and hands everything else to `service.rs`.
 
+use std::io::IsTerminal;
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
@@ -12,10 +13,9 @@ use super::error::CliError;
 use super::exit::Exit;
 use super::global::{Global, log_style};
 use super::output::say;
-use crate::config::{Config, ProcessingMode};
+use crate::config::{Config, Loaded, Overrides};
 use crate::control::DataLock;
-use crate::dispatch::Mode;
-use crate::service::{Arrival, Service, ServiceError, systemd};
+use crate::service::{Arrival, Service, ServiceError, mode, systemd};
 use crate::store::StoreError;
 
 #[derive(Args)]
@@ -27,20 +27,23 @@ pub struct ServeArgs {
 
 impl ServeArgs {
     pub fn run(self, global: &Global) -> Result<Exit, CliError> {
-        let config = global.load(self.listen)?;
+        let overrides = global.overrides(self.listen);
+        let loaded = Config::load(global.config.as_deref(), &overrides)?;
+        let config = &loaded.config;
         // Logging that is set up already stays as it is.
         let _ = crate::telemetry::init(config.log.level, log_style(config.log.format));
         let lock = data_dir::lock(&config.data_dir)?;
-        serve(&config, lock)
+        serve(&loaded, &overrides, lock)
     }
 }
 
-/// Opens everything, says where it listens, and stops in order on SIGINT, SIGTERM, or SIGHUP (a closed terminal).
-fn serve(config: &Config, lock: DataLock) -> Result<Exit, CliError> {
-    let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM]).map_err(CliError::Signals)?;
+/// Opens everything, says where it listens, reads the configuration again when asked to, and stops in order.
+fn serve(loaded: &Loaded, overrides: &Overrides, lock: DataLock) -> Result<Exit, CliError> {
+    let Loaded { config, path, .. } = loaded;
+    let mut signals = Asked::watch()?;
     let mut patience = Patience::new();
     let opened = Service::open(config, lock, &mut |events| {
-        if signals.pending().next().is_some() {
+        if signals.stop().is_some() {
             return ControlFlow::Break(());
         }
         patience.replayed(events);
@@ -57,21 +60,70 @@ fn serve(config: &Config, lock: DataLock) -> Result<Exit, CliError> {
     };
     tell_arrival(&service.arrival);
     service.start_sending(mode(config.processing.mode))?;
+    let actions = service.actions().clone();
+    actions.reloads.open();
     let address = service.start_doors()?;
-    tracing::info!(%address, data_dir = %config.data_dir.display(), "serving");
-    say(&format!("listening on http://{address}"))?;
-    let signal = signals.forever().next();
+    let ops = service.ops_address().map(tracing::field::display);
+    tracing::info!(%address, ops, data_dir = %config.data_dir.display(), "serving");
+    let scheme = config.http.tls.as_ref().map_or("http", |_| "https");
+    say(&format!("listening on {scheme}://{address}"))?;
+    let signal = loop {
+        let asked = actions.reloads.next(SIGNALS_EVERY);
+        if let Some(signal) = signals.stop() {
+            break signal;
+        }
+        if signals.take_reload() {
+            actions.reloads.ask("service");
+        }
+        let Some(asked) = asked else { continue };
+        // The file that it came from at the start, whatever else lies in the folder now.
+        let reloaded = service.reload(&asked, || Config::load(Some(path), overrides));
+        if let Err(error) = reloaded {
+            tracing::error!(%error, "sending cannot begin again after a reload; the service stops");
+            service.stop();
+            return Err(error.into());
+        }
+    };
     tracing::info!(signal, "stopping; attempts in flight are awaited");
     service.stop();
     Ok(Exit::Done)
 }
 
-/// The processing mode as dispatch takes it.
-pub fn mode(configured: ProcessingMode) -> Mode {
-    match configured {
-        ProcessingMode::Continuous => Mode::Continuous,
-        ProcessingMode::Every(interval) => Mode::Every(interval),
-        ProcessingMode::Manual => Mode::Manual,
+/// How often signals are looked at.
+const SIGNALS_EVERY: Duration = Duration::from_millis(100);
+
+/// What signals ask for: SIGINT and SIGTERM the end, SIGHUP a reload.
+///
+/// A SIGHUP to a server that was started from a terminal says that the terminal is closed, and ends it too.
+struct Asked {
+    signals: Signals,
+    hangup_stops: bool,
+    is_reload_due: bool,
+}
+
+impl Asked {
+    fn watch() -> Result<Self, CliError> {
+        Ok(Self {
+            signals: Signals::new([SIGHUP, SIGINT, SIGTERM]).map_err(CliError::Signals)?,
+            hangup_stops: std::io::stdin().is_terminal(),
+            is_reload_due: false,
+        })
+    }
+
+    /// The signal that ends the process, if one came.
+    fn stop(&mut self) -> Option<i32> {
+        for signal in self.signals.pending() {
+            if signal != SIGHUP || self.hangup_stops {
+                return Some(signal);
+            }
+            self.is_reload_due = true;
+        }
+        None
+    }
+
+    /// Whether a reload is due; the signals were looked at by `stop`.
+    fn take_reload(&mut self) -> bool {
+        std::mem::take(&mut self.is_reload_due)
     }
 }
 

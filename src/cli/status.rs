@@ -11,8 +11,10 @@ use super::exit::Exit;
 use super::global::Global;
 use super::output::{DASH, Format, Listed as _, OutputArgs, lines, say, table, thing};
 use super::progress::bytes;
+use super::reload::findings;
 use crate::actions::local_time::local_time;
 use crate::actions::providers::ProviderReport;
+use crate::actions::reload::ReloadReport;
 use crate::actions::status::{RequestCounts, StatusReport};
 use crate::config::SpanText;
 use crate::control::Status;
@@ -49,6 +51,11 @@ impl StatusArgs {
                 table(&["thread", "state"], rows.collect())
             ))?;
         }
+        if let Some(refused) = &status.configuration.refused {
+            let (at, by) = (local_time(refused.at, zone), &refused.by);
+            say(&format!("\nnote: the reload at {at} by {by} was refused:"))?;
+            say(&findings(refused))?;
+        }
         for warning in warnings(&status) {
             say(&format!("\nnote: {warning}"))?;
         }
@@ -74,6 +81,7 @@ fn fields(status: &StatusReport, zone: Tz) -> Vec<(&'static str, String)> {
             SpanText(Duration::from_secs(status.uptime_s)).to_string(),
         ),
         ("ready", ready_words(status)),
+        ("configuration", configuration_words(status, zone)),
         ("data", status.data_dir.display().to_string()),
         ("processing", status.processing.clone()),
         ("items", status.items.to_string()),
@@ -93,6 +101,13 @@ fn fields(status: &StatusReport, zone: Tz) -> Vec<(&'static str, String)> {
         ("disk free", free),
         ("times", status.time_zone.clone()),
     ]
+}
+
+fn configuration_words(status: &StatusReport, zone: Tz) -> String {
+    let ReloadReport {
+        generation, since, ..
+    } = &status.configuration;
+    format!("generation {generation} since {}", local_time(*since, zone))
 }
 
 fn ready_words(status: &StatusReport) -> String {

@@ -48,8 +48,12 @@ pub enum Command {
     Resume {
         provider: ProviderNumber,
     },
-    /// What start and reload found in the configuration; records what changed.
+    /// What a start found in the configuration; records what changed. A provider that is gone stays as missing.
     Configure {
+        providers: Vec<ProviderSettings>,
+    },
+    /// What a reload found. Refused as [`Refusal::Changed`] if a provider that is gone has unfinished requests.
+    Reconfigure {
         providers: Vec<ProviderSettings>,
     },
     StartRun {

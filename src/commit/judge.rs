@@ -72,6 +72,13 @@ pub fn command(view: &dyn View, command: &Command, now: Timestamp) -> Judged<Com
         } => operate::pause(view, *provider, reason, *until).map(done),
         Command::Resume { provider } => operate::resume(view, *provider).map(done),
         Command::Configure { providers } => Ok((Committed::Done(true), configure(view, providers))),
+        Command::Reconfigure { providers } => {
+            let has_requests = |number| view.provider(number).is_some_and(|row| row.unfinished > 0);
+            if gone(view, providers).into_iter().any(has_requests) {
+                return Err(Refusal::Changed);
+            }
+            Ok((Committed::Done(true), configure(view, providers)))
+        }
         Command::StartRun { mode } => {
             let run = view.meta().last_run + 1;
             Ok((
@@ -106,15 +113,20 @@ fn configure(view: &dyn View, providers: &[ProviderSettings]) -> Vec<Event> {
             provider: provider.clone(),
         });
     }
-    for number in (1..=view.meta().last_provider).map(ProviderNumber) {
-        let Some(row) = view.provider(number) else {
-            continue;
-        };
-        if row.is_configured && !providers.iter().any(|provider| *provider.name == *row.name) {
-            events.push(Event::ProviderMissing { number });
-        }
-    }
+    let gone = gone(view, providers).into_iter();
+    events.extend(gone.map(|number| Event::ProviderMissing { number }));
     events
+}
+
+/// The providers that were configured and are no more.
+fn gone(view: &dyn View, providers: &[ProviderSettings]) -> Vec<ProviderNumber> {
+    let is_gone = |number: &ProviderNumber| {
+        view.provider(*number).is_some_and(|row| {
+            row.is_configured && !providers.iter().any(|provider| *provider.name == *row.name)
+        })
+    };
+    let all = (1..=view.meta().last_provider).map(ProviderNumber);
+    all.filter(is_gone).collect()
 }
 
 fn is_configured_so(row: &ProviderRow, provider: &ProviderSettings) -> bool {

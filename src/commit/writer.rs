@@ -3,6 +3,7 @@
 //! The first I/O error ends the process before any waiter of that group is answered.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Select, Sender};
@@ -55,10 +56,11 @@ pub struct Writer {
     mailboxes: Vec<Arc<Mailbox>>,
     responses: Sender<Responses>,
     metrics: Arc<Metrics>,
-    options: WriterOptions,
+    group_commands_max: u32,
     space: Space,
     pushes: Pushes,
     pulse: Arc<Pulse>,
+    reserve_bytes: Arc<AtomicU64>,
 }
 
 impl Writer {
@@ -81,16 +83,22 @@ impl Writer {
             mailboxes,
             responses,
             metrics,
-            options,
+            group_commands_max: options.group_commands_max,
             space: Space::default(),
             pushes: Pushes::default(),
             pulse: Arc::default(),
+            reserve_bytes: Arc::new(AtomicU64::new(options.reserve_bytes)),
         }
     }
 
     /// Beats once a group. A group that lasts is a command that waits: it is in the group or behind it.
     pub fn pulse(&self) -> Arc<Pulse> {
         self.pulse.clone()
+    }
+
+    /// The reserve that counts, for a reload to change.
+    pub fn reserve_bytes(&self) -> Arc<AtomicU64> {
+        self.reserve_bytes.clone()
     }
 
     /// Works until `stop` says so, then refuses what is still queued and closes ledger and state.
@@ -146,7 +154,7 @@ impl Writer {
             notices: Notices::default(),
         };
         let mut responses = Responses::new();
-        let mut room = self.options.group_commands_max;
+        let mut room = self.group_commands_max;
         while room > 0 && !group.is_full() {
             let Ok(command) = self.queues.dispatch.try_recv() else {
                 break;
@@ -193,10 +201,11 @@ impl Writer {
             .is_some_and(|at| now.saturating_sub(at) < SPACE_CHECK_EVERY);
         if !is_fresh {
             let free = self.ledger.free_bytes()?;
+            let reserve = self.reserve_bytes.load(Ordering::Relaxed);
             self.space = Space {
                 checked_at: Some(now),
-                is_low: free < self.options.reserve_bytes,
-                is_very_low: free < self.options.reserve_bytes / 2,
+                is_low: free < reserve,
+                is_very_low: free < reserve / 2,
             };
         }
         Ok(self.space)

@@ -38,6 +38,39 @@ pub struct Overrides {
 pub struct Loaded {
     pub config: Config,
     pub path: PathBuf,
+    text: String,
+}
+
+impl Loaded {
+    /// Where a key has its value from; the file as a whole if it is not written there.
+    pub fn place(&self, section: &str, key: &str) -> Origin {
+        let variable = Environment::variable(section, key);
+        if Environment::of_process().get(&variable).is_some() {
+            return Origin::Environment { variable };
+        }
+        let (document, _) = DeTable::parse_recoverable(&self.text);
+        let top = document.get_ref();
+        let found = if section.is_empty() {
+            offset_of(top, key)
+        } else {
+            let inner = top.iter().find(|(name, _)| name.get_ref() == section);
+            inner.and_then(|(_, value)| match value.get_ref() {
+                DeValue::Table(table) => offset_of(table, key),
+                _ => None,
+            })
+        };
+        match found {
+            Some(offset) => Origin::in_file(&self.path, &self.text, offset),
+            None => Origin::WholeFile {
+                path: self.path.clone(),
+            },
+        }
+    }
+}
+
+fn offset_of(table: &DeTable<'_>, key: &str) -> Option<usize> {
+    let found = table.iter().find(|(name, _)| name.get_ref() == key);
+    found.map(|(_, value)| value.span().start)
 }
 
 impl Config {
@@ -56,7 +89,27 @@ impl Config {
         let path = find_file(path, environment)?;
         let text = read_file(&path)?;
         let config = Self::parse(&path, &text, overrides, environment)?;
-        Ok(Loaded { config, path })
+        Ok(Loaded { config, path, text })
+    }
+
+    /// The data directory that the configuration names, whatever else is wrong with it.
+    pub fn locate(path: Option<&Path>, overrides: &Overrides) -> Result<PathBuf, ConfigErrors> {
+        if let Some(data_dir) = &overrides.data_dir {
+            return Ok(data_dir.clone());
+        }
+        let environment = Environment::of_process();
+        let path = find_file(path, &environment)?;
+        let text = read_file(&path)?;
+        let (document, _) = DeTable::parse_recoverable(&text);
+        let mut reading = Reading {
+            path: &path,
+            text: &text,
+            environment: &environment,
+            findings: Vec::new(),
+            claimed: Vec::new(),
+        };
+        let mut top = Section::top(&mut reading, "", Some(document.get_ref()));
+        Ok(read_folder(&mut top, "data_dir", DEFAULT_DATA_DIR))
     }
 
     /// Reads the text of a file that lies at `path`; touches no file.

@@ -6,6 +6,7 @@
 mod doors;
 mod environment;
 mod finding;
+mod live;
 mod load;
 mod provider;
 mod reader;
@@ -19,6 +20,7 @@ use std::path::PathBuf;
 pub use doors::{ControlConfig, HttpConfig, OpsConfig, TlsFiles};
 pub use environment::Environment;
 pub use finding::{ConfigErrors, Finding, Origin};
+pub use live::Live;
 pub use load::{Loaded, Overrides, SYSTEM_FILE, WORKING_FILE};
 pub use provider::{AmbiguousPolicy, ProviderConfig, ProviderState};
 pub use retry::{RetryConfig, RetryOverrides};

@@ -33,6 +33,8 @@ pub enum ControlError {
     ListTooWide { cursor: u64 },
     #[error("nothing in this process can send")]
     CannotSend,
+    #[error("this process reads its configuration once")]
+    CannotReload,
     #[error(transparent)]
     Refused(#[from] Refusal),
     #[error(transparent)]
@@ -85,6 +87,7 @@ impl ControlError {
             | Self::Item(_)
             | Self::ListTooWide { .. }
             | Self::CannotSend
+            | Self::CannotReload
             | Self::Access(_) => Fault::Refused,
         }
     }
@@ -98,7 +101,7 @@ impl ControlError {
             Self::ListTooWide { .. } => {
                 Some("`pairbox request list --all` looks through them all".to_owned())
             }
-            Self::CannotSend => Some("start `pairbox serve`".to_owned()),
+            Self::CannotSend | Self::CannotReload => Some("start `pairbox serve`".to_owned()),
             Self::Refused(refusal) => refusal_hint(refusal),
             Self::Item(FindItemError::Unknown { .. }) => Some(ITEMS_HINT.to_owned()),
             Self::Item(FindItemError::Ambiguous { .. }) => Some(

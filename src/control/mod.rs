@@ -13,6 +13,7 @@ mod lock;
 mod pairing;
 mod probe;
 mod provider;
+mod reload;
 mod request;
 mod status;
 mod subscription;
@@ -39,6 +40,7 @@ pub use lock::{DataLock, LOCK_FILE, LockError};
 pub use pairing::{PairingHistoryOf, PairingList, PairingListAsk, PairingShow};
 pub use probe::{ProbeError, probe};
 pub use provider::{PauseAsk, ProviderList, ProviderNamed, ProviderPause, ProviderResume};
+pub use reload::{ReloadBegin, ReloadProgress};
 pub use request::{
     CancelAsk, Pair, PairAsk, Paired, RequestCancel, RequestExplain, RequestList, RequestListAsk,
     RequestNamed, RequestResolve, RequestRetry, RequestShow, ResolveAsk, Unpair, UnpairAsk,

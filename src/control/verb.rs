@@ -7,9 +7,10 @@ use super::error::ControlError;
 use super::{
     ANSWER_BYTES_MAX, ControlContext, ItemBlacklist, ItemList, ItemRegister, ItemShow, KeyCreate,
     KeyList, KeyRevoke, Pair, PairingHistoryOf, PairingList, PairingShow, ProcessBegin,
-    ProcessProgress, ProviderList, ProviderPause, ProviderResume, RequestCancel, RequestExplain,
-    RequestList, RequestResolve, RequestRetry, RequestShow, Status, SubscriptionList,
-    SubscriptionRegister, SubscriptionShow, Unpair, UserAdd, UserList, UserPassword, UserRemove,
+    ProcessProgress, ProviderList, ProviderPause, ProviderResume, ReloadBegin, ReloadProgress,
+    RequestCancel, RequestExplain, RequestList, RequestResolve, RequestRetry, RequestShow, Status,
+    SubscriptionList, SubscriptionRegister, SubscriptionShow, Unpair, UserAdd, UserList,
+    UserPassword, UserRemove,
 };
 
 /// One thing that an operator may ask.
@@ -36,10 +37,12 @@ struct Call<A> {
 type Handler = fn(&ControlContext, &[u8], Option<&str>) -> Result<Vec<u8>, ControlError>;
 
 /// All verbs.
-const TABLE: [(&str, Handler); 31] = [
+const TABLE: [(&str, Handler); 33] = [
     entry::<Status>(),
     entry::<ProcessBegin>(),
     entry::<ProcessProgress>(),
+    entry::<ReloadBegin>(),
+    entry::<ReloadProgress>(),
     entry::<Pair>(),
     entry::<Unpair>(),
     entry::<ItemRegister>(),

@@ -59,6 +59,13 @@ pub fn admit(view: &dyn View, ask: &Ask, now: Timestamp) -> Result<Admission, Re
     if let Some(earlier) = repeated(view, ask, now)? {
         return Ok(Admission::Repeat(earlier));
     }
+    let replaced = ask.replaces.as_ref().map(|replaced| replaced.provider);
+    for provider in [Some(ask.provider), replaced].into_iter().flatten() {
+        // A reload took it away since it was looked up.
+        if !view.provider(provider).is_some_and(|row| row.is_configured) {
+            return Err(Refusal::Changed);
+        }
+    }
     check_item(view, ask.card, ItemKind::Smartcard)?;
     if let Some(stb) = ask.stb {
         check_item(view, stb, ItemKind::Stb)?;

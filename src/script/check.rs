@@ -12,7 +12,7 @@ use super::scan::calls;
 use super::simulator;
 
 /// One thing to mend.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Finding {
     /// The file as an operator names it, e.g. `smsgw/mapping.rhai`.
     pub file: String,

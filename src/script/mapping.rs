@@ -118,6 +118,13 @@ impl Mapping {
         self.program.sha256()
     }
 
+    /// Whether another reading gave the same mapping: script and explanations.
+    pub fn is_same_as(&self, other: &Self) -> bool {
+        self.name == other.name
+            && self.sha256() == other.sha256()
+            && self.explanations == other.explanations
+    }
+
     pub fn description(&self) -> &Description {
         &self.description
     }

@@ -6,11 +6,14 @@ use std::net::SocketAddr;
 use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
+
+use rustls::ServerConfig;
 
 use super::threads::Threads;
 use super::{Service, ServiceError};
+use crate::config::Config;
 use crate::control::{CALL_BYTES_MAX, CallingAccount, Guard, GuardedCall, SOCKET_FILE};
 use crate::domain::ProviderNumber;
 use crate::http::gate::{Certificate, Door, DoorKind, Gate, GateHandle, GateOptions, GateParts};
@@ -21,9 +24,9 @@ use crate::telemetry::fatal;
 pub struct Doors {
     pub address: SocketAddr,
     pub ops_address: Option<SocketAddr>,
-    pub api: Arc<Api>,
+    api: Arc<Api>,
     /// To be exchanged at a reload.
-    pub certificate: Certificate,
+    certificate: Certificate,
     gate: GateHandle,
     pump_stop: Arc<AtomicBool>,
     workers: Vec<String>,
@@ -99,6 +102,19 @@ impl Doors {
             pump_stop,
             workers: names,
         })
+    }
+
+    /// Puts another configuration in force: certificates and deadlines for whoever comes from now on, caps at once.
+    pub fn set(&self, config: &Config, tls: Option<Arc<ServerConfig>>) {
+        let mut certificate = self
+            .certificate
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        *certificate = tls;
+        drop(certificate);
+        self.gate
+            .set_options(GateOptions::new(&config.http, CALL_BYTES_MAX));
+        self.api.set_config(config.api.clone());
     }
 
     /// Lets nobody in any more, and refuses what those inside still ask.

@@ -6,10 +6,14 @@ use crossbeam_channel::{Sender, bounded};
 
 use super::ServiceError;
 use crate::access::LoginFailures;
+use crate::actions::PairingPolicy;
 use crate::actions::process::{PassProgress, Processing};
+use crate::actions::status::InForce;
 use crate::commit::{Command, Door};
-use crate::config::{AmbiguousPolicy, Config, ProviderConfig, ProviderState};
-use crate::dispatch::{Ask, RunReport};
+use crate::config::{
+    AmbiguousPolicy, Config, ProcessingMode, ProviderConfig, ProviderState, StbTaken, UnpairUnknown,
+};
+use crate::dispatch::{Ask, Mode, RunReport};
 use crate::domain::event::{Event, ProviderSettings};
 use crate::domain::settle::RetryPolicy;
 use crate::domain::{Ambiguous, ProviderNumber, Refusal, Salt, View};
@@ -65,24 +69,48 @@ pub fn record_providers(
     door: &Door,
     mappings: &[Arc<Mapping>],
 ) -> Result<(), ServiceError> {
-    let settings = config
-        .providers
-        .iter()
-        .zip(mappings)
-        .map(|(provider, mapping)| ProviderSettings {
-            name: provider.name.clone(),
-            family: provider.family.clone(),
-            is_effective: provider.state == ProviderState::Effective,
-            mapping: provider.mapping.clone(),
-            mapping_sha256: mapping.sha256().to_owned(),
-        });
-    door.call(
-        "service",
-        Command::Configure {
-            providers: settings.collect(),
-        },
-    )?;
+    let providers = provider_settings(config, mappings);
+    door.call("service", Command::Configure { providers })?;
     Ok(())
+}
+
+/// The providers as the ledger knows them.
+pub fn provider_settings(config: &Config, mappings: &[Arc<Mapping>]) -> Vec<ProviderSettings> {
+    let settings = |(provider, mapping): (&ProviderConfig, &Arc<Mapping>)| ProviderSettings {
+        name: provider.name.clone(),
+        family: provider.family.clone(),
+        is_effective: provider.state == ProviderState::Effective,
+        mapping: provider.mapping.clone(),
+        mapping_sha256: mapping.sha256().to_owned(),
+    };
+    let configured = config.providers.iter().zip(mappings);
+    configured.map(settings).collect()
+}
+
+/// `[pairing]` as the actions take it.
+pub fn policy(config: &Config) -> PairingPolicy {
+    PairingPolicy {
+        sends_unknown_unpairs: config.pairing.unpair_unknown == UnpairUnknown::Send,
+        replaces_holder: config.pairing.stb_taken == StbTaken::Replace,
+    }
+}
+
+/// What people are told.
+pub fn in_force(config: &Config) -> InForce {
+    InForce {
+        zone: config.api.time_zone,
+        processing: config.processing.mode,
+        reserve_bytes: config.store.reserve_bytes,
+    }
+}
+
+/// The processing mode as dispatch takes it.
+pub fn mode(configured: ProcessingMode) -> Mode {
+    match configured {
+        ProcessingMode::Continuous => Mode::Continuous,
+        ProcessingMode::Every(interval) => Mode::Every(interval),
+        ProcessingMode::Manual => Mode::Manual,
+    }
 }
 
 /// Ends the beginning of a new epoch: pauses the providers that the ledger had lost too, then takes the mark away.
@@ -127,7 +155,8 @@ pub fn reserved_to(state: &State, provider: &Provider) -> Option<u64> {
     Some(row.transactions_reserved).filter(|last| *last > 0)
 }
 
-fn options(
+/// What a provider is made of; a new one has no number yet.
+pub fn options(
     configured: &ProviderConfig,
     mapping: Arc<Mapping>,
     state: &State,

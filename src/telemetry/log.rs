@@ -3,6 +3,7 @@
 //! stdout belongs to the answers of the command line, so that they can be piped.
 
 use std::io::IsTerminal;
+use std::sync::OnceLock;
 
 use tracing::Level;
 use tracing_subscriber::EnvFilter;
@@ -31,17 +32,39 @@ pub fn init(level: Level, style: LogStyle) -> Result<(), LogInitError> {
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter(level))
         .with_writer(std::io::stderr);
-    if is_json(style, is_terminal) {
-        lines
+    let setter: SetLevel = if is_json(style, is_terminal) {
+        let lines = lines
             .json()
             .flatten_event(true)
             .with_current_span(false)
-            .try_init()
+            .with_filter_reloading();
+        let handle = lines.reload_handle();
+        lines.try_init().map_err(LogInitError)?;
+        Box::new(move |level| drop(handle.reload(filter(level))))
     } else {
-        lines.with_ansi(is_terminal).with_target(false).try_init()
-    }
-    .map_err(LogInitError)
+        let lines = lines
+            .with_ansi(is_terminal)
+            .with_target(false)
+            .with_filter_reloading();
+        let handle = lines.reload_handle();
+        lines.try_init().map_err(LogInitError)?;
+        Box::new(move |level| drop(handle.reload(filter(level))))
+    };
+    // The second subscriber of a process was refused above.
+    let _ = SET_LEVEL.set(setter);
+    Ok(())
 }
+
+/// Another level for all that follows; nothing happens where `init` was not called.
+pub fn set_level(level: Level) {
+    if let Some(set) = SET_LEVEL.get() {
+        set(level);
+    }
+}
+
+type SetLevel = Box<dyn Fn(Level) + Send + Sync>;
+
+static SET_LEVEL: OnceLock<SetLevel> = OnceLock::new();
 
 fn is_json(style: LogStyle, is_terminal: bool) -> bool {
     match style {

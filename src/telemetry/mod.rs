@@ -9,7 +9,7 @@ mod metrics;
 mod pulse;
 
 pub use fatal::{EXIT_IO_ERROR, fatal};
-pub use log::{LogInitError, LogStyle, init};
+pub use log::{LogInitError, LogStyle, init, set_level};
 pub use mask::mask_card;
 pub use metrics::{Metric, MetricKind, Metrics};
 pub use pulse::Pulse;

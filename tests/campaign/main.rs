@@ -25,6 +25,7 @@ mod kills;
 mod kills_starting;
 mod power;
 mod record;
+mod reloads;
 mod rogue;
 mod rounds;
 #[path = "../it/scene.rs"]

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::verdict::Verdict;
 
 /// Every fault of the campaign.
-pub const FAULTS: [&str; 9] = [
+pub const FAULTS: [&str; 10] = [
     "SIGKILL under load",
     "SIGKILL while it starts, the state gone, cut, noisy or of another boot",
     "disk full, refused by the reserve",
@@ -16,6 +16,7 @@ pub const FAULTS: [&str; 9] = [
     "failing writes, syncs and renames of the ledger",
     "calls that fail with EIO or ENOSPC, by strace",
     "power cuts, the state as it was, gone, old or torn",
+    "reloads under load",
     "clock jumps of up to 20 years, both ways",
     "a CAS that vanishes, hangs, floods, lies, sends garbage, answers late or again",
 ];

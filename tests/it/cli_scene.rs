@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use crossbeam_channel::{Sender, bounded, unbounded};
 use pairbox::access::Access;
-use pairbox::actions::status::Setting;
+use pairbox::actions::status::{InForce, Setting};
 use pairbox::actions::waiting::Waiting;
 use pairbox::actions::{Actions, PairingPolicy};
 use pairbox::clock::{Clock, ManualClock};
@@ -20,7 +20,7 @@ use pairbox::commit::{
     Begin, Command, DispatchCommand, Door, Responses, SettleAttempt, Writer, WriterOptions,
     WriterParts,
 };
-use pairbox::config::{HttpConfig, ProcessingMode, TokenLife};
+use pairbox::config::{HttpConfig, Live, ProcessingMode, TokenLife};
 use pairbox::control::{ControlContext, DataLock};
 use pairbox::domain::event::{Frame, ProviderSettings, Then};
 use pairbox::domain::{
@@ -222,10 +222,12 @@ impl Scene {
             actions: actions.clone(),
             access,
             setting: Setting {
-                zone: chrono_tz::Europe::Athens,
-                processing,
+                in_force: Arc::new(Live::new(InForce {
+                    zone: chrono_tz::Europe::Athens,
+                    processing,
+                    reserve_bytes: 1 << 20,
+                })),
                 data_dir: data_dir.clone(),
-                reserve_bytes: 1 << 20,
                 started_at: clock.now(),
                 is_serving: true,
             },

@@ -187,6 +187,12 @@ impl Headend {
 
     /// By a command of the test's own that serves.
     pub fn serve_by(&self, command: Command) -> Served {
+        self.serve_from(command, Stdio::null())
+    }
+
+    /// With a standard input of the test's own.
+    pub fn serve_from(&self, mut command: Command, stdin: Stdio) -> Served {
+        command.stdin(stdin);
         self.try_serve(command)
             .unwrap_or_else(|ended| panic!("the server did not come up: {ended:?}"))
     }
@@ -195,7 +201,6 @@ impl Headend {
     pub fn try_serve(&self, mut command: Command) -> Result<Served, Ended> {
         let said = self.path().join("said");
         let child = command
-            .stdin(Stdio::null())
             .stdout(fs::File::create(&said).unwrap())
             .stderr(fs::File::create(self.path().join("log")).unwrap())
             .spawn()

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Sender, bounded, unbounded};
 use pairbox::access::{Access, Role};
-use pairbox::actions::status::Setting;
+use pairbox::actions::status::{InForce, Setting};
 use pairbox::actions::waiting::Waiting;
 use pairbox::actions::{Actions, PairingPolicy};
 use pairbox::clock::{Clock, ManualClock, SystemClock};
@@ -22,7 +22,8 @@ use pairbox::commit::{
     WriterParts,
 };
 use pairbox::config::{
-    ApiConfig, Config, Environment, ErrorStatus, HttpConfig, Overrides, ProcessingMode, TokenLife,
+    ApiConfig, Config, Environment, ErrorStatus, HttpConfig, Live, Overrides, ProcessingMode,
+    TokenLife,
 };
 use pairbox::control::ControlContext;
 use pairbox::domain::event::{Frame, ProviderSettings, Then};
@@ -504,10 +505,12 @@ impl Scene {
             actions: actions.clone(),
             access: access.clone(),
             setting: Setting {
-                zone: config.time_zone,
-                processing: ProcessingMode::Continuous,
+                in_force: Arc::new(Live::new(InForce {
+                    zone: config.time_zone,
+                    processing: ProcessingMode::Continuous,
+                    reserve_bytes: 0,
+                })),
                 data_dir: data.to_owned(),
-                reserve_bytes: 0,
                 started_at: START,
                 is_serving: true,
             },

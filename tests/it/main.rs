@@ -40,6 +40,7 @@ mod long_start;
 mod mapping_smsgw;
 mod openapi;
 mod readme;
+mod reload;
 mod scene;
 mod script_limits;
 mod self_watch;

@@ -24,7 +24,7 @@ fn readyz(address: SocketAddr) -> String {
     answer
 }
 
-fn status(made: &Headend) -> Value {
+pub fn status(made: &Headend) -> Value {
     serde_json::from_str(&made.run(&["status", "--output", "json"])).unwrap()
 }
 

@@ -916,6 +916,24 @@ fn a_provider_that_left_the_configuration_waits_while_the_others_run() {
 }
 
 #[test]
+fn a_reload_takes_a_provider_away_only_when_nothing_waits_for_it_and_no_call_comes_behind() {
+    let mut stage = stage();
+    stage.pause();
+    let number = stage.queue(0, Some(0));
+    let none = || Command::Reconfigure {
+        providers: Vec::new(),
+    };
+    assert_eq!(stage.order(none()), Err(Refusal::Changed));
+    stage.resume();
+    assert_eq!(stage.phase(number), Phase::Completed);
+    stage.order(none()).unwrap();
+    let row = stage.state().view().provider(ProviderNumber(1)).unwrap();
+    assert!(!row.is_configured);
+    // The caller still knows the providers of before.
+    assert_eq!(stage.ask(1, Some(1), |_| {}), Err(Refusal::Changed));
+}
+
+#[test]
 fn a_card_has_at_most_64_unfinished_requests() {
     let mut stage = stage();
     stage.pause();

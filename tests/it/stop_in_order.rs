@@ -1,7 +1,7 @@
 //! SIGTERM of the real binary while the CAS owes answers: each attempt is settled in the ledger before the process ends, and
 //! the next start goes on from there.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::fs;
 use std::sync::Arc;
 
@@ -56,16 +56,16 @@ fn a_stop_while_the_cas_owes_answers_leaves_no_attempt_without_its_end() {
 
     let events = events(&made);
     assert_eq!(events.last(), Some(&Event::ServiceStopped {}));
-    let mut begun = BTreeMap::new();
+    let mut begun = BTreeSet::new();
     let mut unknown = 0;
     for event in events {
         match event {
             Event::AttemptBegun(attempt) => {
-                begun.insert((attempt.request, attempt.attempt), ());
+                begun.insert((attempt.request, attempt.attempt));
             }
             Event::AttemptSettled(settled) => {
-                let ended = begun.remove(&(settled.request, settled.attempt));
-                assert!(ended.is_some(), "{settled:?}");
+                let was_begun = begun.remove(&(settled.request, settled.attempt));
+                assert!(was_begun, "{settled:?}");
                 if settled.outcome == Outcome::Unknown {
                     assert_eq!(settled.text.as_deref(), Some("the service stopped"));
                     unknown += 1;

@@ -16,8 +16,8 @@ mod upstream;
 
 use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use mio::event::Event;
@@ -79,7 +79,7 @@ pub struct Gate {
     options: GateOptions,
     clock: Arc<dyn Clock>,
     metrics: Arc<Metrics>,
-    ending: Arc<Ending>,
+    orders: Arc<Orders>,
     requests: u64,
     line_count: u64,
     date: (i64, String),
@@ -93,11 +93,12 @@ pub struct Gate {
 #[derive(Clone)]
 pub struct GateHandle {
     finisher: Finisher,
-    ending: Arc<Ending>,
+    orders: Arc<Orders>,
 }
 
-/// How far the end has come: microseconds on the monotonic clock, `NEVER` before.
-struct Ending {
+/// What the gate is told: other bounds, and how far the end has come (microseconds on the monotonic clock, `NEVER` before).
+struct Orders {
+    options: Mutex<Option<GateOptions>>,
     doors_closed: AtomicU64,
     over_at: AtomicU64,
 }
@@ -109,16 +110,28 @@ impl GateHandle {
         self.finisher.clone()
     }
 
+    /// Other bounds, from the next look at them on.
+    pub fn set_options(&self, options: GateOptions) {
+        let mut ordered = self
+            .orders
+            .options
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        *ordered = Some(options);
+        drop(ordered);
+        self.finisher.wake();
+    }
+
     /// Lets nobody in any more. Who is in and asks is still answered, and its connection ends with that.
     pub fn close_doors(&self) {
-        self.ending.doors_closed.store(0, Ordering::Release);
+        self.orders.doors_closed.store(0, Ordering::Release);
         self.finisher.wake();
     }
 
     /// Ends the loop as soon as every answer that is owed has left, at `until` on the monotonic clock at the latest.
     pub fn end(&self, until: Duration) {
         let until = u64::try_from(until.as_micros()).unwrap_or(NEVER - 1);
-        self.ending.over_at.store(until, Ordering::Release);
+        self.orders.over_at.store(until, Ordering::Release);
         self.finisher.wake();
     }
 }
@@ -128,13 +141,14 @@ impl Gate {
         assert!(parts.doors.len() <= DOORS_MAX, "each door has its token");
         let poll = Poll::new()?;
         let finisher = Finisher::new(poll.registry(), WAKER)?;
-        let ending = Arc::new(Ending {
+        let orders = Arc::new(Orders {
+            options: Mutex::new(None),
             doors_closed: AtomicU64::new(NEVER),
             over_at: AtomicU64::new(NEVER),
         });
         let handle = GateHandle {
             finisher: finisher.clone(),
-            ending: ending.clone(),
+            orders: orders.clone(),
         };
         let gate = Self {
             poll,
@@ -147,7 +161,7 @@ impl Gate {
             options: parts.options,
             clock: parts.clock,
             metrics: parts.metrics,
-            ending,
+            orders,
             requests: 0,
             line_count: 0,
             date: (0, date(Timestamp::ZERO)),
@@ -384,6 +398,10 @@ impl Gate {
     /// What is done by time: lines, doors that rested, deadlines, room, the stop.
     fn sweep(&mut self, now: Duration) {
         self.swept = now;
+        let ordered = self.orders.options.lock();
+        if let Some(options) = ordered.unwrap_or_else(PoisonError::into_inner).take() {
+            self.options = options;
+        }
         self.mend_lines(now);
         self.open_doors(now);
         for slot in self.roll.overdue(&self.options, now) {
@@ -496,11 +514,11 @@ impl Gate {
     }
 
     fn are_doors_closed(&self) -> bool {
-        self.ending.doors_closed.load(Ordering::Acquire) != NEVER
+        self.orders.doors_closed.load(Ordering::Acquire) != NEVER
     }
 
     fn is_over(&self) -> bool {
-        let until = self.ending.over_at.load(Ordering::Acquire);
+        let until = self.orders.over_at.load(Ordering::Acquire);
         if until == NEVER {
             return false;
         }
