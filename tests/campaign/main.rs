@@ -12,8 +12,10 @@
 
 mod bed;
 mod callers;
+mod calls;
 mod cas;
 mod clock;
+mod decoders;
 mod disk_full;
 mod file_errors;
 mod file_errors_traced;
@@ -23,6 +25,8 @@ mod headend;
 mod history;
 mod kills;
 mod kills_starting;
+mod listeners;
+mod mutate;
 mod power;
 mod record;
 mod reloads;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::verdict::Verdict;
 
 /// Every fault of the campaign.
-pub const FAULTS: [&str; 10] = [
+pub const FAULTS: [&str; 13] = [
     "SIGKILL under load",
     "SIGKILL while it starts, the state gone, cut, noisy or of another boot",
     "disk full, refused by the reserve",
@@ -19,6 +19,9 @@ pub const FAULTS: [&str; 10] = [
     "reloads under load",
     "clock jumps of up to 20 years, both ways",
     "a CAS that vanishes, hangs, floods, lies, sends garbage, answers late or again",
+    "random and spoilt frames to every decoder",
+    "random and spoilt bodies to every method of the API",
+    "random bytes to the API's port and the control socket",
 ];
 
 const HEAD: &str = "| fault | rounds | acknowledged | lost | doubled | recovery, median | recovery, max |\n\
@@ -47,12 +50,9 @@ impl Row {
         self.recoveries.extend(recovery);
     }
 
-    /// A fault that has no box behind it: so many rounds.
-    pub fn of_rounds(rounds: u64) -> Self {
-        Self {
-            rounds,
-            ..Self::default()
-        }
+    /// Says how many rounds there were, where one verdict is on many.
+    pub fn set_rounds(&mut self, rounds: u64) {
+        self.rounds = rounds;
     }
 
     /// Prints the row, and writes the table anew where one is wanted.
