@@ -5,6 +5,7 @@
 
 mod differences;
 mod doors;
+mod open_files;
 mod reading;
 mod reload;
 mod sending;
@@ -41,6 +42,7 @@ use crate::store::{Opened, Progress, State, StoreError};
 use crate::telemetry::{Metric, Metrics, Pulse, fatal};
 
 use doors::Doors;
+pub use open_files::raise_open_files;
 pub use reading::read_mappings;
 use sending::Sending;
 pub use setup::mode;
