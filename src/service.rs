@@ -5,6 +5,7 @@
 
 mod differences;
 mod doors;
+mod open_files;
 mod reading;
 mod reload;
 mod sending;
@@ -43,6 +44,7 @@ use crate::store::{Opened, Progress, State, StoreError};
 use crate::telemetry::{Metric, Metrics, Pulse, fatal};
 
 use doors::{Doors, Gathering};
+pub use open_files::raise_open_files;
 pub use reading::{of_tls, read_mappings};
 use sending::Sending;
 pub use setup::mode;

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use chrono_tz::Tz;
+use rustix::process::{Resource, getrlimit};
 use serde::{Deserialize, Serialize};
 
 use super::Actions;
@@ -87,6 +88,10 @@ pub struct StatusReport {
     pub state_bytes: u64,
     pub disk_free_bytes: Option<u64>,
     pub reserve_bytes: u64,
+    /// None: it cannot be told.
+    pub open_files: Option<u64>,
+    /// None: there is no limit.
+    pub open_files_max: Option<u64>,
     pub items: u64,
     pub subscriptions: u64,
     pub pairings: u64,
@@ -142,6 +147,8 @@ impl Actions {
             state_bytes: self.state.disk_bytes(),
             disk_free_bytes: free_bytes(&setting.data_dir),
             reserve_bytes: in_force.reserve_bytes,
+            open_files: open_files(),
+            open_files_max: getrlimit(Resource::Nofile).current,
             items: meta.items,
             subscriptions: meta.subscriptions,
             pairings: meta.pairings,
@@ -191,6 +198,12 @@ fn folder_bytes(folder: &Path) -> u64 {
         .filter_map(|entry| entry.metadata().ok())
         .map(|metadata| metadata.len())
         .sum()
+}
+
+/// Files and sockets of this process, the one that looks not counted.
+fn open_files() -> Option<u64> {
+    let entries = std::fs::read_dir("/proc/self/fd").ok()?;
+    u64::try_from(entries.count()).ok()?.checked_sub(1)
 }
 
 /// Free space of the folder's disk for us; none if it cannot be told.

@@ -15,7 +15,7 @@ use super::global::{Global, log_style};
 use super::output::say;
 use crate::config::{Config, Loaded, Overrides};
 use crate::control::DataLock;
-use crate::service::{Arrival, Service, ServiceError, mode, systemd};
+use crate::service::{Arrival, Service, ServiceError, mode, raise_open_files, systemd};
 use crate::store::StoreError;
 
 #[derive(Args)]
@@ -32,6 +32,7 @@ impl ServeArgs {
         let config = &loaded.config;
         // Logging that is set up already stays as it is.
         let _ = crate::telemetry::init(config.log.level, log_style(config.log.format));
+        raise_open_files();
         let lock = data_dir::lock(&config.data_dir)?;
         serve(&loaded, &overrides, lock)
     }

@@ -99,6 +99,7 @@ fn fields(status: &StatusReport, zone: Tz) -> Vec<(&'static str, String)> {
         ),
         ("state", bytes(status.state_bytes)),
         ("disk free", free),
+        ("files", file_words(status)),
         ("times", status.time_zone.clone()),
     ]
 }
@@ -108,6 +109,12 @@ fn configuration_words(status: &StatusReport, zone: Tz) -> String {
         generation, since, ..
     } = &status.configuration;
     format!("generation {generation} since {}", local_time(*since, zone))
+}
+
+fn file_words(status: &StatusReport) -> String {
+    let number = |count: Option<u64>| count.map_or_else(|| DASH.to_owned(), |n| n.to_string());
+    let (open, most) = (number(status.open_files), number(status.open_files_max));
+    format!("{open} open of at most {most}")
 }
 
 fn ready_words(status: &StatusReport) -> String {

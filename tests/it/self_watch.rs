@@ -73,6 +73,30 @@ fn a_box_whose_disk_is_below_its_reserve_is_not_ready_and_says_disk() {
     assert!(told.contains("ready          no: disk; "), "{told}");
 }
 
+#[test]
+fn the_limit_of_open_files_is_raised_as_far_as_the_system_lets_it() {
+    let cas = Cas::start("", 1);
+    let made = Headend::new(cas.address, 1);
+    let mut shell = Command::new("sh");
+    shell
+        .current_dir(made.path())
+        .args(["-c", "ulimit -S -n 256 && exec \"$0\" serve"])
+        .arg(env!("CARGO_BIN_EXE_pairbox"));
+    let _served = made.serve_by(shell);
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+    assert!(limit.maximum > Some(256), "{limit:?}");
+    let status = status(&made);
+    assert_eq!(status["open_files_max"].as_u64(), limit.maximum, "{status}");
+    let open = status["open_files"].as_u64().unwrap();
+    assert!((10..256).contains(&open), "{status}");
+    let most = limit.maximum.unwrap();
+    let told = made.run(&["status"]);
+    assert!(
+        told.contains(&format!(" open of at most {most}\n")),
+        "{told}"
+    );
+}
+
 /// Plays systemd: hears every message, so that nobody ever waits for it.
 pub struct Systemd {
     messages: Receiver<String>,
