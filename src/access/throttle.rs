@@ -5,8 +5,10 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::time::Duration;
+
+use crate::domain::network::network;
 
 /// Failures of one pair before it must wait.
 const PAIR_FREE: u32 = 5;
@@ -110,17 +112,6 @@ fn wait_left(failures: &Failures, free: u32, now: Duration) -> Duration {
     let doublings = (failures.count - free).min(16);
     let wait = WAIT_FIRST.saturating_mul(1 << doublings).min(WAIT_MAX);
     wait.saturating_sub(since)
-}
-
-/// One IPv6 customer has a whole /64 of addresses; it counts as one.
-fn network(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V4(_) => address,
-        IpAddr::V6(six) => match six.to_ipv4_mapped() {
-            Some(four) => IpAddr::V4(four),
-            None => IpAddr::V6(Ipv6Addr::from_bits(six.to_bits() & !u128::from(u64::MAX))),
-        },
-    }
 }
 
 #[cfg(test)]

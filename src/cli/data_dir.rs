@@ -14,14 +14,17 @@ use crate::control::DataLock;
 const OTHERS: u32 = 0o077;
 const OWNER_ONLY: u32 = 0o700;
 
-/// Checks that the directory is there and ours, closes it to others, and takes its lock.
+/// Checks that the directory is there and ours, takes its lock, and closes it to others. Only its holder changes its mode: a
+/// running server may have opened it to the control socket's group.
 pub fn lock(data_dir: &Path) -> Result<DataLock, CliError> {
-    check(data_dir)?;
-    Ok(DataLock::take(data_dir)?)
+    let metadata = owned(data_dir)?;
+    let lock = DataLock::take(data_dir)?;
+    close_to_others(data_dir, &metadata)?;
+    Ok(lock)
 }
 
-/// Checks that the directory is there and ours, and closes it to others.
-fn check(data_dir: &Path) -> Result<(), CliError> {
+/// Checks that the directory is there and ours.
+fn owned(data_dir: &Path) -> Result<Metadata, CliError> {
     let path = data_dir.to_owned();
     let metadata = match std::fs::metadata(data_dir) {
         Ok(metadata) if metadata.is_dir() => metadata,
@@ -36,7 +39,7 @@ fn check(data_dir: &Path) -> Result<(), CliError> {
     };
     let (owner, user) = (metadata.uid(), rustix::process::geteuid().as_raw());
     if owner == user {
-        return close_to_others(data_dir, &metadata);
+        return Ok(metadata);
     }
     Err(CliError::NotOwner { path, owner, user })
 }

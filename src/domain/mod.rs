@@ -13,6 +13,7 @@ pub mod identifier;
 pub mod item;
 pub mod items;
 pub mod length;
+pub mod network;
 pub mod number;
 pub mod operate;
 pub mod outcome;

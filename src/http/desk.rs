@@ -48,11 +48,11 @@ impl Desk {
             .split_once('?')
             .unwrap_or((coming.url.as_str(), ""));
         if let Some(answer) = self.probe(path) {
-            return coming.reply.send(answer);
+            return coming.reply.at_once().send(answer);
         }
         if self.api.is_stopping() {
             let error = CallError::Refused(Refusal::Stopping);
-            return coming.reply.error(&error);
+            return coming.reply.at_once().error(&error);
         }
         let (path, query) = (path.to_owned(), query.to_owned());
         match (coming.origin.door, coming.origin.peer) {
@@ -66,7 +66,7 @@ impl Desk {
                 let reply = coming.reply.park();
                 self.queue(&self.lanes.control, Work::Control(call), reply);
             }
-            (DoorKind::Ops, _) => self.show_ops(&path, coming.reply),
+            (DoorKind::Ops, _) => self.show_ops(&path, coming.reply.at_once()),
             (DoorKind::Api | DoorKind::Control, peer) => {
                 self.route(&path, query, peer.address(), coming);
             }
@@ -82,7 +82,7 @@ impl Desk {
                 if let CallError::FamilyUnknown { known, .. } = &mut error {
                     *known = self.api.families();
                 }
-                return coming.reply.error(&error);
+                return coming.reply.at_once().error(&error);
             }
         };
         let (lane, reply) = match routed.route.lane {
@@ -107,7 +107,9 @@ impl Desk {
         let job = Job { work, reply };
         if let Err(TrySendError::Full(job) | TrySendError::Disconnected(job)) = lane.try_send(job) {
             self.api.metrics.count(Metric::QueueFull);
-            job.reply.error(&CallError::Refused(Refusal::Overloaded));
+            job.reply
+                .at_once()
+                .error(&CallError::Refused(Refusal::Overloaded));
         }
     }
 

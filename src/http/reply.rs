@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::answer::Answer;
 use super::api::Api;
 use super::crm::{CallError, envelope};
-use super::gate::{GateRequestId as RequestId, write_answer, write_ticket};
+use super::gate::{GateRequestId as RequestId, ONE_ANSWER_BYTES_MAX, write_answer, write_ticket};
 
 /// Owes one answer.
 pub struct Reply {
@@ -47,6 +47,14 @@ impl Reply {
         self
     }
 
+    /// For an answer that is known without the writer: it must not stand behind those that wait for a sync.
+    pub fn at_once(self) -> Self {
+        match self.owed {
+            Owed::Turn { line } if !self.api.turns.is_next(line, self.id) => self.park(),
+            _ => self,
+        }
+    }
+
     pub fn send(mut self, answer: Answer) {
         self.give(answer);
     }
@@ -56,7 +64,13 @@ impl Reply {
         self.send(answer);
     }
 
-    fn give(&mut self, answer: Answer) {
+    fn give(&mut self, mut answer: Answer) {
+        if answer.body.len() > ONE_ANSWER_BYTES_MAX {
+            let error = CallError::AnswerTooLarge {
+                max: ONE_ANSWER_BYTES_MAX,
+            };
+            answer = envelope::error(&error, self.api.config().error_status);
+        }
         match std::mem::replace(&mut self.owed, Owed::Nothing) {
             Owed::Nothing => {}
             Owed::Ticket => self.api.finisher.finish(self.id, answer),

@@ -84,6 +84,13 @@ impl Turns {
         }
     }
 
+    /// Whether nothing stands before it on its line.
+    pub fn is_next(&self, line: u64, id: RequestId) -> bool {
+        let lines = self.lock();
+        let first = lines.lines.get(&line).and_then(|line| line.slots.front());
+        first.is_some_and(|slot| slot.id == id)
+    }
+
     /// Gathers what this thread delivers until the batch falls.
     pub fn batch(self: &Arc<Self>) -> Batch {
         BATCHES.set(BATCHES.get() + 1);

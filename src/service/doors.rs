@@ -3,7 +3,7 @@
 use std::fs::{self, Permissions};
 use std::io;
 use std::net::SocketAddr;
-use std::os::unix::fs::{PermissionsExt as _, chown};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -16,7 +16,9 @@ use super::{Service, ServiceError};
 use crate::config::Config;
 use crate::control::{CALL_BYTES_MAX, CallingAccount, Guard, GuardedCall, SOCKET_FILE};
 use crate::domain::ProviderNumber;
-use crate::http::gate::{Certificate, Door, DoorKind, Gate, GateHandle, GateOptions, GateParts};
+use crate::http::gate::{
+    Certificate, Door, DoorKind, Gate, GateHandle, GateOptions, GateParts, give_to_group,
+};
 use crate::http::{Api, ApiParts, ControlCall, Front, PrivateServer, Turns, tls};
 use crate::telemetry::fatal;
 
@@ -64,7 +66,7 @@ impl Doors {
         let (gate, handle) = Gate::new(GateParts {
             doors,
             upstream: server.path.clone(),
-            options: GateOptions::new(&config.http, CALL_BYTES_MAX),
+            options: options(config),
             clock: service.clock.clone(),
             metrics: service.metrics.clone(),
         })
@@ -112,8 +114,7 @@ impl Doors {
             .unwrap_or_else(PoisonError::into_inner);
         *certificate = tls;
         drop(certificate);
-        self.gate
-            .set_options(GateOptions::new(&config.http, CALL_BYTES_MAX));
+        self.gate.set_options(options(config));
         self.api.set_config(config.api.clone());
     }
 
@@ -133,6 +134,12 @@ impl Doors {
             threads.join(&worker, until);
         }
     }
+}
+
+/// The gate's bounds, with no more clients than there may be open files.
+fn options(config: &Config) -> GateOptions {
+    let files = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    GateOptions::new(&config.http, CALL_BYTES_MAX).within(files.unwrap_or(u64::MAX))
 }
 
 /// Answers that are known together leave together.
@@ -181,11 +188,17 @@ fn let_group_pass(data_dir: &Path, group: u32) -> io::Result<()> {
         if entry.file_name() == SOCKET_FILE {
             continue;
         }
-        let mode = entry.metadata()?.permissions().mode();
+        let metadata = match entry.metadata() {
+            // Of a link its target would be closed, which may be anybody's.
+            Ok(metadata) if metadata.is_symlink() => continue,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            metadata => metadata?,
+        };
+        let mode = metadata.permissions().mode();
         if mode & OTHERS != 0 {
             fs::set_permissions(entry.path(), Permissions::from_mode(mode & !OTHERS))?;
         }
     }
-    chown(data_dir, None, Some(group))?;
+    give_to_group(data_dir, group)?;
     fs::set_permissions(data_dir, Permissions::from_mode(GROUP_PASSES))
 }

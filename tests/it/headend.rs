@@ -214,7 +214,7 @@ impl Headend {
         loop {
             let ended = served.child.try_wait().unwrap();
             let text = fs::read_to_string(&said).unwrap();
-            let address = text.lines().find_map(|line| line.split_once("http://"));
+            let address = text.lines().find_map(|line| line.split_once("://"));
             if let Some((_, address)) = address.filter(|_| text.ends_with('\n')) {
                 served.address = address.trim().trim_end_matches('/').parse().unwrap();
                 return Ok(served);

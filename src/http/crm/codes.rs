@@ -304,7 +304,8 @@ pub fn name(error: &CallError) -> &'static str {
         | E::WrongType { .. }
         | E::WrongValue { .. }
         | E::MisspeltStb { .. }
-        | E::ListTooWide { .. } => "INVALIDPARAMETER",
+        | E::ListTooWide { .. }
+        | E::AnswerTooLarge { .. } => "INVALIDPARAMETER",
         E::IdentifierEmpty { .. } | E::IdentifierSeveral { .. } => "INVALIDIDENTIFIER",
         E::ItemUnknown { .. } => "INSTALLEDITEMNOTFOUND",
         E::ItemAmbiguous { .. } => "AMBIGUOUSITEM",

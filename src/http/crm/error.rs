@@ -106,6 +106,10 @@ pub enum CallError {
 
     #[error("the body has more than {max} bytes")]
     BodyTooLarge { max: u64 },
+    #[error(
+        "the answer has more than {max} bytes; ask for fewer by `number_of_results`, or for less by `fields_set`"
+    )]
+    AnswerTooLarge { max: usize },
     #[error("the head of the request has {what}")]
     HeadMalformed { what: &'static str },
     #[error("the head of the request has more than {max} bytes")]

@@ -15,11 +15,13 @@ use super::stream::Stream;
 use crate::config::ErrorStatus;
 
 /// Bytes that one read takes.
-const READ_BYTES: usize = 16 * 1024;
+pub const READ_BYTES: usize = 16 * 1024;
 /// Room that an idle connection keeps.
 const KEPT_BYTES: usize = 4 * 1024;
 /// Reads of one turn from a client that is leaving; more comes with the next event.
 const THROWN_READS_MAX: usize = 64;
+/// Reads of one turn from any other.
+const TURN_READS_MAX: usize = 16;
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
 pub struct Client {
@@ -37,6 +39,10 @@ pub struct Client {
     shape: Shape,
     /// It has been answered before: between two requests it owes nothing.
     was_served: bool,
+    /// Old clients send a line end behind a body; the first one begins nothing.
+    may_skip_line_end: bool,
+    /// Bytes of its request that is inside.
+    inside_bytes: usize,
 }
 
 /// Where a connection stands.
@@ -57,6 +63,8 @@ pub enum Phase {
 pub enum Turn {
     /// Nothing until something moves.
     Wait,
+    /// It has more, and others come first.
+    Again,
     /// A request has come whole.
     Request(Box<Head>, Vec<u8>),
     Refuse(CallError),
@@ -79,11 +87,15 @@ impl Client {
             written: 0,
             shape: Shape::default(),
             was_served: false,
+            may_skip_line_end: false,
+            inside_bytes: 0,
         }
     }
 
     /// Does what can be done now: writes what is owed, then reads until a request is whole.
-    pub fn turn(&mut self, options: &GateOptions, now: Duration) -> Turn {
+    /// `block` is what one read fills.
+    pub fn turn(&mut self, options: &GateOptions, block: &mut [u8], now: Duration) -> Turn {
+        self.stream.begin_turn();
         match self.write() {
             Ok(true) => {}
             Ok(false) => return Turn::Wait,
@@ -98,13 +110,14 @@ impl Client {
         }
         match self.phase {
             Phase::Inside(_) | Phase::Answering => Turn::Wait,
-            Phase::Leaving => self.throw_away(),
-            Phase::Head | Phase::Body(_) => self.take(options, now),
+            Phase::Leaving => self.throw_away(block),
+            Phase::Head | Phase::Body(_) => self.take(options, block, now),
         }
     }
 
     /// The request is inside now.
-    pub fn is_inside(&mut self, id: RequestId, shape: Shape) {
+    pub fn is_inside(&mut self, id: RequestId, shape: Shape, body_bytes: usize) {
+        self.inside_bytes = body_bytes;
         self.shape = shape;
         self.phase = Phase::Inside(id);
     }
@@ -112,6 +125,7 @@ impl Client {
     /// Puts the answer down; it leaves with the next turns. `ends`: the connection is over after it.
     pub fn answer(&mut self, answer: &Answer, ends: bool, date: &str, now: Duration) {
         self.shape.closes |= ends;
+        self.inside_bytes = 0;
         self.output.extend(answer.to_bytes(self.shape, date));
         self.phase = Phase::Answering;
         self.since = now;
@@ -164,7 +178,8 @@ impl Client {
 
     /// Bytes held of a request that is not whole, and of an answer that has not left.
     pub fn held_bytes(&self) -> (usize, usize) {
-        (self.input.len(), self.output.len() - self.written)
+        let answer = self.output.len() - self.written;
+        (self.input.capacity() + self.inside_bytes, answer)
     }
 
     fn is_head_begun(&self) -> bool {
@@ -173,6 +188,7 @@ impl Client {
 
     fn begin_head(&mut self, now: Duration) {
         self.phase = Phase::Head;
+        self.may_skip_line_end = true;
         self.scanned = 0;
         self.since = now;
         self.shape = Shape::default();
@@ -188,8 +204,8 @@ impl Client {
         self.input = Vec::new();
     }
 
-    fn take(&mut self, options: &GateOptions, now: Duration) -> Turn {
-        loop {
+    fn take(&mut self, options: &GateOptions, block: &mut [u8], now: Duration) -> Turn {
+        for _ in 0..TURN_READS_MAX {
             match self.parse(options, now) {
                 Turn::Wait => {}
                 done => return done,
@@ -198,18 +214,26 @@ impl Client {
                 return Turn::Wait;
             }
             let was_empty = self.input.is_empty();
-            match self.read() {
+            match self.read(block) {
                 Ok(0) => return Turn::Close,
                 Ok(_) if was_empty && matches!(self.phase, Phase::Head) => self.since = now,
                 Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock && self.may_read => {
+                    return Turn::Again;
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Turn::Wait,
                 Err(_) => return Turn::Close,
             }
         }
+        Turn::Again
     }
 
     /// What the bytes so far make.
     fn parse(&mut self, options: &GateOptions, now: Duration) -> Turn {
+        if self.may_skip_line_end && self.input.starts_with(b"\r\n") {
+            self.input.drain(..2);
+            self.may_skip_line_end = false;
+        }
         if matches!(self.phase, Phase::Head) && !self.input.is_empty() {
             let body_bytes_max = options.body_bytes_max(self.door);
             match head::parse(&self.input, &mut self.scanned, body_bytes_max) {
@@ -217,6 +241,7 @@ impl Client {
                 Parsed::Refused(error) => return Turn::Refuse(error),
                 Parsed::Whole(head, bytes) => {
                     self.input.drain(..bytes);
+                    self.may_skip_line_end = false;
                     if head.expects_continue && self.input.len() < head.body_bytes {
                         self.output.extend_from_slice(CONTINUE);
                         // What does not leave now leaves with the next turn.
@@ -243,28 +268,31 @@ impl Client {
         }
     }
 
-    fn read(&mut self) -> io::Result<usize> {
-        let length = self.input.len();
-        self.input.resize(length + READ_BYTES, 0);
+    fn read(&mut self, block: &mut [u8]) -> io::Result<usize> {
         let read = loop {
-            let room = self.input.get_mut(length..).unwrap_or_default();
-            match self.stream.read(room) {
+            match self.stream.read(block) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 read => break read,
             }
         };
+        // What came and no more: a client that drips must not hold a block for each byte.
+        let came = read.as_ref().copied().unwrap_or(0);
         self.input
-            .truncate(length + read.as_ref().copied().unwrap_or(0));
-        if matches!(&read, Err(error) if error.kind() == io::ErrorKind::WouldBlock) {
-            self.may_read = false;
+            .extend_from_slice(block.get(..came).unwrap_or_default());
+        match &read {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.may_read = self.stream.is_spent();
+            }
+            // A plain stream that gives less than there is room for is empty; more of it is another event.
+            Ok(bytes) if (1..block.len()).contains(bytes) => self.may_read = self.stream.is_tls(),
+            _ => {}
         }
         read
     }
 
-    fn throw_away(&mut self) -> Turn {
-        let mut block = [0; READ_BYTES];
+    fn throw_away(&mut self, block: &mut [u8]) -> Turn {
         for _ in 0..THROWN_READS_MAX {
-            match self.stream.read(&mut block) {
+            match self.stream.read(block) {
                 Ok(0) => return Turn::Close,
                 Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

@@ -5,7 +5,7 @@
 use std::fs;
 use std::io;
 use std::net::SocketAddr;
-use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -49,6 +49,8 @@ enum Listener {
 pub struct Door {
     pub kind: DoorKind,
     listener: Listener,
+    /// Somebody may stand before it.
+    pub may_accept: bool,
     /// It rests until then.
     resting_until: Option<Duration>,
 }
@@ -85,8 +87,8 @@ impl Door {
                 _ => {}
             }
             let listener = UnixListener::bind(path)?;
-            if group.is_some() {
-                chown(path, None, group)?;
+            if let Some(group) = group {
+                give_to_group(path, group)?;
             }
             let mode = group.map_or(OWNER_ONLY, |_| OWNER_AND_GROUP);
             fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
@@ -103,6 +105,7 @@ impl Door {
         Self {
             kind,
             listener,
+            may_accept: true,
             resting_until: None,
         }
     }
@@ -121,31 +124,37 @@ impl Door {
         }
     }
 
-    /// Whether it rested long enough and is to be asked again.
-    pub fn is_rested(&mut self, now: Duration) -> bool {
-        let is_rested = self.resting_until.is_some_and(|until| now >= until);
-        if is_rested {
+    /// Ends a rest that was long enough.
+    pub fn wake(&mut self, now: Duration) {
+        if self.resting_until.is_some_and(|until| now >= until) {
             self.resting_until = None;
+            self.may_accept = true;
         }
-        is_rested
     }
 
     /// Lets one in.
     pub fn accept(&mut self, now: Duration) -> Accepted {
         if self.resting_until.is_some() {
+            self.may_accept = false;
+        }
+        if !self.may_accept {
             return Accepted::Done;
         }
         match self.accept_one() {
             Ok((stream, peer)) => Accepted::Client(stream, peer),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Accepted::Done,
-            Err(error) if has_run_out(&error) => {
-                tracing::warn!(door = self.kind.as_str(), %error, "accepting rests for a moment");
-                self.resting_until = Some(now + ACCEPT_AGAIN_AFTER);
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.may_accept = false;
                 Accepted::Done
             }
-            Err(error) => {
+            Err(error) if is_of_one_client(&error) => {
                 tracing::debug!(door = self.kind.as_str(), %error, "a client did not get in");
                 Accepted::Nobody
+            }
+            Err(error) => {
+                tracing::warn!(door = self.kind.as_str(), %error, "accepting rests for a moment");
+                self.resting_until = Some(now + ACCEPT_AGAIN_AFTER);
+                self.may_accept = false;
+                Accepted::Done
             }
         }
     }
@@ -188,15 +197,31 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     Ok(TcpListener::from_std(socket.into()))
 }
 
-/// File descriptors or memory for sockets are used up: it may be better in a moment.
-fn has_run_out(error: &io::Error) -> bool {
-    let errno = rustix::io::Errno::from_io_error(error);
-    errno.is_some_and(|errno| {
+/// Gives a file to a group, unless it is the group's already: a service manager may forbid the call altogether.
+pub fn give_to_group(path: &Path, group: u32) -> io::Result<()> {
+    if fs::metadata(path)?.gid() == group {
+        return Ok(());
+    }
+    chown(path, None, Some(group))
+}
+
+/// One client's connection failed on the way; anything else (no file descriptors, no memory, a forbidden call) is ours and
+/// may be better in a moment.
+fn is_of_one_client(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    let errno = Errno::from_io_error(error);
+    errno.is_none_or(|errno| {
         [
-            rustix::io::Errno::MFILE,
-            rustix::io::Errno::NFILE,
-            rustix::io::Errno::NOBUFS,
-            rustix::io::Errno::NOMEM,
+            Errno::CONNABORTED,
+            Errno::CONNRESET,
+            Errno::PROTO,
+            Errno::INTR,
+            Errno::NETDOWN,
+            Errno::NETUNREACH,
+            Errno::HOSTUNREACH,
+            Errno::HOSTDOWN,
+            Errno::TIMEDOUT,
+            Errno::NOTCONN,
         ]
         .contains(&errno)
     })

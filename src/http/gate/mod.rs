@@ -30,13 +30,17 @@ use crate::domain::{Refusal, Timestamp};
 use crate::telemetry::{Metric, Metrics};
 use client::{Client, Phase, Turn};
 use door::Accepted;
-use options::{ANSWER_BYTES_MAX, REQUEST_BYTES_MAX, SWEEP_EVERY};
+pub(super) use options::ONE_ANSWER_BYTES_MAX;
+use options::{
+    ACCEPTED_MAX, ANSWER_BYTES_MAX, HANDSHAKES_MAX, LINE_BYTES_MAX, REQUEST_BYTES_MAX, STALL,
+    SWEEP_EVERY,
+};
 use private::RequestId;
 use roll::{Admission, Roll};
 use upstream::{Broken, Returned, Upstream};
 
 pub use super::answer::Answer as GateAnswer;
-pub use door::{Certificate, Door, DoorError};
+pub use door::{Certificate, Door, DoorError, give_to_group};
 pub use finisher::Finisher;
 pub use head::{HEAD_BYTES_MAX, HEADERS_MAX, Head, Parsed, URL_BYTES_MAX, parse};
 pub use options::GateOptions;
@@ -47,7 +51,6 @@ pub use private::{
 
 /// Connections to tiny_http. Two, so that one that breaks is not all.
 const LINES: usize = 2;
-const FIRST_DOOR: usize = 0;
 const DOORS_MAX: usize = 8;
 const WAKER: Token = Token(DOORS_MAX);
 const FIRST_LINE: usize = DOORS_MAX + 1;
@@ -84,8 +87,11 @@ pub struct Gate {
     line_count: u64,
     date: (i64, String),
     swept: Duration,
-    /// Clients to be looked at in this round.
+    /// Clients to be looked at in this round, and those that have more for the next.
     touched: Vec<usize>,
+    again: Vec<usize>,
+    /// What one read of a client fills.
+    block: Vec<u8>,
     returned: Vec<Returned>,
 }
 
@@ -167,6 +173,8 @@ impl Gate {
             date: (0, date(Timestamp::ZERO)),
             swept: Duration::ZERO,
             touched: Vec::new(),
+            again: Vec::new(),
+            block: vec![0; client::READ_BYTES],
             returned: Vec::new(),
         };
         Ok((gate, handle))
@@ -175,36 +183,55 @@ impl Gate {
     /// Works until the end. An error means that the operating system gives no events any more.
     pub fn run(mut self) -> io::Result<()> {
         let mut events = Events::with_capacity(EVENTS);
-        self.sweep(self.clock.monotonic());
+        self.sweep(self.clock.monotonic(), false);
         while !self.is_over() {
-            match self.poll.poll(&mut events, Some(SWEEP_EVERY)) {
+            match self.poll.poll(&mut events, Some(self.wait())) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 polled => polled?,
             }
-            let now = self.clock.monotonic();
+            let begun = self.clock.monotonic();
+            self.touched.append(&mut self.again);
             for event in &events {
-                self.hear(event, now);
+                self.hear(event);
             }
-            self.turn_touched(now);
-            self.take_finished(now);
-            self.take_returned(now);
-            self.flush_lines(now);
+            self.accept_some();
+            self.turn_touched(begun);
+            self.take_finished(begun);
+            self.take_returned(begun);
+            self.flush_lines(begun);
+            let now = self.clock.monotonic();
             if events.is_empty() || now.saturating_sub(self.swept) >= SWEEP_EVERY {
-                self.sweep(now);
+                self.sweep(now, now.saturating_sub(begun) > STALL);
             }
         }
         Ok(())
     }
 
-    fn hear(&mut self, event: &Event, now: Duration) {
+    /// How long nothing may happen: not at all while somebody has more for us that can be taken.
+    fn wait(&self) -> Duration {
+        let has_more = !self.again.is_empty() && self.takes_more();
+        let comes = self.are_doors_open && self.doors.iter().any(|door| door.may_accept);
+        if has_more || comes {
+            Duration::ZERO
+        } else {
+            SWEEP_EVERY
+        }
+    }
+
+    /// Whether the lines can be given more: beyond that, requests stay in their sockets.
+    fn takes_more(&self) -> bool {
+        let pending = self.lines.iter().map(Upstream::pending_bytes);
+        pending.sum::<usize>() <= LINE_BYTES_MAX
+    }
+
+    fn hear(&mut self, event: &Event) {
         let Token(token) = event.token();
         if event.token() == WAKER {
             return;
         }
-        if let Some(door) = token.checked_sub(FIRST_DOOR)
-            && door < self.doors.len()
-        {
-            return self.accept(door, now);
+        if let Some(door) = self.doors.get_mut(token) {
+            door.may_accept = true;
+            return;
         }
         if token < FIRST_CLIENT {
             let line = token.checked_sub(FIRST_LINE);
@@ -222,17 +249,24 @@ impl Gate {
         }
     }
 
-    fn accept(&mut self, door: usize, now: Duration) {
-        loop {
-            let Some(door) = self.doors.get_mut(door) else {
-                return;
-            };
-            let kind = door.kind;
-            match door.accept(now) {
-                Accepted::Done => return,
-                Accepted::Nobody => {}
-                Accepted::Client(stream, peer) => {
-                    self.admit(Client::new(stream, kind, peer, now), now);
+    /// Lets in whoever stands before the doors, so many of each in one round.
+    fn accept_some(&mut self) {
+        if !self.are_doors_open {
+            return;
+        }
+        for at in 0..self.doors.len() {
+            for _ in 0..ACCEPTED_MAX {
+                let now = self.clock.monotonic();
+                let Some(door) = self.doors.get_mut(at) else {
+                    break;
+                };
+                let kind = door.kind;
+                match door.accept(now) {
+                    Accepted::Done => break,
+                    Accepted::Nobody => {}
+                    Accepted::Client(stream, peer) => {
+                        self.admit(Client::new(stream, kind, peer, now), now);
+                    }
                 }
             }
         }
@@ -246,8 +280,11 @@ impl Gate {
         }
         let is_beyond = match admission {
             Admission::Room | Admission::InsteadOf(_) => false,
-            Admission::Full => true,
-            Admission::Crowded => return self.metrics.count(Metric::HttpRefused),
+            // Without keys nothing can be said, and keys cost a signature.
+            Admission::Full if !client.stream.is_shaking_hands() => true,
+            Admission::Full | Admission::Crowded => {
+                return self.metrics.count(Metric::HttpRefused);
+            }
         };
         if is_beyond {
             self.metrics.count(Metric::HttpRefused);
@@ -268,16 +305,30 @@ impl Gate {
 
     fn turn_touched(&mut self, now: Duration) {
         let mut touched = std::mem::take(&mut self.touched);
+        let mut handshakes = 0;
         for slot in touched.drain(..) {
-            self.turn(slot, now);
+            let Some(client) = self.roll.get_mut(slot) else {
+                continue;
+            };
+            handshakes += usize::from(client.may_read && client.stream.is_shaking_hands());
+            let takes_in = matches!(client.phase, Phase::Head | Phase::Body(_));
+            if takes_in && (handshakes > HANDSHAKES_MAX || !self.takes_more()) {
+                self.again.push(slot);
+            } else {
+                self.turn(slot, now);
+            }
         }
         self.touched = touched;
     }
 
     fn turn(&mut self, slot: usize, now: Duration) {
-        let options = self.options;
-        match self.roll.with(slot, |client| client.turn(&options, now)) {
+        let (options, block) = (self.options, &mut self.block);
+        let turned = self
+            .roll
+            .with(slot, |client| client.turn(&options, block, now));
+        match turned {
             None | Some(Turn::Wait) => {}
+            Some(Turn::Again) => self.again.push(slot),
             Some(Turn::Close) => self.close(slot),
             Some(Turn::Request(head, body)) => self.hand_on(slot, &head, &body, now),
             Some(Turn::Refuse(error)) => self.refuse(slot, &error, now),
@@ -286,21 +337,27 @@ impl Gate {
 
     /// Puts a whole request on the line that owes least.
     fn hand_on(&mut self, slot: usize, head: &Head, body: &[u8], now: Duration) {
+        if self.roll.request_bytes + body.len() > REQUEST_BYTES_MAX {
+            return self.refuse(slot, &CallError::Refused(Refusal::Overloaded), now);
+        }
         let open = self.lines.iter_mut().filter(|line| line.is_open());
         let Some(line) = open.min_by_key(|line| line.owed()) else {
             return self.refuse(slot, &CallError::Refused(Refusal::Overloaded), now);
         };
         self.requests += 1;
         let id = request_id(self.requests, slot);
-        let Some(client) = self.roll.get_mut(slot) else {
+        let comes_from = self.roll.with(slot, |client| {
+            client.is_inside(id, head.shape, body.len());
+            (client.door, client.peer)
+        });
+        let Some((door, peer)) = comes_from else {
             return;
         };
-        client.is_inside(id, head.shape);
         let origin = Origin {
             line: line.line,
             id,
-            door: client.door,
-            peer: client.peer,
+            door,
+            peer,
         };
         line.send(id, &private_head(&head.text, &origin, body.len()), body);
     }
@@ -396,7 +453,9 @@ impl Gate {
     }
 
     /// What is done by time: lines, doors that rested, deadlines, room, the stop.
-    fn sweep(&mut self, now: Duration) {
+    ///
+    /// `has_stalled`: what clients have sent meanwhile was not looked at, so nobody is ended by time.
+    fn sweep(&mut self, now: Duration, has_stalled: bool) {
         self.swept = now;
         let ordered = self.orders.options.lock();
         if let Some(options) = ordered.unwrap_or_else(PoisonError::into_inner).take() {
@@ -404,8 +463,10 @@ impl Gate {
         }
         self.mend_lines(now);
         self.open_doors(now);
-        for slot in self.roll.overdue(&self.options, now) {
-            self.end_overdue(slot, now);
+        if !has_stalled {
+            for slot in self.roll.overdue(&self.options, now) {
+                self.end_overdue(slot, now);
+            }
         }
         while self.roll.request_bytes > REQUEST_BYTES_MAX
             && let Some(slot) = self.roll.slowest_body()
@@ -433,10 +494,10 @@ impl Gate {
         }
     }
 
-    /// Beyond the bound for answers that have not left, the slowest reader goes.
+    /// Beyond the bound for answers that have not left, whoever holds most goes.
     fn spare_answers(&mut self) {
         while self.roll.answer_bytes > ANSWER_BYTES_MAX
-            && let Some(slot) = self.roll.slowest_reader()
+            && let Some(slot) = self.roll.largest_reader()
         {
             self.metrics.count(Metric::HttpEvicted);
             self.close(slot);
@@ -483,20 +544,15 @@ impl Gate {
             self.are_doors_open = true;
             let registry = self.poll.registry();
             for (at, door) in self.doors.iter_mut().enumerate() {
-                if let Err(error) = door.register(registry, Token(FIRST_DOOR + at)) {
+                if let Err(error) = door.register(registry, Token(at)) {
                     tracing::error!(door = door.kind.as_str(), %error, "a door cannot be watched");
                 }
             }
         }
-        for at in 0..self.doors.len() {
-            if self
-                .doors
-                .get_mut(at)
-                .is_some_and(|door| door.is_rested(now))
-            {
-                self.accept(at, now);
-            }
+        for door in &mut self.doors {
+            door.wake(now);
         }
+        self.accept_some();
     }
 
     fn shut_doors(&mut self) {

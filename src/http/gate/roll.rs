@@ -1,5 +1,6 @@
 //! Who is in: all clients, counted by door and by address, and who has to make room for others.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -9,6 +10,7 @@ use slab::Slab;
 use super::client::{Client, Phase};
 use super::options::{GateOptions, LEAVING_MAX};
 use super::private::{DoorKind, Peer};
+use crate::domain::network::network;
 
 #[derive(Default)]
 pub struct Roll {
@@ -42,24 +44,55 @@ pub enum Admission {
 impl Roll {
     /// Judges one more client of a door.
     pub fn admit(&self, door: DoorKind, peer: &Peer, options: &GateOptions) -> Admission {
-        let address = peer.address();
+        let address = network(peer.address());
         let of_door = self.by_door.get(&door).copied().unwrap_or(0);
-        let of_address = self.by_address.get(&(door, address)).copied().unwrap_or(0);
-        if of_address >= options.per_address_max(door) {
-            return self.instead(self.oldest_head(door, Some(address)));
+        if self.of_address(door, address) >= options.per_address_max(door) {
+            return self.instead(self.victim(door, address, true));
         }
         if of_door >= options.connections_max(door) {
-            let same = self.oldest_head(door, Some(address));
-            return self.instead(same.or_else(|| self.oldest_head(door, None)));
+            return self.instead(self.victim(door, address, false));
         }
         Admission::Room
+    }
+
+    /// Who makes room for a newcomer of that address: who owes the rest of a head, then who stands between two requests, then
+    /// who owes the rest of a body. Of each the newcomer's own address first, then the address that holds most, then the
+    /// oldest; heads by their age alone.
+    fn victim(&self, door: DoorKind, newcomer: IpAddr, is_own_only: bool) -> Option<usize> {
+        let of_door = |(_, entry): &(usize, &Entry)| !entry.is_beyond && entry.client.door == door;
+        self.clients
+            .iter()
+            .filter(of_door)
+            .filter_map(|(slot, Entry { client, .. })| {
+                let address = network(client.peer.address());
+                let is_own = address == newcomer;
+                if is_own_only && !is_own {
+                    return None;
+                }
+                let (tier, held) = if client.owes_head() {
+                    (0, 0)
+                } else if client.is_idle() {
+                    (1, self.of_address(door, address))
+                } else if client.owes_body() {
+                    (2, self.of_address(door, address))
+                } else {
+                    return None;
+                };
+                Some(((tier, !is_own, Reverse(held), client.since), slot))
+            })
+            .min()
+            .map(|(_, slot)| slot)
+    }
+
+    fn of_address(&self, door: DoorKind, address: IpAddr) -> usize {
+        self.by_address.get(&(door, address)).copied().unwrap_or(0)
     }
 
     pub fn insert(&mut self, client: Client, is_beyond: bool) -> usize {
         if is_beyond {
             self.beyond += 1;
         } else {
-            let address = client.peer.address();
+            let address = network(client.peer.address());
             *self.by_door.entry(client.door).or_default() += 1;
             *self.by_address.entry((client.door, address)).or_default() += 1;
         }
@@ -78,7 +111,7 @@ impl Roll {
         if let Some(count) = self.by_door.get_mut(&client.door) {
             *count -= 1;
         }
-        let key = (client.door, client.peer.address());
+        let key = (client.door, network(client.peer.address()));
         if let Some(count) = self.by_address.get_mut(&key) {
             *count -= 1;
             if *count == 0 {
@@ -125,17 +158,13 @@ impl Roll {
         self.oldest(Client::owes_body)
     }
 
-    /// The one that has taken its answer for the longest.
-    pub fn slowest_reader(&self) -> Option<usize> {
-        self.oldest(|client| matches!(client.phase, Phase::Answering))
-    }
-
-    fn oldest_head(&self, door: DoorKind, address: Option<IpAddr>) -> Option<usize> {
-        self.oldest(|client| {
-            client.door == door
-                && client.owes_head()
-                && address.is_none_or(|address| client.peer.address() == address)
-        })
+    /// The one that holds most of an answer which it does not take.
+    pub fn largest_reader(&self) -> Option<usize> {
+        self.clients
+            .iter()
+            .filter(|(_, entry)| matches!(entry.client.phase, Phase::Answering))
+            .max_by_key(|(_, entry)| entry.client.held_bytes().1)
+            .map(|(slot, _)| slot)
     }
 
     fn oldest(&self, holds: impl Fn(&Client) -> bool) -> Option<usize> {

@@ -11,6 +11,8 @@ use rustls::{ServerConfig, ServerConnection};
 
 /// Plain bytes that a TLS session may hold for us.
 const TLS_BUFFER_BYTES_MAX: usize = 64 * 1024;
+/// Encrypted bytes of one turn: a peer may send records without end that carry nothing for us.
+const TLS_TURN_BYTES_MAX: usize = 64 * 1024;
 
 pub enum Stream {
     Tcp(TcpStream),
@@ -21,13 +23,19 @@ pub enum Stream {
 pub struct Tls {
     socket: TcpStream,
     session: ServerConnection,
+    /// Encrypted bytes that may still be read in this turn.
+    budget_bytes: usize,
 }
 
 impl Stream {
     pub fn tls(socket: TcpStream, config: Arc<ServerConfig>) -> io::Result<Self> {
         let mut session = ServerConnection::new(config).map_err(io::Error::other)?;
         session.set_buffer_limit(Some(TLS_BUFFER_BYTES_MAX));
-        Ok(Self::Tls(Box::new(Tls { socket, session })))
+        Ok(Self::Tls(Box::new(Tls {
+            socket,
+            session,
+            budget_bytes: TLS_TURN_BYTES_MAX,
+        })))
     }
 
     pub fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
@@ -42,6 +50,22 @@ impl Stream {
         if let Err(error) = registry.deregister(self.source()) {
             tracing::debug!(%error, "a socket could not be taken out of the loop");
         }
+    }
+
+    /// A new turn with a new budget.
+    pub fn begin_turn(&mut self) {
+        if let Self::Tls(tls) = self {
+            tls.budget_bytes = TLS_TURN_BYTES_MAX;
+        }
+    }
+
+    /// `WouldBlock` was said although there may be more: the turn's budget is used up.
+    pub fn is_spent(&self) -> bool {
+        matches!(self, Self::Tls(tls) if tls.budget_bytes == 0)
+    }
+
+    pub fn is_tls(&self) -> bool {
+        matches!(self, Self::Tls(_))
     }
 
     /// Whether the two sides still have to agree on keys.
@@ -118,9 +142,14 @@ impl Tls {
                 Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(0),
                 read => return read,
             }
-            if self.session.read_tls(&mut self.socket)? == 0 {
+            if self.budget_bytes == 0 {
+                return Err(io::ErrorKind::WouldBlock.into());
+            }
+            let encrypted = self.session.read_tls(&mut self.socket)?;
+            if encrypted == 0 {
                 return Ok(0);
             }
+            self.budget_bytes = self.budget_bytes.saturating_sub(encrypted);
             if let Err(error) = self.session.process_new_packets() {
                 // The alert that says why; whether it arrives is the peer's affair.
                 let _ = self.push();

@@ -18,6 +18,8 @@ use super::options::{LINE_AGAIN_AFTER, ONE_ANSWER_BYTES_MAX, PROOF_TIMEOUT};
 use super::private::{Belonging, PRIVATE_HEADER, RequestId};
 
 const READ_BYTES: usize = 64 * 1024;
+/// Room that a quiet line keeps.
+const KEPT_BYTES: usize = 64 * 1024;
 const HEADERS_MAX: usize = 8;
 const HEAD_BYTES_MAX: usize = 1024;
 
@@ -31,6 +33,8 @@ pub struct Upstream {
     output: Vec<u8>,
     written: usize,
     input: Vec<u8>,
+    /// What one read fills.
+    block: Vec<u8>,
     /// The requests whose answers are still to come, in order.
     owed: VecDeque<RequestId>,
 }
@@ -83,6 +87,7 @@ impl Upstream {
             output: Vec::new(),
             written: 0,
             input: Vec::new(),
+            block: vec![0; READ_BYTES],
             owed: VecDeque::new(),
         }
     }
@@ -145,11 +150,25 @@ impl Upstream {
                 Err(error) => return Err(error.into()),
             }
         }
+        self.forget_written();
+        Ok(())
+    }
+
+    /// Bytes that wait to leave.
+    pub fn pending_bytes(&self) -> usize {
+        self.output.len() - self.written
+    }
+
+    /// What has left is not kept: a line that is never quite empty would grow without end.
+    fn forget_written(&mut self) {
         if self.written == self.output.len() {
             self.output.clear();
             self.written = 0;
+            self.output.shrink_to(KEPT_BYTES);
+        } else if self.written > KEPT_BYTES && self.written > self.output.len() / 2 {
+            self.output.drain(..self.written);
+            self.written = 0;
         }
-        Ok(())
     }
 
     /// Takes what has come.
@@ -158,15 +177,15 @@ impl Upstream {
             let Some(stream) = &mut self.stream else {
                 return Ok(());
             };
-            let length = self.input.len();
-            self.input.resize(length + READ_BYTES, 0);
-            let room = self.input.get_mut(length..).unwrap_or_default();
-            let read = stream.read(room);
-            self.input
-                .truncate(length + read.as_ref().copied().unwrap_or(0));
-            match read {
+            match stream.read(&mut self.block) {
                 Ok(0) => return Err(Broken::Closed),
-                Ok(_) => self.parse(returned)?,
+                Ok(bytes) => {
+                    // A stream that gives less than there is room for is empty; more of it is another event.
+                    self.may_read = bytes == self.block.len();
+                    self.input
+                        .extend_from_slice(self.block.get(..bytes).unwrap_or_default());
+                    self.parse(returned)?;
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.may_read = false,
                 Err(error) => return Err(error.into()),
@@ -295,6 +314,27 @@ mod tests {
                 Returned::Answer(RequestId(3), Answer::new(200, Vec::new()))
             ]
         );
+    }
+
+    #[test]
+    fn a_line_that_is_never_quite_empty_does_not_grow() {
+        let (ours, mut theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+        ours.set_nonblocking(true).unwrap();
+        let mut upstream = Upstream::new();
+        upstream.stream = Some(UnixStream::from_std(ours));
+        let block = vec![b'x'; 64 * 1024];
+        for _ in 0..16 {
+            upstream.send(RequestId(1), &[], &block);
+        }
+        let mut taken = vec![0; block.len()];
+        for _ in 0..500 {
+            upstream.send(RequestId(1), &[], &block);
+            upstream.may_write = true;
+            upstream.flush().unwrap();
+            theirs.read_exact(&mut taken).unwrap();
+            assert!(upstream.pending_bytes() > 0);
+            assert!(upstream.output.len() < 4 << 20, "{}", upstream.output.len());
+        }
     }
 
     #[test]
