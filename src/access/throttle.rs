@@ -5,8 +5,10 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::time::Duration;
+
+use crate::domain::network_of;
 
 /// Failures of one pair before it must wait.
 const PAIR_FREE: u32 = 5;
@@ -41,7 +43,7 @@ pub struct Throttle {
 impl Throttle {
     /// How long this login has to wait; `None` lets it through.
     pub fn wait_for(&self, user: &str, address: IpAddr, now: Duration) -> Option<Duration> {
-        let address = network(address);
+        let address = network_of(address);
         let pair = (user.to_owned(), address);
         let of_pair = self.pairs.get(&pair);
         let is_known = self
@@ -58,14 +60,14 @@ impl Throttle {
 
     /// Counts a failed login.
     pub fn failed(&mut self, user: &str, address: IpAddr, now: Duration) {
-        let address = network(address);
+        let address = network_of(address);
         count(&mut self.pairs, (user.to_owned(), address), now);
         count(&mut self.addresses, address, now);
     }
 
     /// Forgets the pair's failures; those of the address stay, or a guesser with one account would be free.
     pub fn succeeded(&mut self, user: &str, address: IpAddr, now: Duration) {
-        let pair = (user.to_owned(), network(address));
+        let pair = (user.to_owned(), network_of(address));
         self.pairs.remove(&pair);
         make_room(&mut self.known, &pair, |last| *last);
         self.known.insert(pair, now);
@@ -110,17 +112,6 @@ fn wait_left(failures: &Failures, free: u32, now: Duration) -> Duration {
     let doublings = (failures.count - free).min(16);
     let wait = WAIT_FIRST.saturating_mul(1 << doublings).min(WAIT_MAX);
     wait.saturating_sub(since)
-}
-
-/// One IPv6 customer has a whole /64 of addresses; it counts as one.
-fn network(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V4(_) => address,
-        IpAddr::V6(six) => match six.to_ipv4_mapped() {
-            Some(four) => IpAddr::V4(four),
-            None => IpAddr::V6(Ipv6Addr::from_bits(six.to_bits() & !u128::from(u64::MAX))),
-        },
-    }
 }
 
 #[cfg(test)]
