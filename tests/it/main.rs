@@ -13,6 +13,7 @@ mod cli_commands;
 mod cli_explain;
 mod cli_scene;
 mod config;
+mod descriptors;
 mod doorway;
 mod gate;
 mod gate_lines;

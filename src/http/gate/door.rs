@@ -48,6 +48,8 @@ enum Listener {
 
 pub struct Door {
     pub kind: DoorKind,
+    /// Somebody may wait at it.
+    pub may_accept: bool,
     listener: Listener,
     /// It rests until then.
     resting_until: Option<Duration>,
@@ -102,6 +104,7 @@ impl Door {
     fn new(kind: DoorKind, listener: Listener) -> Self {
         Self {
             kind,
+            may_accept: false,
             listener,
             resting_until: None,
         }
@@ -121,23 +124,19 @@ impl Door {
         }
     }
 
-    /// Whether it rested long enough and is to be asked again.
-    pub fn is_rested(&mut self, now: Duration) -> bool {
-        let is_rested = self.resting_until.is_some_and(|until| now >= until);
-        if is_rested {
-            self.resting_until = None;
-        }
-        is_rested
+    /// Whether it is to be asked now for who waits.
+    pub fn is_due(&self, now: Duration) -> bool {
+        self.may_accept && self.resting_until.is_none_or(|until| now >= until)
     }
 
     /// Lets one in.
     pub fn accept(&mut self, now: Duration) -> Accepted {
-        if self.resting_until.is_some() {
-            return Accepted::Done;
-        }
         match self.accept_one() {
             Ok((stream, peer)) => Accepted::Client(stream, peer),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Accepted::Done,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.may_accept = false;
+                Accepted::Done
+            }
             Err(error) if has_run_out(&error) => {
                 tracing::warn!(door = self.kind.as_str(), %error, "accepting rests for a moment");
                 self.resting_until = Some(now + ACCEPT_AGAIN_AFTER);

@@ -6,6 +6,7 @@
 
 mod client;
 mod door;
+mod entrance;
 mod finisher;
 mod head;
 mod options;
@@ -29,10 +30,10 @@ use crate::clock::Clock;
 use crate::domain::{Refusal, Timestamp};
 use crate::telemetry::{Metric, Metrics};
 use client::{Client, Phase, Turn};
-use door::Accepted;
+use entrance::Descriptors;
 use options::{ANSWER_BYTES_MAX, REQUEST_BYTES_MAX, SWEEP_EVERY};
 use private::RequestId;
-use roll::{Admission, Roll};
+use roll::Roll;
 use upstream::{Broken, Returned, Upstream};
 
 pub use super::answer::Answer as GateAnswer;
@@ -84,8 +85,10 @@ pub struct Gate {
     line_count: u64,
     date: (i64, String),
     swept: Duration,
-    /// Clients to be looked at in this round.
+    /// Clients to be looked at in this round, and those in the next, whatever happens.
     touched: Vec<usize>,
+    again: Vec<usize>,
+    descriptors: Descriptors,
     returned: Vec<Returned>,
 }
 
@@ -153,6 +156,8 @@ impl Gate {
             date: (0, date(Timestamp::ZERO)),
             swept: Duration::ZERO,
             touched: Vec::new(),
+            again: Vec::new(),
+            descriptors: Descriptors::of_process(),
             returned: Vec::new(),
         };
         Ok((gate, handle))
@@ -163,34 +168,47 @@ impl Gate {
         let mut events = Events::with_capacity(EVENTS);
         self.sweep(self.clock.monotonic());
         while !self.is_over() {
-            match self.poll.poll(&mut events, Some(SWEEP_EVERY)) {
+            let patience = self.patience();
+            match self.poll.poll(&mut events, Some(patience)) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 polled => polled?,
             }
             let now = self.clock.monotonic();
+            self.touched.append(&mut self.again);
             for event in &events {
-                self.hear(event, now);
+                self.hear(event);
             }
+            // First who is in: what a client has sent counts before it may have to make room.
+            self.turn_touched(now);
+            self.accept_waiting(now);
             self.turn_touched(now);
             self.take_finished(now);
             self.take_returned(now);
             self.flush_lines(now);
-            if events.is_empty() || now.saturating_sub(self.swept) >= SWEEP_EVERY {
+            let is_quiet = events.is_empty() && !patience.is_zero();
+            if is_quiet || now.saturating_sub(self.swept) >= SWEEP_EVERY {
                 self.sweep(now);
             }
         }
         Ok(())
     }
 
-    fn hear(&mut self, event: &Event, now: Duration) {
+    /// How long to wait for events: not at all while somebody is owed a turn.
+    fn patience(&self) -> Duration {
+        let now = self.clock.monotonic();
+        let is_owed = !self.again.is_empty() || self.doors.iter().any(|door| door.is_due(now));
+        if is_owed { Duration::ZERO } else { SWEEP_EVERY }
+    }
+
+    fn hear(&mut self, event: &Event) {
         let Token(token) = event.token();
         if event.token() == WAKER {
             return;
         }
-        if let Some(door) = token.checked_sub(FIRST_DOOR)
-            && door < self.doors.len()
-        {
-            return self.accept(door, now);
+        let door = token.checked_sub(FIRST_DOOR);
+        if let Some(door) = door.and_then(|door| self.doors.get_mut(door)) {
+            door.may_accept = true;
+            return;
         }
         if token < FIRST_CLIENT {
             let line = token.checked_sub(FIRST_LINE);
@@ -208,50 +226,6 @@ impl Gate {
         }
     }
 
-    fn accept(&mut self, door: usize, now: Duration) {
-        loop {
-            let Some(door) = self.doors.get_mut(door) else {
-                return;
-            };
-            let kind = door.kind;
-            match door.accept(now) {
-                Accepted::Done => return,
-                Accepted::Nobody => {}
-                Accepted::Client(stream, peer) => {
-                    self.admit(Client::new(stream, kind, peer, now), now);
-                }
-            }
-        }
-    }
-
-    fn admit(&mut self, mut client: Client, now: Duration) {
-        let admission = self.roll.admit(client.door, &client.peer, &self.options);
-        if let Admission::InsteadOf(slot) = admission {
-            self.metrics.count(Metric::HttpEvicted);
-            self.close(slot);
-        }
-        let is_beyond = match admission {
-            Admission::Room | Admission::InsteadOf(_) => false,
-            Admission::Full => true,
-            Admission::Crowded => return self.metrics.count(Metric::HttpRefused),
-        };
-        if is_beyond {
-            self.metrics.count(Metric::HttpRefused);
-            let date = self.date();
-            client.refuse(&CallError::Refused(Refusal::Overloaded), &date, now);
-        }
-        let slot = self.roll.insert(client, is_beyond);
-        let token = Token(FIRST_CLIENT + slot);
-        let registry = self.poll.registry();
-        let registered = self
-            .roll
-            .with(slot, |client| client.stream.register(registry, token));
-        match registered {
-            Some(Ok(())) if slot < NO_SLOT => self.touched.push(slot),
-            _ => self.close(slot),
-        }
-    }
-
     fn turn_touched(&mut self, now: Duration) {
         let mut touched = std::mem::take(&mut self.touched);
         for slot in touched.drain(..) {
@@ -264,6 +238,7 @@ impl Gate {
         let options = self.options;
         match self.roll.with(slot, |client| client.turn(&options, now)) {
             None | Some(Turn::Wait) => {}
+            Some(Turn::Again) => self.again.push(slot),
             Some(Turn::Close) => self.close(slot),
             Some(Turn::Request(head, body)) => self.hand_on(slot, &head, &body, now),
             Some(Turn::Refuse(error)) => self.refuse(slot, &error, now),
@@ -381,11 +356,11 @@ impl Gate {
         }
     }
 
-    /// What is done by time: lines, doors that rested, deadlines, room, the stop.
+    /// What is done by time: lines, deadlines, room, the stop.
     fn sweep(&mut self, now: Duration) {
         self.swept = now;
         self.mend_lines(now);
-        self.open_doors(now);
+        self.open_doors();
         for slot in self.roll.overdue(&self.options, now) {
             self.end_overdue(slot, now);
         }
@@ -454,45 +429,6 @@ impl Gate {
         };
         let head = private_head(b"GET /healthz HTTP/1.1\r\n", &origin, 0);
         line.send(origin.id, &head, &[]);
-    }
-
-    /// Opens the doors once there is a way on; asks those again that rested.
-    fn open_doors(&mut self, now: Duration) {
-        if !self.are_doors_open {
-            if self.are_doors_closed() || !self.lines.iter().any(Upstream::is_open) {
-                return;
-            }
-            self.are_doors_open = true;
-            let registry = self.poll.registry();
-            for (at, door) in self.doors.iter_mut().enumerate() {
-                if let Err(error) = door.register(registry, Token(FIRST_DOOR + at)) {
-                    tracing::error!(door = door.kind.as_str(), %error, "a door cannot be watched");
-                }
-            }
-        }
-        for at in 0..self.doors.len() {
-            if self
-                .doors
-                .get_mut(at)
-                .is_some_and(|door| door.is_rested(now))
-            {
-                self.accept(at, now);
-            }
-        }
-    }
-
-    fn shut_doors(&mut self) {
-        let registry = self.poll.registry();
-        for mut door in std::mem::take(&mut self.doors) {
-            if self.are_doors_open
-                && let Err(error) = door.deregister(registry)
-            {
-                tracing::debug!(%error, "a door could not be taken out of the loop");
-            }
-        }
-        for slot in self.roll.slots(Client::is_idle) {
-            self.close(slot);
-        }
     }
 
     fn are_doors_closed(&self) -> bool {

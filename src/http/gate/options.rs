@@ -33,6 +33,16 @@ pub const REQUEST_BYTES_MAX: usize = 64 << 20;
 pub const ANSWER_BYTES_MAX: usize = 128 << 20;
 /// Longest single answer.
 pub const ONE_ANSWER_BYTES_MAX: usize = 16 << 20;
+/// Connections that a door lets in before those who are in have their turn again.
+pub const ACCEPTS_MAX: usize = 64;
+/// File descriptors that clients leave to the rest of the process; a quarter of them all where there are few.
+pub const DESCRIPTORS_KEPT: usize = 64;
+/// For so long nobody is asked to make room who has just begun something, while others can be.
+pub const GRACE: Duration = Duration::from_secs(1);
+/// How often it is said that descriptors are short.
+pub const SHORTAGE_TOLD_EVERY: Duration = Duration::from_mins(1);
+/// Reads of one client before the others have their turn.
+pub const READS_MAX: usize = 64;
 /// How long accepting rests when the process has no file descriptor left.
 pub const ACCEPT_AGAIN_AFTER: Duration = Duration::from_millis(100);
 /// How often deadlines are looked at.
