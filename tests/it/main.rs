@@ -17,6 +17,7 @@ mod descriptors;
 mod doorway;
 mod gate;
 mod gate_lines;
+mod gate_tls;
 mod hostile;
 mod http_answers;
 mod http_idempotency;

@@ -352,6 +352,10 @@ impl Gate {
 
     fn close(&mut self, slot: usize) {
         if let Some(mut client) = self.roll.remove(slot) {
+            if client.is_idle() {
+                // By TLS, an end without a farewell looks like an answer that was cut.
+                client.stream.end();
+            }
             client.stream.deregister(self.poll.registry());
         }
     }
