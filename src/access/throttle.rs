@@ -8,7 +8,7 @@ use std::hash::Hash;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use crate::domain::network::network;
+use crate::domain::network_of;
 
 /// Failures of one pair before it must wait.
 const PAIR_FREE: u32 = 5;
@@ -43,7 +43,7 @@ pub struct Throttle {
 impl Throttle {
     /// How long this login has to wait; `None` lets it through.
     pub fn wait_for(&self, user: &str, address: IpAddr, now: Duration) -> Option<Duration> {
-        let address = network(address);
+        let address = network_of(address);
         let pair = (user.to_owned(), address);
         let of_pair = self.pairs.get(&pair);
         let is_known = self
@@ -60,14 +60,14 @@ impl Throttle {
 
     /// Counts a failed login.
     pub fn failed(&mut self, user: &str, address: IpAddr, now: Duration) {
-        let address = network(address);
+        let address = network_of(address);
         count(&mut self.pairs, (user.to_owned(), address), now);
         count(&mut self.addresses, address, now);
     }
 
     /// Forgets the pair's failures; those of the address stay, or a guesser with one account would be free.
     pub fn succeeded(&mut self, user: &str, address: IpAddr, now: Duration) {
-        let pair = (user.to_owned(), network(address));
+        let pair = (user.to_owned(), network_of(address));
         self.pairs.remove(&pair);
         make_room(&mut self.known, &pair, |last| *last);
         self.known.insert(pair, now);

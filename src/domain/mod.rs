@@ -35,6 +35,7 @@ pub use event::Event;
 pub use framing::{Endian, Framing};
 pub use identifier::{ItemIdentifier, RequestIdentifier, SubscriptionIdentifier};
 pub use item::{Item, ItemKind, Product, Subscription};
+pub use network::network_of;
 pub use number::{ItemNumber, ProductNumber, ProviderNumber, RequestNumber, SubscriptionNumber};
 pub use outcome::Outcome;
 pub use pairing::{Doubt, Pairing};

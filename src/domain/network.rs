@@ -1,9 +1,9 @@
-//! Which addresses count as one caller, where callers are counted: one customer of an IPv6 network has a whole /64 of them.
+//! Which addresses count as one: whoever has one of them has the others too.
 
 use std::net::{IpAddr, Ipv6Addr};
 
-/// The address that stands for all of its network.
-pub fn network(address: IpAddr) -> IpAddr {
+/// The address itself in IPv4; in IPv6 its /64, for one customer has all of that.
+pub fn network_of(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V4(_) => address,
         IpAddr::V6(six) => match six.to_ipv4_mapped() {
@@ -18,11 +18,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_ipv6_customer_is_one_address() {
-        let of = |text: &str| network(text.parse().unwrap());
-        assert_eq!(of("2001:db8::1"), of("2001:db8::ffff"));
-        assert_ne!(of("2001:db8::1"), of("2001:db8:0:1::1"));
-        assert_eq!(of("::ffff:192.0.2.1"), of("192.0.2.1"));
-        assert_ne!(of("192.0.2.1"), of("192.0.2.2"));
+    fn one_customer_is_one_network() {
+        let of = |text: &str| network_of(text.parse().unwrap()).to_string();
+        assert_eq!(of("192.0.2.1"), "192.0.2.1");
+        assert_eq!(of("::ffff:192.0.2.1"), "192.0.2.1");
+        assert_eq!(of("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
+        assert_eq!(of("2001:db8:1:2::"), "2001:db8:1:2::");
     }
 }

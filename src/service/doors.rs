@@ -66,7 +66,7 @@ impl Doors {
         let (gate, handle) = Gate::new(GateParts {
             doors,
             upstream: server.path.clone(),
-            options: options(config),
+            options: GateOptions::new(&config.http, CALL_BYTES_MAX),
             clock: service.clock.clone(),
             metrics: service.metrics.clone(),
         })
@@ -114,7 +114,8 @@ impl Doors {
             .unwrap_or_else(PoisonError::into_inner);
         *certificate = tls;
         drop(certificate);
-        self.gate.set_options(options(config));
+        self.gate
+            .set_options(GateOptions::new(&config.http, CALL_BYTES_MAX));
         self.api.set_config(config.api.clone());
     }
 
@@ -134,12 +135,6 @@ impl Doors {
             threads.join(&worker, until);
         }
     }
-}
-
-/// The gate's bounds, with no more clients than there may be open files.
-fn options(config: &Config) -> GateOptions {
-    let files = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
-    GateOptions::new(&config.http, CALL_BYTES_MAX).within(files.unwrap_or(u64::MAX))
 }
 
 /// Answers that are known together leave together.

@@ -139,83 +139,80 @@ fn half_sent_heads_make_room_oldest_first() {
     for client in &mut half[2..] {
         assert_eq!(client.send("1\r\n\r\n").status(), 200);
     }
-    assert_eq!(scene.metric(Metric::HttpEvicted), 2);
+    // Now everyone in has been served, and one that is idle goes.
+    assert_eq!(scene.client().send(PROBE).status(), 200);
+    assert_eq!(scene.metric(Metric::HttpEvicted), 3);
+    assert_eq!(scene.metric(Metric::HttpConnections), 4);
+}
+
+/// Callers whose requests wait inside for the CAS, which says nothing.
+fn inside(scene: &Scene, count: usize) -> Vec<Client> {
+    let key = scene.token(pairbox::access::Role::Crm);
+    let clients = (0..count).map(|at| {
+        let body = format!(
+            r#"{{"token":"{key}","process_immediately":true,"smartcard_identifier":{{"serial_number":"{CARD}"}},"stb_identifier":{{"serial_number":"{STB}"}}}}"#
+        );
+        let mut client = scene.client();
+        let length = body.len();
+        let call = format!("POST {PAIR} HTTP/1.1\r\nContent-Length: {length}\r\n\r\n{body}");
+        client.write(call.as_bytes());
+        until("it is accepted", || scene.requests() > at as u64);
+        client
+    });
+    clients.collect()
 }
 
 #[test]
-fn who_stands_between_two_requests_makes_room_and_who_is_inside_does_not() {
-    let scene = small(4, 4);
-    let mut idle: Vec<Client> = Vec::new();
-    for _ in 0..4 {
-        let mut client = scene.client();
-        assert_eq!(client.send(PROBE).status(), 200);
-        idle.push(client);
-    }
-    let mut newcomer = scene.client();
-    assert_eq!(newcomer.send(PROBE).status(), 200);
-    assert!(idle[0].is_closed());
-    assert_eq!(idle[1].send(PROBE).status(), 200);
-    drop((idle, newcomer));
-    // All inside, waiting for the CAS: nobody has to go.
-    let token = scene.token(pairbox::access::Role::Crm);
-    let cards = [CARD, CARD_2, "019000802093", "019000802101"];
-    let mut inside: Vec<Client> = Vec::new();
-    for (at, card) in cards.iter().enumerate() {
-        let stb = 4_400_000_001 + at;
-        let body = format!(
-            r#"{{"token":"{token}","smartcard_identifier":{{"serial_number":"{card}"}},"stb_identifier":{{"serial_number":"{stb}"}},"process_immediately":true}}"#
-        );
-        let mut client = scene.client();
-        client.write(
-            format!(
-                "POST {PAIR} HTTP/1.1\r\nContent-Length: {}\r\n\r\n{body}",
-                body.len()
-            )
-            .as_bytes(),
-        );
-        inside.push(client);
-        until("it is inside", || scene.actions().waiting.count() == at + 1);
-    }
-    let refused = scene.client().receive();
-    assert_eq!((refused.status(), &*refused.error()), (503, "OVERLOADED"));
-    assert!(refused.headers.contains(&"Retry-After: 1".to_owned()));
+fn who_is_inside_stays_and_the_one_too_many_is_told_to_come_again() {
+    let scene = small(2, 2);
+    let mut waiting = inside(&scene, 2);
+    let mut refused = scene.client();
+    let answer = refused.receive();
+    assert_eq!((answer.status(), &*answer.error()), (503, "OVERLOADED"));
+    assert!(answer.headers.contains(&"Retry-After: 1".to_owned()));
+    assert!(refused.is_closed());
+    drop(waiting.pop());
     scene.settles(1, None);
-    assert_eq!(inside[0].receive().data()["life_cycle_state"], "COMPLETED");
+    assert_eq!(waiting[0].receive().data()["life_cycle_state"], "COMPLETED");
     assert_eq!(scene.client().send(PROBE).status(), 200);
 }
 
 #[test]
 fn one_address_cannot_take_all_the_room() {
     let scene = small(16, 8);
-    let mut greedy: Vec<Client> = (0..9).map(|_| scene.client()).collect();
+    let mut greedy: Vec<Client> = (0..8).map(|_| scene.client()).collect();
     for client in &mut greedy {
-        client.write(PROBE.as_bytes());
-    }
-    // The ninth of an address takes the place of another of that address.
-    until("the ninth has come", || {
-        scene.metric(Metric::HttpEvicted) == 1
-    });
-    assert_eq!(scene.metric(Metric::HttpConnections), 8);
-    let mut other: Vec<Client> = (0..8)
-        .map(|_| from([127, 0, 0, 2], scene.address()))
-        .collect();
-    for client in &mut other {
         assert_eq!(client.send(PROBE).status(), 200);
     }
-    // At the cap of all, a third address takes the place of one that holds most, and of no newcomer.
-    let mut third = from([127, 0, 0, 3], scene.address());
-    assert_eq!(third.send(PROBE).status(), 200);
-    assert_eq!(scene.metric(Metric::HttpEvicted), 2);
-    assert_eq!(third.send(PROBE).status(), 200);
+    // One more of the same takes the place of the first.
+    let mut ninth = scene.client();
+    assert_eq!(ninth.send(PROBE).status(), 200);
+    assert!(greedy.remove(0).is_closed());
+    greedy.push(ninth);
+    let mut other = from([127, 0, 0, 2], scene.address());
+    assert_eq!(other.send(PROBE).status(), 200);
+    // At the cap of all, the one that comes takes room from its own address first.
+    let mut own: Vec<Client> = (0..7)
+        .map(|_| from([127, 0, 0, 2], scene.address()))
+        .collect();
+    for client in &mut own {
+        client.write(HALF.as_bytes());
+    }
+    until("all are in", || scene.metric(Metric::HttpConnections) == 16);
+    assert_eq!(
+        from([127, 0, 0, 2], scene.address()).send(PROBE).status(),
+        200
+    );
+    for client in &mut greedy {
+        assert_eq!(client.send(PROBE).status(), 200);
+    }
 }
 
 #[test]
 fn a_full_api_door_leaves_the_other_doors_open() {
     let scene = small(2, 2);
-    let mut inside: Vec<Client> = (0..2).map(|_| scene.client()).collect();
-    for client in &mut inside {
-        assert_eq!(client.send(PROBE).status(), 200);
-    }
+    let _inside = inside(&scene, 2);
+    assert_eq!(scene.client().receive().status(), 503);
     let mut ops = Client::connect(scene.ops());
     assert_eq!(ops.send(PROBE).status(), 200);
     let metrics = ops.send("GET /metrics HTTP/1.1\r\n\r\n");
@@ -346,4 +343,46 @@ fn a_flood_of_bodies_is_answered_and_holds_nobody_up() {
             assert_eq!(client.receive().status(), 404);
         }
     }
+}
+
+#[test]
+fn who_stands_between_two_requests_makes_room_and_who_is_inside_does_not() {
+    let scene = small(4, 4);
+    let mut idle: Vec<Client> = Vec::new();
+    for _ in 0..4 {
+        let mut client = scene.client();
+        assert_eq!(client.send(PROBE).status(), 200);
+        idle.push(client);
+    }
+    let mut newcomer = scene.client();
+    assert_eq!(newcomer.send(PROBE).status(), 200);
+    assert!(idle[0].is_closed());
+    assert_eq!(idle[1].send(PROBE).status(), 200);
+    drop((idle, newcomer));
+    // All inside, waiting for the CAS: nobody has to go.
+    let token = scene.token(pairbox::access::Role::Crm);
+    let cards = [CARD, CARD_2, "019000802093", "019000802101"];
+    let mut inside: Vec<Client> = Vec::new();
+    for (at, card) in cards.iter().enumerate() {
+        let stb = 4_400_000_001 + at;
+        let body = format!(
+            r#"{{"token":"{token}","smartcard_identifier":{{"serial_number":"{card}"}},"stb_identifier":{{"serial_number":"{stb}"}},"process_immediately":true}}"#
+        );
+        let mut client = scene.client();
+        client.write(
+            format!(
+                "POST {PAIR} HTTP/1.1\r\nContent-Length: {}\r\n\r\n{body}",
+                body.len()
+            )
+            .as_bytes(),
+        );
+        inside.push(client);
+        until("it is inside", || scene.actions().waiting.count() == at + 1);
+    }
+    let refused = scene.client().receive();
+    assert_eq!((refused.status(), &*refused.error()), (503, "OVERLOADED"));
+    assert!(refused.headers.contains(&"Retry-After: 1".to_owned()));
+    scene.settles(1, None);
+    assert_eq!(inside[0].receive().data()["life_cycle_state"], "COMPLETED");
+    assert_eq!(scene.client().send(PROBE).status(), 200);
 }

@@ -76,6 +76,20 @@ impl<S: Read + Write> Client<S> {
         response(&bytes[..end], "")
     }
 
+    /// The status of the next answer, if one comes.
+    pub fn tries(&mut self) -> Option<u16> {
+        let mut bytes = std::mem::take(&mut self.rest);
+        let mut block = [0; 16 * 1024];
+        while !bytes.windows(4).any(|window| window == b"\r\n\r\n") {
+            match self.stream.read(&mut block) {
+                Ok(count) if count > 0 => bytes.extend_from_slice(&block[..count]),
+                _ => return None,
+            }
+        }
+        self.rest = bytes;
+        Some(self.receive().status())
+    }
+
     pub fn send(&mut self, request: &str) -> Response {
         self.write(request.as_bytes());
         self.receive()

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::super::answer::{Answer, Shape};
 use super::super::crm::{CallError, envelope};
 use super::head::{self, Head, Parsed};
-use super::options::{ANSWER_TIMEOUT, GateOptions, LEAVING_TIMEOUT};
+use super::options::{ANSWER_TIMEOUT, GateOptions, LEAVING_TIMEOUT, READS_MAX};
 use super::private::{DoorKind, Peer, RequestId};
 use super::stream::Stream;
 use crate::config::ErrorStatus;
@@ -18,10 +18,6 @@ use crate::config::ErrorStatus;
 pub const READ_BYTES: usize = 16 * 1024;
 /// Room that an idle connection keeps.
 const KEPT_BYTES: usize = 4 * 1024;
-/// Reads of one turn from a client that is leaving; more comes with the next event.
-const THROWN_READS_MAX: usize = 64;
-/// Reads of one turn from any other.
-const TURN_READS_MAX: usize = 16;
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
 pub struct Client {
@@ -58,12 +54,26 @@ pub enum Phase {
     Leaving,
 }
 
+/// Connections that may have to make room, the one that is missed least first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Missed {
+    /// It was told to go already.
+    Told,
+    /// It has never asked anything, or not to the end.
+    HalfHead,
+    HalfBody,
+    /// It was served and stands between two requests.
+    Idle,
+    /// It takes its answer slowly.
+    SlowReader,
+}
+
 /// What the gate is to do with a client after a turn.
 #[derive(Debug)]
 pub enum Turn {
     /// Nothing until something moves.
     Wait,
-    /// It has more, and others come first.
+    /// The same again, when the others had their turn.
     Again,
     /// A request has come whole.
     Request(Box<Head>, Vec<u8>),
@@ -163,9 +173,18 @@ impl Client {
         })
     }
 
-    /// Whether it may have to make room: it owes the rest of a head, its first one included.
-    pub fn owes_head(&self) -> bool {
-        matches!(self.phase, Phase::Head) && (!self.was_served || self.is_head_begun())
+    /// How it would be missed if it had to make room; none: it stays.
+    pub fn missed(&self, now: Duration) -> Option<Missed> {
+        match self.phase {
+            Phase::Leaving => Some(Missed::Told),
+            Phase::Head if !self.was_served || self.is_head_begun() => Some(Missed::HalfHead),
+            Phase::Body(_) => Some(Missed::HalfBody),
+            Phase::Head => Some(Missed::Idle),
+            Phase::Answering if now.saturating_sub(self.since) >= LEAVING_TIMEOUT => {
+                Some(Missed::SlowReader)
+            }
+            Phase::Answering | Phase::Inside(_) => None,
+        }
     }
 
     pub fn is_idle(&self) -> bool {
@@ -205,7 +224,7 @@ impl Client {
     }
 
     fn take(&mut self, options: &GateOptions, block: &mut [u8], now: Duration) -> Turn {
-        for _ in 0..TURN_READS_MAX {
+        for _ in 0..READS_MAX {
             match self.parse(options, now) {
                 Turn::Wait => {}
                 done => return done,
@@ -291,16 +310,22 @@ impl Client {
     }
 
     fn throw_away(&mut self, block: &mut [u8]) -> Turn {
-        for _ in 0..THROWN_READS_MAX {
+        for _ in 0..READS_MAX {
             match self.stream.read(block) {
                 Ok(0) => return Turn::Close,
                 Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    return if self.stream.is_spent() {
+                        Turn::Again
+                    } else {
+                        Turn::Wait
+                    };
+                }
                 Err(_) => return Turn::Close,
             }
         }
-        Turn::Wait
+        Turn::Again
     }
 
     /// Writes what is owed; whether all of it has left.

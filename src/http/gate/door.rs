@@ -48,9 +48,9 @@ enum Listener {
 
 pub struct Door {
     pub kind: DoorKind,
-    listener: Listener,
-    /// Somebody may stand before it.
+    /// Somebody may wait at it.
     pub may_accept: bool,
+    listener: Listener,
     /// It rests until then.
     resting_until: Option<Duration>,
 }
@@ -104,8 +104,8 @@ impl Door {
     fn new(kind: DoorKind, listener: Listener) -> Self {
         Self {
             kind,
+            may_accept: false,
             listener,
-            may_accept: true,
             resting_until: None,
         }
     }
@@ -124,22 +124,13 @@ impl Door {
         }
     }
 
-    /// Ends a rest that was long enough.
-    pub fn wake(&mut self, now: Duration) {
-        if self.resting_until.is_some_and(|until| now >= until) {
-            self.resting_until = None;
-            self.may_accept = true;
-        }
+    /// Whether it is to be asked now for who waits.
+    pub fn is_due(&self, now: Duration) -> bool {
+        self.may_accept && self.resting_until.is_none_or(|until| now >= until)
     }
 
     /// Lets one in.
     pub fn accept(&mut self, now: Duration) -> Accepted {
-        if self.resting_until.is_some() {
-            self.may_accept = false;
-        }
-        if !self.may_accept {
-            return Accepted::Done;
-        }
         match self.accept_one() {
             Ok((stream, peer)) => Accepted::Client(stream, peer),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {

@@ -6,6 +6,7 @@
 
 mod client;
 mod door;
+mod entrance;
 mod finisher;
 mod head;
 mod options;
@@ -29,14 +30,13 @@ use crate::clock::Clock;
 use crate::domain::{Refusal, Timestamp};
 use crate::telemetry::{Metric, Metrics};
 use client::{Client, Phase, Turn};
-use door::Accepted;
+use entrance::Descriptors;
 pub(super) use options::ONE_ANSWER_BYTES_MAX;
 use options::{
-    ACCEPTED_MAX, ANSWER_BYTES_MAX, HANDSHAKES_MAX, LINE_BYTES_MAX, REQUEST_BYTES_MAX, STALL,
-    SWEEP_EVERY,
+    ANSWER_BYTES_MAX, HANDSHAKES_MAX, LINE_BYTES_MAX, REQUEST_BYTES_MAX, STALL, SWEEP_EVERY,
 };
 use private::RequestId;
-use roll::{Admission, Roll};
+use roll::Roll;
 use upstream::{Broken, Returned, Upstream};
 
 pub use super::answer::Answer as GateAnswer;
@@ -51,6 +51,7 @@ pub use private::{
 
 /// Connections to tiny_http. Two, so that one that breaks is not all.
 const LINES: usize = 2;
+const FIRST_DOOR: usize = 0;
 const DOORS_MAX: usize = 8;
 const WAKER: Token = Token(DOORS_MAX);
 const FIRST_LINE: usize = DOORS_MAX + 1;
@@ -87,11 +88,12 @@ pub struct Gate {
     line_count: u64,
     date: (i64, String),
     swept: Duration,
-    /// Clients to be looked at in this round, and those that have more for the next.
+    /// Clients to be looked at in this round, and those in the next, whatever happens.
     touched: Vec<usize>,
     again: Vec<usize>,
     /// What one read of a client fills.
     block: Vec<u8>,
+    descriptors: Descriptors,
     returned: Vec<Returned>,
 }
 
@@ -175,6 +177,7 @@ impl Gate {
             touched: Vec::new(),
             again: Vec::new(),
             block: vec![0; client::READ_BYTES],
+            descriptors: Descriptors::of_process(),
             returned: Vec::new(),
         };
         Ok((gate, handle))
@@ -185,7 +188,8 @@ impl Gate {
         let mut events = Events::with_capacity(EVENTS);
         self.sweep(self.clock.monotonic(), false);
         while !self.is_over() {
-            match self.poll.poll(&mut events, Some(self.wait())) {
+            let patience = self.patience();
+            match self.poll.poll(&mut events, Some(patience)) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 polled => polled?,
             }
@@ -194,24 +198,27 @@ impl Gate {
             for event in &events {
                 self.hear(event);
             }
-            self.accept_some();
+            // First who is in: what a client has sent counts before it may have to make room.
+            self.turn_touched(begun);
+            self.accept_waiting(self.clock.monotonic());
             self.turn_touched(begun);
             self.take_finished(begun);
             self.take_returned(begun);
             self.flush_lines(begun);
             let now = self.clock.monotonic();
-            if events.is_empty() || now.saturating_sub(self.swept) >= SWEEP_EVERY {
+            let is_quiet = events.is_empty() && !patience.is_zero();
+            if is_quiet || now.saturating_sub(self.swept) >= SWEEP_EVERY {
                 self.sweep(now, now.saturating_sub(begun) > STALL);
             }
         }
         Ok(())
     }
 
-    /// How long nothing may happen: not at all while somebody has more for us that can be taken.
-    fn wait(&self) -> Duration {
+    /// How long to wait for events: not at all while somebody is owed a turn that can be given.
+    fn patience(&self) -> Duration {
+        let now = self.clock.monotonic();
         let has_more = !self.again.is_empty() && self.takes_more();
-        let comes = self.are_doors_open && self.doors.iter().any(|door| door.may_accept);
-        if has_more || comes {
+        if has_more || self.doors.iter().any(|door| door.is_due(now)) {
             Duration::ZERO
         } else {
             SWEEP_EVERY
@@ -229,7 +236,8 @@ impl Gate {
         if event.token() == WAKER {
             return;
         }
-        if let Some(door) = self.doors.get_mut(token) {
+        let door = token.checked_sub(FIRST_DOOR);
+        if let Some(door) = door.and_then(|door| self.doors.get_mut(door)) {
             door.may_accept = true;
             return;
         }
@@ -246,60 +254,6 @@ impl Gate {
             client.may_read |= event.is_readable() || event.is_read_closed() || event.is_error();
             client.may_write |= event.is_writable() || event.is_write_closed();
             self.touched.push(slot);
-        }
-    }
-
-    /// Lets in whoever stands before the doors, so many of each in one round.
-    fn accept_some(&mut self) {
-        if !self.are_doors_open {
-            return;
-        }
-        for at in 0..self.doors.len() {
-            for _ in 0..ACCEPTED_MAX {
-                let now = self.clock.monotonic();
-                let Some(door) = self.doors.get_mut(at) else {
-                    break;
-                };
-                let kind = door.kind;
-                match door.accept(now) {
-                    Accepted::Done => break,
-                    Accepted::Nobody => {}
-                    Accepted::Client(stream, peer) => {
-                        self.admit(Client::new(stream, kind, peer, now), now);
-                    }
-                }
-            }
-        }
-    }
-
-    fn admit(&mut self, mut client: Client, now: Duration) {
-        let admission = self.roll.admit(client.door, &client.peer, &self.options);
-        if let Admission::InsteadOf(slot) = admission {
-            self.metrics.count(Metric::HttpEvicted);
-            self.close(slot);
-        }
-        let is_beyond = match admission {
-            Admission::Room | Admission::InsteadOf(_) => false,
-            // Without keys nothing can be said, and keys cost a signature.
-            Admission::Full if !client.stream.is_shaking_hands() => true,
-            Admission::Full | Admission::Crowded => {
-                return self.metrics.count(Metric::HttpRefused);
-            }
-        };
-        if is_beyond {
-            self.metrics.count(Metric::HttpRefused);
-            let date = self.date();
-            client.refuse(&CallError::Refused(Refusal::Overloaded), &date, now);
-        }
-        let slot = self.roll.insert(client, is_beyond);
-        let token = Token(FIRST_CLIENT + slot);
-        let registry = self.poll.registry();
-        let registered = self
-            .roll
-            .with(slot, |client| client.stream.register(registry, token));
-        match registered {
-            Some(Ok(())) if slot < NO_SLOT => self.touched.push(slot),
-            _ => self.close(slot),
         }
     }
 
@@ -448,11 +402,15 @@ impl Gate {
 
     fn close(&mut self, slot: usize) {
         if let Some(mut client) = self.roll.remove(slot) {
+            if client.is_idle() {
+                // By TLS, an end without a farewell looks like an answer that was cut.
+                client.stream.end();
+            }
             client.stream.deregister(self.poll.registry());
         }
     }
 
-    /// What is done by time: lines, doors that rested, deadlines, room, the stop.
+    /// What is done by time: lines, deadlines, room, the stop.
     ///
     /// `has_stalled`: what clients have sent meanwhile was not looked at, so nobody is ended by time.
     fn sweep(&mut self, now: Duration, has_stalled: bool) {
@@ -462,7 +420,7 @@ impl Gate {
             self.options = options;
         }
         self.mend_lines(now);
-        self.open_doors(now);
+        self.open_doors();
         if !has_stalled {
             for slot in self.roll.overdue(&self.options, now) {
                 self.end_overdue(slot, now);
@@ -533,40 +491,6 @@ impl Gate {
         };
         let head = private_head(b"GET /healthz HTTP/1.1\r\n", &origin, 0);
         line.send(origin.id, &head, &[]);
-    }
-
-    /// Opens the doors once there is a way on; asks those again that rested.
-    fn open_doors(&mut self, now: Duration) {
-        if !self.are_doors_open {
-            if self.are_doors_closed() || !self.lines.iter().any(Upstream::is_open) {
-                return;
-            }
-            self.are_doors_open = true;
-            let registry = self.poll.registry();
-            for (at, door) in self.doors.iter_mut().enumerate() {
-                if let Err(error) = door.register(registry, Token(at)) {
-                    tracing::error!(door = door.kind.as_str(), %error, "a door cannot be watched");
-                }
-            }
-        }
-        for door in &mut self.doors {
-            door.wake(now);
-        }
-        self.accept_some();
-    }
-
-    fn shut_doors(&mut self) {
-        let registry = self.poll.registry();
-        for mut door in std::mem::take(&mut self.doors) {
-            if self.are_doors_open
-                && let Err(error) = door.deregister(registry)
-            {
-                tracing::debug!(%error, "a door could not be taken out of the loop");
-            }
-        }
-        for slot in self.roll.slots(Client::is_idle) {
-            self.close(slot);
-        }
     }
 
     fn are_doors_closed(&self) -> bool {

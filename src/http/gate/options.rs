@@ -33,17 +33,24 @@ pub const REQUEST_BYTES_MAX: usize = 64 << 20;
 pub const ANSWER_BYTES_MAX: usize = 128 << 20;
 /// Longest single answer.
 pub const ONE_ANSWER_BYTES_MAX: usize = 16 << 20;
+/// Connections that a door lets in before those who are in have their turn again.
+pub const ACCEPTS_MAX: usize = 64;
+/// File descriptors that clients leave to the rest of the process; a quarter of them all where there are few.
+pub const DESCRIPTORS_KEPT: usize = 64;
+/// For so long nobody is asked to make room who has just begun something, while others can be.
+pub const GRACE: Duration = Duration::from_secs(1);
+/// How often it is said that descriptors are short.
+pub const SHORTAGE_TOLD_EVERY: Duration = Duration::from_mins(1);
+/// Reads of one client before the others have their turn.
+pub const READS_MAX: usize = 64;
 /// How long accepting rests when the process has no file descriptor left.
 pub const ACCEPT_AGAIN_AFTER: Duration = Duration::from_millis(100);
-/// Clients that one door lets in before the others have their turn, and handshakes of one round: each costs a signature.
-pub const ACCEPTED_MAX: usize = 64;
+/// Handshakes of one round: each costs a signature.
 pub const HANDSHAKES_MAX: usize = 16;
 /// Bytes that wait for a line before more requests are taken in.
 pub const LINE_BYTES_MAX: usize = 8 << 20;
 /// A round that took longer ends nobody by time: what they have sent meanwhile was not looked at yet.
 pub const STALL: Duration = Duration::from_millis(500);
-/// Open files that are kept for the ledger, the state, the lanes and the lines.
-const FILES_KEPT: u64 = 256;
 /// How often deadlines are looked at.
 pub const SWEEP_EVERY: Duration = Duration::from_millis(100);
 /// How long a line to tiny_http may take to be proven by an answer, and when a broken one is tried again.
@@ -61,22 +68,6 @@ impl GateOptions {
             body_bytes_max: http.body_bytes_max,
             control_body_bytes_max,
         }
-    }
-
-    /// The same with no more clients than the process may have open files, less those that it needs itself.
-    pub fn within(mut self, open_files_max: u64) -> Self {
-        let room = usize::try_from(open_files_max.saturating_sub(FILES_KEPT)).unwrap_or(usize::MAX);
-        let clients = room.saturating_sub(2 * LOCAL_CONNECTIONS_MAX + LEAVING_MAX);
-        if self.connections_max > clients {
-            tracing::warn!(
-                connections_max = self.connections_max,
-                open_files_max,
-                clients,
-                "the process may open too few files for that many connections"
-            );
-            self.connections_max = clients.max(LOCAL_CONNECTIONS_MAX);
-        }
-        self
     }
 
     pub fn body_bytes_max(&self, door: DoorKind) -> usize {

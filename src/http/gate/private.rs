@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr};
 
 use super::super::answer::{Answer, reason};
+use crate::domain::network_of;
 
 pub const PRIVATE_HEADER: &str = "X-Pairbox";
 const TICKET: &str = "ticket";
@@ -52,6 +53,11 @@ impl Peer {
             Self::Address(address) => *address,
             Self::Account(_) => IpAddr::V4(Ipv4Addr::LOCALHOST),
         }
+    }
+
+    /// What counts as one address.
+    pub fn network(&self) -> IpAddr {
+        network_of(self.address())
     }
 }
 

@@ -1,6 +1,8 @@
-//! Who is in: all clients, counted by door and by address, and who has to make room for others.
+//! Who is in: all clients, counted by door and by network, and who has to make room for others.
+//!
+//! At a cap the newcomer is let in and the connection goes that is missed least, of the network that has most of them: so whoever
+//! fills a door makes room in it, and nobody else has to. One whose request is inside never goes.
 
-use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -8,15 +10,14 @@ use std::time::Duration;
 use slab::Slab;
 
 use super::client::{Client, Phase};
-use super::options::{GateOptions, LEAVING_MAX};
+use super::options::{GRACE, GateOptions, LEAVING_MAX};
 use super::private::{DoorKind, Peer};
-use crate::domain::network::network;
 
 #[derive(Default)]
 pub struct Roll {
     clients: Slab<Entry>,
     by_door: HashMap<DoorKind, usize>,
-    by_address: HashMap<(DoorKind, IpAddr), usize>,
+    by_network: HashMap<(DoorKind, IpAddr), usize>,
     beyond: usize,
     /// Bytes of requests that have not come whole, and of answers that have not left.
     pub request_bytes: usize,
@@ -42,59 +43,43 @@ pub enum Admission {
 }
 
 impl Roll {
-    /// Judges one more client of a door.
-    pub fn admit(&self, door: DoorKind, peer: &Peer, options: &GateOptions) -> Admission {
-        let address = network(peer.address());
+    /// Judges one more client of a door. `is_short`: the process has few file descriptors left.
+    pub fn admit(
+        &self,
+        door: DoorKind,
+        peer: &Peer,
+        is_short: bool,
+        options: &GateOptions,
+        now: Duration,
+    ) -> Admission {
+        let network = peer.network();
         let of_door = self.by_door.get(&door).copied().unwrap_or(0);
-        if self.of_address(door, address) >= options.per_address_max(door) {
-            return self.instead(self.victim(door, address, true));
+        let of_network = self.by_network.get(&(door, network)).copied();
+        let goes = if of_network.unwrap_or(0) >= options.per_address_max(door) {
+            self.least_missed(door, network, true, now)
+        } else if is_short {
+            // The doors share the descriptors, and the API's clients have most of them.
+            let of_api = self.of_heaviest(DoorKind::Api, now);
+            of_api.or_else(|| self.of_heaviest(door, now))
+        } else if of_door >= options.connections_max(door) {
+            self.of_heaviest(door, now)
+        } else {
+            return Admission::Room;
+        };
+        match goes {
+            Some(slot) => Admission::InsteadOf(slot),
+            None if self.beyond < LEAVING_MAX && !is_short => Admission::Full,
+            None => Admission::Crowded,
         }
-        if of_door >= options.connections_max(door) {
-            return self.instead(self.victim(door, address, false));
-        }
-        Admission::Room
-    }
-
-    /// Who makes room for a newcomer of that address: who owes the rest of a head, then who stands between two requests, then
-    /// who owes the rest of a body. Of each the newcomer's own address first, then the address that holds most, then the
-    /// oldest; heads by their age alone.
-    fn victim(&self, door: DoorKind, newcomer: IpAddr, is_own_only: bool) -> Option<usize> {
-        let of_door = |(_, entry): &(usize, &Entry)| !entry.is_beyond && entry.client.door == door;
-        self.clients
-            .iter()
-            .filter(of_door)
-            .filter_map(|(slot, Entry { client, .. })| {
-                let address = network(client.peer.address());
-                let is_own = address == newcomer;
-                if is_own_only && !is_own {
-                    return None;
-                }
-                let (tier, held) = if client.owes_head() {
-                    (0, 0)
-                } else if client.is_idle() {
-                    (1, self.of_address(door, address))
-                } else if client.owes_body() {
-                    (2, self.of_address(door, address))
-                } else {
-                    return None;
-                };
-                Some(((tier, !is_own, Reverse(held), client.since), slot))
-            })
-            .min()
-            .map(|(_, slot)| slot)
-    }
-
-    fn of_address(&self, door: DoorKind, address: IpAddr) -> usize {
-        self.by_address.get(&(door, address)).copied().unwrap_or(0)
     }
 
     pub fn insert(&mut self, client: Client, is_beyond: bool) -> usize {
         if is_beyond {
             self.beyond += 1;
         } else {
-            let address = network(client.peer.address());
+            let network = client.peer.network();
             *self.by_door.entry(client.door).or_default() += 1;
-            *self.by_address.entry((client.door, address)).or_default() += 1;
+            *self.by_network.entry((client.door, network)).or_default() += 1;
         }
         self.clients.insert(Entry { client, is_beyond })
     }
@@ -111,11 +96,11 @@ impl Roll {
         if let Some(count) = self.by_door.get_mut(&client.door) {
             *count -= 1;
         }
-        let key = (client.door, network(client.peer.address()));
-        if let Some(count) = self.by_address.get_mut(&key) {
+        let key = (client.door, client.peer.network());
+        if let Some(count) = self.by_network.get_mut(&key) {
             *count -= 1;
             if *count == 0 {
-                self.by_address.remove(&key);
+                self.by_network.remove(&key);
             }
         }
         Some(client)
@@ -167,6 +152,35 @@ impl Roll {
             .map(|(slot, _)| slot)
     }
 
+    /// Who goes for a newcomer: of the network that has most connections here, if one of its can.
+    fn of_heaviest(&self, door: DoorKind, now: Duration) -> Option<usize> {
+        let of_door = self.by_network.iter().filter(|((of, _), _)| *of == door);
+        let heaviest = of_door.max_by_key(|((_, network), count)| (**count, *network));
+        let ((_, network), _) = heaviest?;
+        self.least_missed(door, *network, false, now)
+    }
+
+    /// The connection that is missed least; others' than the network's only if they may be, and after its own.
+    fn least_missed(
+        &self,
+        door: DoorKind,
+        network: IpAddr,
+        is_only: bool,
+        now: Duration,
+    ) -> Option<usize> {
+        let ranked = self.clients.iter().filter_map(|(slot, entry)| {
+            let client = &entry.client;
+            let is_other = client.peer.network() != network;
+            if entry.is_beyond || client.door != door || (is_only && is_other) {
+                return None;
+            }
+            let is_young = now.saturating_sub(client.since) < GRACE;
+            let rank = (is_other, is_young, client.missed(now)?, client.since);
+            Some((rank, slot))
+        });
+        ranked.min_by_key(|(rank, _)| *rank).map(|(_, slot)| slot)
+    }
+
     fn oldest(&self, holds: impl Fn(&Client) -> bool) -> Option<usize> {
         self.clients
             .iter()
@@ -175,16 +189,160 @@ impl Roll {
             .map(|(slot, _)| slot)
     }
 
-    fn instead(&self, slot: Option<usize>) -> Admission {
-        match slot {
-            Some(slot) => Admission::InsteadOf(slot),
-            None if self.beyond < LEAVING_MAX => Admission::Full,
-            None => Admission::Crowded,
-        }
-    }
-
     /// The clients whose time is up.
     pub fn overdue(&self, options: &GateOptions, now: Duration) -> Vec<usize> {
         self.slots(|client| client.deadline(options).is_some_and(|at| now >= at))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv6Addr;
+
+    use mio::net::UnixStream;
+
+    use super::super::options::LEAVING_TIMEOUT;
+    use super::super::private::RequestId;
+    use super::super::stream::Stream;
+    use super::*;
+    use crate::http::answer::Shape;
+
+    const OPTIONS: GateOptions = GateOptions {
+        connections_max: 4,
+        connections_per_address_max: 3,
+        head_timeout: Duration::from_secs(5),
+        body_timeout: Duration::from_secs(10),
+        idle_timeout: Duration::from_mins(1),
+        body_bytes_max: 1_000,
+        control_body_bytes_max: 1_000,
+    };
+    const API: DoorKind = DoorKind::Api;
+
+    fn peer(last: u8) -> Peer {
+        Peer::Address(IpAddr::from([192, 0, 2, last]))
+    }
+
+    fn seconds(count: u64) -> Duration {
+        Duration::from_secs(count)
+    }
+
+    struct Bench {
+        roll: Roll,
+        ends: Vec<UnixStream>,
+    }
+
+    impl Bench {
+        fn new() -> Self {
+            Self {
+                roll: Roll::default(),
+                ends: Vec::new(),
+            }
+        }
+
+        /// A client that has sent nothing since it came.
+        fn comes(&mut self, door: DoorKind, peer: Peer, at: Duration) -> usize {
+            let (stream, end) = UnixStream::pair().unwrap();
+            self.ends.push(end);
+            let client = Client::new(Stream::Unix(stream), door, peer, at);
+            self.roll.insert(client, false)
+        }
+
+        fn goes_inside(&mut self, slot: usize) {
+            let client = self.roll.get_mut(slot).unwrap();
+            client.is_inside(RequestId(1), Shape::default(), 0);
+        }
+
+        fn admit(&self, peer: Peer, at: Duration) -> Admission {
+            self.roll.admit(API, &peer, false, &OPTIONS, at)
+        }
+    }
+
+    #[test]
+    fn who_fills_a_door_makes_room_in_it() {
+        let mut bench = Bench::new();
+        let alone = bench.comes(API, peer(1), seconds(0));
+        let many: Vec<usize> = (1..4)
+            .map(|at| bench.comes(API, peer(2), seconds(at)))
+            .collect();
+        // The oldest of all is spared, for its network has but one.
+        assert_eq!(
+            bench.admit(peer(3), seconds(60)),
+            Admission::InsteadOf(many[0])
+        );
+        assert_eq!(
+            bench.admit(peer(2), seconds(60)),
+            Admission::InsteadOf(many[0])
+        );
+        bench.goes_inside(many[0]);
+        assert_eq!(
+            bench.admit(peer(3), seconds(60)),
+            Admission::InsteadOf(many[1])
+        );
+        bench.goes_inside(many[1]);
+        bench.goes_inside(many[2]);
+        // At its own cap a network makes room itself or not at all; for others the next one does.
+        assert_eq!(bench.admit(peer(2), seconds(60)), Admission::Full);
+        assert_eq!(
+            bench.admit(peer(3), seconds(60)),
+            Admission::InsteadOf(alone)
+        );
+        bench.goes_inside(alone);
+        assert_eq!(bench.admit(peer(3), seconds(60)), Admission::Full);
+        assert_eq!(
+            bench
+                .roll
+                .admit(DoorKind::Control, &peer(3), false, &OPTIONS, seconds(60)),
+            Admission::Room
+        );
+    }
+
+    #[test]
+    fn who_has_just_come_is_spared_while_others_can_go() {
+        let mut bench = Bench::new();
+        let old = bench.comes(API, peer(2), seconds(0));
+        let client = bench.roll.get_mut(old).unwrap();
+        client.phase = Phase::Answering;
+        let young = bench.comes(API, peer(2), seconds(10));
+        let inside = bench.comes(API, peer(2), seconds(0));
+        bench.goes_inside(inside);
+        let now = seconds(10) + GRACE / 2;
+        assert_eq!(bench.admit(peer(2), now), Admission::InsteadOf(old));
+        // A reader that is not slow yet is not asked.
+        bench.roll.get_mut(old).unwrap().since = now - LEAVING_TIMEOUT / 2;
+        assert_eq!(bench.admit(peer(2), now), Admission::InsteadOf(young));
+    }
+
+    #[test]
+    fn descriptors_that_are_short_are_won_from_the_api_first() {
+        let mut bench = Bench::new();
+        let api = bench.comes(API, peer(1), seconds(1));
+        let control = bench.comes(DoorKind::Control, peer(1), seconds(0));
+        let short =
+            |bench: &Bench, door| bench.roll.admit(door, &peer(2), true, &OPTIONS, seconds(9));
+        assert_eq!(short(&bench, DoorKind::Control), Admission::InsteadOf(api));
+        bench.goes_inside(api);
+        assert_eq!(
+            short(&bench, DoorKind::Control),
+            Admission::InsteadOf(control)
+        );
+        // A client of the API takes nothing from the operator, and there is nothing left to say so with.
+        assert_eq!(short(&bench, API), Admission::Crowded);
+    }
+
+    #[test]
+    fn one_customer_of_ipv6_is_one_address() {
+        let mut bench = Bench::new();
+        let six = |last| Peer::Address(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, last).into());
+        for last in 0..3 {
+            let slot = bench.comes(API, six(last), seconds(0));
+            bench.goes_inside(slot);
+        }
+        assert_eq!(bench.admit(six(99), seconds(0)), Admission::Full);
+        let other = Peer::Address(Ipv6Addr::new(0x2001, 0xdb8, 0, 1, 0, 0, 0, 0).into());
+        assert_eq!(bench.admit(other, seconds(0)), Admission::Room);
+        for slot in 0..3 {
+            bench.roll.remove(slot);
+        }
+        assert!(bench.roll.by_network.is_empty() && bench.roll.clients.is_empty());
     }
 }

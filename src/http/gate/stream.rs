@@ -2,6 +2,7 @@
 
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
+use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd};
 use std::sync::Arc;
 
 use mio::event::Source;
@@ -68,6 +69,22 @@ impl Stream {
         matches!(self, Self::Tls(_))
     }
 
+    /// The number of its file descriptor; the lowest that was free.
+    pub fn descriptor(&self) -> usize {
+        usize::try_from(self.borrowed().as_raw_fd()).unwrap_or(usize::MAX)
+    }
+
+    /// Takes the lowest descriptor that is free now. To be called before `register`.
+    pub fn lower(&mut self) -> io::Result<()> {
+        let copy = self.borrowed().try_clone_to_owned()?;
+        match self {
+            Self::Tcp(socket) => *socket = TcpStream::from_std(copy.into()),
+            Self::Unix(socket) => *socket = UnixStream::from_std(copy.into()),
+            Self::Tls(tls) => tls.socket = TcpStream::from_std(copy.into()),
+        }
+        Ok(())
+    }
+
     /// Whether the two sides still have to agree on keys.
     pub fn is_shaking_hands(&self) -> bool {
         matches!(self, Self::Tls(tls) if tls.session.is_handshaking())
@@ -98,6 +115,14 @@ impl Stream {
                 tls.socket.shutdown(Shutdown::Write)
             }
         };
+    }
+
+    fn borrowed(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Tcp(socket) => socket.as_fd(),
+            Self::Unix(socket) => socket.as_fd(),
+            Self::Tls(tls) => tls.socket.as_fd(),
+        }
     }
 
     fn source(&mut self) -> &mut dyn Source {
