@@ -24,7 +24,7 @@ const STATUSES: [u16; 10] = [200, 400, 401, 404, 405, 411, 413, 414, 431, 503];
 
 #[test]
 fn no_body_breaks_a_method() {
-    let rounds = Rounds::timed("calls", Duration::from_secs(3), Duration::from_mins(1));
+    let rounds = Rounds::timed("calls", Duration::from_secs(2), Duration::from_mins(1));
     let cas = Cas::start("", crate::rounds::seed());
     let made = Headend::new(cas.address, CARDS);
     let served = made.serve();

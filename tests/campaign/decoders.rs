@@ -24,7 +24,7 @@ const FRAME_BYTES_MAX: u64 = 300;
 #[test]
 fn no_frame_breaks_a_decoder() {
     let body = || {
-        let rounds = Rounds::timed("frames", Duration::from_secs(2), Duration::from_mins(1));
+        let rounds = Rounds::timed("frames", Duration::from_secs(1), Duration::from_mins(1));
         let mut mappings: Vec<Speaker> = shipped::mapping_names()
             .into_iter()
             .map(Speaker::new)

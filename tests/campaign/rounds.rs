@@ -22,7 +22,7 @@ pub fn is_long() -> bool {
 pub fn seed() -> u64 {
     let given = std::env::var("PAIRBOX_SEED").ok();
     given.map_or_else(
-        || u64::from(std::process::id()) << 20,
+        || u64::from(std::process::id()) * 1_000_003,
         |text| text.parse().expect("PAIRBOX_SEED is a number"),
     )
 }

@@ -161,7 +161,13 @@ impl Headend {
         self.at_home(command)
     }
 
+    /// In the headend's folder, and without the settings of this process.
     fn at_home(&self, mut command: Command) -> Command {
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("PAIRBOX_") {
+                command.env_remove(name);
+            }
+        }
         command
             .current_dir(self.path())
             .env("RUST_BACKTRACE", "0")
