@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use pairbox::domain::Chance;
 use serde_json::{Value, json};
 
-use crate::headend::{Answer, Headend, exchange};
+use crate::exchange::{Answer, exchange};
+use crate::headend::Headend;
 use crate::mutate::{bytes, change, json as any_json, one_of, spoil};
 use crate::rounds::Rounds;
 use crate::scene::{Cas, card_serial, stb_serial};
@@ -183,7 +184,7 @@ impl<'a> Caller<'a> {
             spoil(chance, &mut query);
         }
         // What a request line cannot carry is left to the listeners' test.
-        query.retain(|byte| byte.is_ascii_graphic());
+        query.retain(u8::is_ascii_graphic);
         let query = String::from_utf8(query).unwrap();
         let request = format!("GET {BASE}{method}?{query} HTTP/1.1\r\nHost: box\r\n\r\n");
         let answer = self.exchange(request.as_bytes());

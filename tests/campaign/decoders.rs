@@ -161,7 +161,7 @@ fn gather(value: &Value, frames: &mut Vec<Vec<u8>>) {
             for (name, value) in map {
                 match (name.as_str(), value.as_str()) {
                     ("hex" | "wire", Some(text)) => {
-                        frames.extend(hex::decode(text.replace(' ', "")))
+                        frames.extend(hex::decode(text.replace(' ', "")));
                     }
                     ("text", Some(text)) => frames.push(text.as_bytes().to_vec()),
                     _ => gather(value, frames),

@@ -12,6 +12,7 @@ mod cli_commands;
 mod cli_explain;
 mod cli_scene;
 mod config;
+mod exchange;
 mod headend;
 mod http_answers;
 mod http_idempotency;
