@@ -12,7 +12,6 @@ use serde_json::Value;
 
 use crate::callers::Callers;
 use crate::headend::{Ended, Headend, Layout, rows};
-use crate::record::Record;
 use crate::scene::Cas;
 use crate::tap::Tap;
 use crate::verdict::{Judged, Left, judge};
@@ -21,6 +20,9 @@ use crate::verdict::{Judged, Left, judge};
 pub const CARDS: u32 = 1_000;
 /// What is unfinished is finished by then.
 pub const SETTLES_WITHIN: Duration = Duration::from_mins(1);
+
+/// The simulator shows a change by then.
+const SHOWN_WITHIN: Duration = Duration::from_secs(5);
 
 pub struct Bed {
     pub made: Headend,
@@ -126,60 +128,43 @@ pub fn await_pending(made: &Headend, provider: &str, patience: Duration) {
 }
 
 /// The CAS of that provider holds for every card what was confirmed last, or, of a card in doubt, what was sent since; and
-/// nothing else.
+/// nothing else. The simulator shows what it holds a little later.
 pub fn check_cas(judged: &Judged, cas: &Cas, provider: u16) {
+    let until = Instant::now() + SHOWN_WITHIN;
+    while let Some(difference) = difference(judged, cas, provider) {
+        assert!(Instant::now() < until, "{difference}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// What the CAS holds otherwise than it should.
+fn difference(judged: &Judged, cas: &Cas, provider: u16) -> Option<String> {
     let Judged { record, dump, .. } = judged;
     let pairings = rows(dump).remove("pairing").unwrap_or_default();
-    let mut theirs = what_it_holds(cas);
+    let mut theirs: BTreeMap<String, String> = serde_json::from_value(cas.pairings()).unwrap();
     let all = record.accepted.values();
-    let its: BTreeSet<u64> = all
-        .filter(|known| known.provider == provider)
-        .map(|known| known.card)
-        .collect();
+    let its = all.filter(|known| known.provider == provider);
+    let cards: BTreeSet<u64> = its.map(|known| known.card).collect();
     let mut certain = 0;
-    for (card, possible) in record
-        .possible
-        .iter()
-        .filter(|(card, _)| its.contains(card))
-    {
-        let held = theirs.remove(&record.serial(*card)[..10]);
-        let wire_stb = |stb: &Option<u64>| stb.map(|stb| wire_stb(record, stb));
-        let row = pairings.get(card);
+    for card in cards {
+        let held = theirs.remove(&record.serial(card)[..10]);
+        let on_wire = |stb: &Option<u64>| stb.map(|stb| format!("{:0>10}", record.serial(stb)));
+        let row = pairings.get(&card);
         if row.is_some_and(|row| !row["doubt"].is_null()) {
-            let possible: Vec<_> = possible.iter().map(wire_stb).collect();
-            assert!(
-                possible.contains(&held),
-                "card {card}: {held:?}, {possible:?}"
-            );
+            let possible: Vec<_> = record.possible[&card].iter().map(on_wire).collect();
+            if !possible.contains(&held) {
+                return Some(format!("card {card}: {held:?} of {possible:?}"));
+            }
             continue;
         }
-        let confirmed = record.confirmed.get(card).copied().flatten();
+        let confirmed = record.confirmed.get(&card).copied().flatten();
         let row = row.and_then(|row| row["stb"].as_u64());
         assert_eq!(row, confirmed, "card {card} in the state and in the ledger");
-        assert_eq!(held, wire_stb(&confirmed), "card {card} in the CAS");
+        if held != on_wire(&confirmed) {
+            return Some(format!("card {card}: {held:?}, confirmed is {confirmed:?}"));
+        }
         certain += 1;
     }
-    assert!(
-        theirs.is_empty(),
-        "in the CAS, never sent for here: {theirs:?}"
-    );
     assert!(certain > 0, "no card is beyond doubt");
-}
-
-fn wire_stb(record: &Record, stb: u64) -> String {
-    format!("{:0>10}", record.serial(stb))
-}
-
-/// Card to STB as on the wire. The simulator shows its state a little later.
-fn what_it_holds(cas: &Cas) -> BTreeMap<String, String> {
-    let mut theirs = cas.pairings();
-    let mut looked = Instant::now();
-    while looked.elapsed() < Duration::from_millis(600) {
-        std::thread::sleep(Duration::from_millis(50));
-        let now = cas.pairings();
-        if now != theirs {
-            (theirs, looked) = (now, Instant::now());
-        }
-    }
-    serde_json::from_value(theirs).unwrap()
+    (!theirs.is_empty()).then(|| format!("never sent from here: {theirs:?}"))
 }

@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 use pairbox::domain::Chance;
 use serde_json::Value;
 
-use crate::headend::{Headend, post};
+use crate::exchange::post;
+use crate::headend::Headend;
 use crate::scene::{card_serial, stb_serial};
 use crate::verdict::Asked;
 
@@ -253,7 +254,7 @@ impl Operator {
                 // Refused before anything was recorded.
                 (Some(1 | 3 | 5), None) => {}
                 // The server went away in between: whether it did what was asked is unknown.
-                (Some(4) | Some(74), None) => self.unanswered += 1,
+                (Some(4 | 74), None) => self.unanswered += 1,
                 other => panic!(
                     "{other:?}: {said}{}",
                     String::from_utf8_lossy(&output.stderr)

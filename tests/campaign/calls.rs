@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use pairbox::domain::Chance;
 use serde_json::{Value, json};
 
-use crate::headend::{Answer, Headend, exchange};
+use crate::exchange::{Answer, exchange};
+use crate::headend::Headend;
 use crate::mutate::{bytes, change, json as any_json, one_of, spoil};
 use crate::rounds::Rounds;
 use crate::scene::{Cas, card_serial, stb_serial};
@@ -24,7 +25,7 @@ const STATUSES: [u16; 10] = [200, 400, 401, 404, 405, 411, 413, 414, 431, 503];
 
 #[test]
 fn no_body_breaks_a_method() {
-    let rounds = Rounds::timed("calls", Duration::from_secs(3), Duration::from_mins(1));
+    let rounds = Rounds::timed("calls", Duration::from_secs(2), Duration::from_mins(1));
     let cas = Cas::start("", crate::rounds::seed());
     let made = Headend::new(cas.address, CARDS);
     let served = made.serve();
@@ -183,7 +184,7 @@ impl<'a> Caller<'a> {
             spoil(chance, &mut query);
         }
         // What a request line cannot carry is left to the listeners' test.
-        query.retain(|byte| byte.is_ascii_graphic());
+        query.retain(u8::is_ascii_graphic);
         let query = String::from_utf8(query).unwrap();
         let request = format!("GET {BASE}{method}?{query} HTTP/1.1\r\nHost: box\r\n\r\n");
         let answer = self.exchange(request.as_bytes());

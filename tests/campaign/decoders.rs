@@ -24,7 +24,7 @@ const FRAME_BYTES_MAX: u64 = 300;
 #[test]
 fn no_frame_breaks_a_decoder() {
     let body = || {
-        let rounds = Rounds::timed("frames", Duration::from_secs(2), Duration::from_mins(1));
+        let rounds = Rounds::timed("frames", Duration::from_secs(1), Duration::from_mins(1));
         let mut mappings: Vec<Speaker> = shipped::mapping_names()
             .into_iter()
             .map(Speaker::new)
@@ -161,7 +161,7 @@ fn gather(value: &Value, frames: &mut Vec<Vec<u8>>) {
             for (name, value) in map {
                 match (name.as_str(), value.as_str()) {
                     ("hex" | "wire", Some(text)) => {
-                        frames.extend(hex::decode(text.replace(' ', "")))
+                        frames.extend(hex::decode(text.replace(' ', "")));
                     }
                     ("text", Some(text)) => frames.push(text.as_bytes().to_vec()),
                     _ => gather(value, frames),

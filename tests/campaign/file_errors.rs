@@ -31,7 +31,7 @@ const KINDS: [ErrorKind; 3] = [
 fn a_disk_that_refuses_calls_costs_no_acknowledged_request() {
     let rounds = Rounds::timed(
         "file errors",
-        Duration::from_secs(4),
+        Duration::from_secs(3),
         Duration::from_mins(2),
     );
     let (mut row, mut deaths, mut starts_failed) = (Row::default(), 0, 0);

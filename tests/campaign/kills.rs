@@ -13,7 +13,7 @@ use crate::table::Row;
 
 #[test]
 fn a_server_killed_under_load_loses_nothing_it_acknowledged() {
-    let rounds = Rounds::counted("kills", 5, 50);
+    let rounds = Rounds::counted("kills", 4, 50);
     let cas = Cas::start("drop=1%,refuse=1%,late=1%,duplicate=2%", seed());
     let mut bed = Bed::new(&cas, seed());
     let mut row = Row::default();

@@ -26,7 +26,7 @@ const CONTROL_REQUEST: &str = "POST /control/request.list HTTP/1.1\r\nHost: cont
 
 #[test]
 fn no_stranger_takes_a_listener_down() {
-    let rounds = Rounds::timed("listeners", Duration::from_secs(3), Duration::from_mins(1));
+    let rounds = Rounds::timed("listeners", Duration::from_secs(2), Duration::from_mins(1));
     let cas = Cas::start("", seed());
     let mut bed = Bed::new(&cas, seed());
     let mut row = Row::default();

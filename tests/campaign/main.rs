@@ -17,6 +17,8 @@ mod cas;
 mod clock;
 mod decoders;
 mod disk_full;
+#[path = "../it/exchange.rs"]
+mod exchange;
 mod file_errors;
 mod file_errors_traced;
 #[path = "../it/headend.rs"]

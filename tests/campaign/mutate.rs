@@ -36,7 +36,7 @@ pub fn one_of<'a, T>(chance: &mut Chance, all: &'a [T]) -> &'a T {
 
 /// Changes a few bytes, or the length, or repeats or swaps a part.
 pub fn spoil(chance: &mut Chance, bytes: &mut Vec<u8>) {
-    for _ in 0..1 + chance.below(3) {
+    for _ in 0..=chance.below(3) {
         let length = bytes.len() as u64;
         let from = chance.below(length + 1) as usize;
         let to = (from + chance.below(16) as usize).min(bytes.len());
@@ -66,8 +66,8 @@ pub fn json(chance: &mut Chance, depth: u32) -> Value {
     match chance.below(if depth < DEPTH_MAX { 8 } else { 6 }) {
         0 => Value::Null,
         1 => Value::Bool(chance.below(2) == 0),
-        2 => json!(chance.draw() as i64),
-        3 => json!(chance.below(100) as f64 / 7.0),
+        2 => json!(chance.draw().cast_signed()),
+        3 => json!(f64::from(chance.below(100) as u32) / 7.0),
         4 => Value::from("x".repeat(chance.below(2_000) as usize)),
         5 => Value::from(*one_of(chance, &TEXTS)),
         6 => (0..chance.below(4))

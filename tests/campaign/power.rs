@@ -12,7 +12,7 @@ use crate::table::Row;
 
 #[test]
 fn a_power_cut_at_any_moment_costs_no_acknowledged_request() {
-    let rounds = Rounds::timed("power cuts", Duration::from_secs(4), Duration::from_mins(2));
+    let rounds = Rounds::timed("power cuts", Duration::from_secs(3), Duration::from_mins(2));
     let (mut row, mut cuts) = (Row::default(), 0);
     for seed in rounds {
         let mut staged = Staged::on_a_disk_that_fails(seed);

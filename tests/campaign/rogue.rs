@@ -245,7 +245,7 @@ impl Shared {
             return;
         }
         let Some(sent) = Sent::parse(frame) else {
-            return self.say(answer(frame, sent_number(frame), None), answers);
+            return self.say(&answer(frame, sent_number(frame), None), answers);
         };
         self.seen.lock().unwrap().heard.push(sent.clone());
         let number = sent.transaction;
@@ -254,45 +254,45 @@ impl Shared {
             Manner::Lies => self.lie(frame, number, answers),
             Manner::Repeats => {
                 for _ in 0..3 {
-                    self.say(answer(frame, number, None), answers);
+                    self.say(&answer(frame, number, None), answers);
                 }
             }
             Manner::Spoils if self.draw(4) == 0 => self.garbage(answers),
-            _ => self.say(answer(frame, number, None), answers),
+            _ => self.say(&answer(frame, number, None), answers),
         }
     }
 
     fn lie(&self, frame: &[u8], number: u64, answers: &mut Vec<u8>) {
         match self.draw(6) {
             // Somebody else's, somebody's of long ago, nobody's.
-            0 => self.say(answer(frame, number + 1, None), answers),
-            1 => self.say(answer(frame, number.saturating_sub(100), None), answers),
-            2 => self.say(answer(frame, number + 500_000, None), answers),
+            0 => self.say(&answer(frame, number + 1, None), answers),
+            1 => self.say(&answer(frame, number.saturating_sub(100), None), answers),
+            2 => self.say(&answer(frame, number + 500_000, None), answers),
             3 => {
-                self.say(answer(frame, number, Some("9001")), answers);
-                self.say(answer(frame, number, None), answers);
+                self.say(&answer(frame, number, Some("9001")), answers);
+                self.say(&answer(frame, number, None), answers);
             }
             4 => {
-                self.say(answer(frame, number, None), answers);
-                self.say(answer(frame, number, Some("9001")), answers);
+                self.say(&answer(frame, number, None), answers);
+                self.say(&answer(frame, number, Some("9001")), answers);
             }
             // Refuses what somebody else sent.
-            _ => self.say(answer(frame, number + 2, Some("9002")), answers),
+            _ => self.say(&answer(frame, number + 2, Some("9002")), answers),
         }
     }
 
-    fn say(&self, frame: Vec<u8>, answers: &mut Vec<u8>) {
+    fn say(&self, frame: &[u8], answers: &mut Vec<u8>) {
         self.seen
             .lock()
             .unwrap()
             .confirmed
-            .extend(acknowledged(&frame));
-        encode(&framing(), &frame, answers).unwrap();
+            .extend(acknowledged(frame));
+        encode(&framing(), frame, answers).unwrap();
     }
 
     fn garbage(&self, answers: &mut Vec<u8>) {
         let mut chance = self.chance.lock().unwrap();
-        for _ in 0..1 + chance.below(200) {
+        for _ in 0..=chance.below(200) {
             answers.push(chance.draw() as u8);
         }
     }

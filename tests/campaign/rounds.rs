@@ -11,7 +11,7 @@ pub struct Rounds {
     fault: &'static str,
     seed: u64,
     done: u64,
-    rounds_max: u64,
+    count_max: u64,
     time_max: Duration,
     started: Instant,
 }
@@ -23,8 +23,8 @@ pub fn is_long() -> bool {
 impl Rounds {
     /// So many rounds, however long they take.
     pub fn counted(fault: &'static str, plain: u64, long: u64) -> Self {
-        let rounds_max = if is_long() { long } else { plain };
-        Self::new(fault, rounds_max, Duration::MAX)
+        let count_max = if is_long() { long } else { plain };
+        Self::new(fault, count_max, Duration::MAX)
     }
 
     /// As many rounds as begin within the time.
@@ -32,14 +32,14 @@ impl Rounds {
         Self::new(fault, u64::MAX, if is_long() { long } else { plain })
     }
 
-    fn new(fault: &'static str, rounds_max: u64, time_max: Duration) -> Self {
+    fn new(fault: &'static str, count_max: u64, time_max: Duration) -> Self {
         let seed = seed();
         println!("{fault}: seed {seed}");
         Self {
             fault,
             seed,
             done: 0,
-            rounds_max,
+            count_max,
             time_max,
             started: Instant::now(),
         }
@@ -51,7 +51,7 @@ impl Iterator for Rounds {
     type Item = u64;
 
     fn next(&mut self) -> Option<u64> {
-        let is_over = self.done >= self.rounds_max || self.started.elapsed() >= self.time_max;
+        let is_over = self.done >= self.count_max || self.started.elapsed() >= self.time_max;
         // The first one is always made.
         if is_over && self.done > 0 {
             return None;

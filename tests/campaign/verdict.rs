@@ -8,14 +8,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use pairbox::ledger::{self, Reader, RealFiles};
-use pairbox::store::{self, Opened, State, StoreError};
-use serde_json::Value;
+use pairbox::store::{self, State};
 
 use crate::headend::{Ended, rows};
 use crate::record::{Done, Record};
+use crate::stage::opening::open_state;
 use crate::wire::Wire;
 
 /// What a call asks for, in serial numbers; `stb` none is an unpair.
@@ -88,14 +87,7 @@ pub fn judge(left: &Left) -> Judged {
 
 /// The state as it was found, after the replay of what it lacked.
 fn found(data: &Path, reader: &Reader) -> String {
-    let (state, opened) = let_go(|| {
-        pairbox::commit::recover(
-            data,
-            CACHE_BYTES,
-            reader,
-            &mut |_| ControlFlow::Continue(()),
-        )
-    });
+    let (state, opened) = open_state(data, reader);
     assert!(!opened.lost_events, "no acknowledged event is gone");
     dumped(&state)
 }
@@ -110,17 +102,6 @@ fn rebuilt(reader: &Reader) -> String {
 }
 
 const CACHE_BYTES: u64 = 16 << 20;
-
-/// The threads of the state's store let go of the folder a little after their process or owner.
-pub fn let_go(mut open: impl FnMut() -> Result<(State, Opened), StoreError>) -> (State, Opened) {
-    let until = Instant::now() + Duration::from_secs(20);
-    loop {
-        match open() {
-            Err(StoreError::Busy { .. }) if Instant::now() < until => std::thread::yield_now(),
-            opened => return opened.unwrap_or_else(|error| panic!("{error}")),
-        }
-    }
-}
 
 fn dumped(state: &State) -> String {
     let mut bytes = Vec::new();
@@ -184,7 +165,7 @@ fn check_phases(dump: &str, record: &Record) {
     for number in record.accepted.keys() {
         let phase = &tables["request"][number]["phase"];
         assert_eq!(
-            *phase == Value::from("completed"),
+            phase.as_str() == Some("completed"),
             record.completed.contains_key(number),
             "request {number}: {phase}"
         );

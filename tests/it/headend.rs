@@ -1,4 +1,4 @@
-//! A data directory that the real binary serves: configuration, items and a key, and a raw client of its API.
+//! A data directory that the real binary serves: configuration, items and a key.
 //!
 //! The binary of the tests is started, killed and stopped here; what it says on stderr is the reason of its end.
 #![allow(dead_code)] // two binaries use different halves of it
@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
+use crate::exchange::post;
 use crate::scene::{card_serial, stb_serial};
 
 /// How long a start or an end may take on a busy machine.
@@ -124,7 +125,8 @@ impl Headend {
         made.run(&["item", "import", "items.csv"]);
         let told = made.run(&["key", "create", "crm", "--role", "crm"]);
         let mut words = told.split_whitespace();
-        made.key = words.find(|word| word.len() >= 32).unwrap().to_owned();
+        let key = words.find(|word| word.len() >= 32).unwrap();
+        key.clone_into(&mut made.key);
         made
     }
 
@@ -161,7 +163,13 @@ impl Headend {
         self.at_home(command)
     }
 
+    /// In the headend's folder, and without the settings of this process.
     fn at_home(&self, mut command: Command) -> Command {
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("PAIRBOX_") {
+                command.env_remove(name);
+            }
+        }
         command
             .current_dir(self.path())
             .env("RUST_BACKTRACE", "0")
@@ -327,63 +335,6 @@ fn stacks(pid: u32) -> String {
     text
 }
 
-/// An answer of the API.
-#[derive(Clone, Debug)]
-pub struct Answer {
-    pub status: u16,
-    pub body: String,
-}
-
-/// Writes a request and reads one answer.
-pub fn exchange(stream: &mut (impl Read + Write), request: &[u8]) -> std::io::Result<Answer> {
-    stream.write_all(request)?;
-    let mut answer = Vec::new();
-    let mut more = |answer: &mut Vec<u8>| {
-        let mut part = [0; 16 * 1024];
-        let count = stream.read(&mut part)?;
-        answer.extend_from_slice(&part[..count]);
-        let is_closed = count == 0;
-        (!is_closed)
-            .then_some(())
-            .ok_or_else(|| std::io::Error::from(std::io::ErrorKind::UnexpectedEof))
-    };
-    let body_at = loop {
-        if let Some(at) = answer.windows(4).position(|four| four == b"\r\n\r\n") {
-            break at + 4;
-        }
-        more(&mut answer)?;
-    };
-    let head = String::from_utf8_lossy(&answer[..body_at]).to_lowercase();
-    let length = head.lines().find_map(|line| {
-        let length = line.strip_prefix("content-length:")?;
-        length.trim().parse::<usize>().ok()
-    });
-    let length = length.unwrap_or_else(|| panic!("no length: {head}"));
-    while answer.len() < body_at + length {
-        more(&mut answer)?;
-    }
-    let status = head.split(' ').nth(1).and_then(|code| code.parse().ok());
-    Ok(Answer {
-        status: status.unwrap_or_else(|| panic!("no status: {head}")),
-        body: String::from_utf8(answer.split_off(body_at)).unwrap(),
-    })
-}
-
-/// Posts a body; the answer is JSON whatever it says.
-pub fn post(
-    stream: &mut (impl Read + Write),
-    path: &str,
-    body: &str,
-    headers: &str,
-) -> std::io::Result<Value> {
-    let length = body.len();
-    let request = format!(
-        "POST {path} HTTP/1.1\r\nHost: test\r\n{headers}Content-Length: {length}\r\n\r\n{body}"
-    );
-    let answer = exchange(stream, request.as_bytes())?;
-    Ok(serde_json::from_str(&answer.body).unwrap())
-}
-
 /// The rows of `store dump`, by table.
 pub fn dump(made: &Headend) -> HashMap<String, BTreeMap<u64, Value>> {
     rows(&made.run(&["store", "dump"]))
@@ -414,7 +365,7 @@ pub fn rows(dump: &str) -> HashMap<String, BTreeMap<u64, Value>> {
 pub fn seed() -> u64 {
     let given = std::env::var("PAIRBOX_SEED").ok();
     given.map_or_else(
-        || u64::from(std::process::id()) << 20,
+        || u64::from(std::process::id()) * 1_000_003,
         |text| text.parse().expect("PAIRBOX_SEED is a number"),
     )
 }

@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
-use crate::headend::{Headend, Served, post};
+use crate::exchange::post;
+use crate::headend::{Headend, Served};
 use crate::http_wire::Client;
 use crate::scene::{Cas, card_serial, stb_serial};
 use crate::tls_wire::Trust;

@@ -12,36 +12,31 @@ pub mod disk;
 pub mod mappings;
 #[path = "stage/model.rs"]
 pub mod model;
+#[path = "stage/opening.rs"]
+pub mod opening;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, unbounded};
+use crossbeam_channel::Receiver;
 
 use pairbox::actions::pair::{PairCall, PairDone};
-use pairbox::actions::waiting::Waiting;
 use pairbox::actions::{Actions, PairingPolicy};
 use pairbox::clock::{Clock, ManualClock};
-use pairbox::commit::{
-    Command, Committed, Door, Mailbox, Responses, Writer, WriterOptions, WriterParts,
-};
-use pairbox::dispatch::{Dispatcher, DispatcherOptions, Input, LineOptions, Mode, Now, Output};
-use pairbox::domain::event::{Event, ProviderSettings, Resolution};
+use pairbox::commit::{Command, Committed, Door, Mailbox, Responses, Writer};
+use pairbox::dispatch::{Dispatcher, Input, Mode, Now, Output};
+use pairbox::domain::event::{Event, Resolution};
 use pairbox::domain::items::NewItem;
 use pairbox::domain::settle::RetryPolicy;
 use pairbox::domain::{
     Ambiguous, ItemIdentifier, ItemNumber, Phase, Priority, ProcessName, ProviderNumber, Refusal,
-    Request, RequestNumber, Salt, Timestamp, View,
+    Request, RequestNumber, Timestamp, View,
 };
-use pairbox::ledger::{Ledger, LedgerError, Options, Preparer, RealFiles};
-use pairbox::provider::{
-    DownPhase, LaneCommand, LaneEvent, LaneId, Provider, ProviderOptions, Providers,
-    SessionOverrides,
-};
-use pairbox::script::Mapping;
-use pairbox::store::{self, Opened, State};
+use pairbox::ledger::{LedgerError, Preparer, RealFiles};
+use pairbox::provider::{DownPhase, LaneCommand, LaneEvent, LaneId, SessionOverrides};
+use pairbox::store::{self, State};
 
 use cas::{Cas, Lane};
 use disk::Disk;
@@ -797,197 +792,16 @@ impl Stage {
     fn live(&self) -> &Live {
         self.live.as_ref().unwrap()
     }
-
-    /// Starts the process, again and again where the disk does not let it come up.
-    fn open(&mut self) {
-        for _ in 0..STARTS_MAX {
-            let Err(error) = self.try_open() else { return };
-            assert!(self.disk.is_faulty(), "{error}");
-            self.log.push(format!("a start fails: {error}"));
-            self.starts_failed += 1;
-        }
-        panic!("it does not start any more");
-    }
-
-    fn try_open(&mut self) -> Result<(), LedgerError> {
-        let data = self.data();
-        std::fs::create_dir_all(&data).unwrap();
-        let options = Options {
-            segment_bytes: self.setting.segment_bytes,
-            group_bytes_max: 1 << 20,
-            group_commands_max: 4_096,
-            command_bytes_max: 128 << 10,
-        };
-        let (ledger, opening) = Ledger::open(&data.join("ledger"), self.disk.files(), options)?;
-        let reader = ledger.reader();
-        let preparer = ledger.preparer();
-        let (state, opened) = open_state(&data, &reader);
-        assert!(!opened.lost_events, "no acknowledged event is gone");
-        let state = Arc::new(state);
-        let clock: Arc<dyn Clock> = self.clock.clone();
-        let (door, queues) = Door::new(4_096);
-        let mailbox = Arc::new(Mailbox::default());
-        let (told, responses) = unbounded();
-        let mut writer = Writer::new(WriterParts {
-            ledger,
-            state: state.clone(),
-            clock: clock.clone(),
-            queues,
-            mailboxes: vec![mailbox.clone()],
-            responses: told,
-            metrics: Arc::new(pairbox::telemetry::Metrics::new()),
-            options: WriterOptions {
-                reserve_bytes: 0,
-                group_commands_max: 4_096,
-            },
-        });
-        let mut events = Vec::new();
-        if opening.last_seq == 0 {
-            events.push(Event::LedgerBegun {
-                format: 1,
-                salt: Salt([7; 16]),
-            });
-        }
-        let (version, boot_id) = ("test".into(), "test".into());
-        events.push(Event::ServiceStarted { version, boot_id });
-        door.submit("service", Command::Record(events), Box::new(|_| {}));
-        let configured: Vec<(Configured, Arc<Mapping>)> = self
-            .setting
-            .providers
-            .iter()
-            .map(|provider| (provider.clone(), mapping(&provider.mapping)))
-            .collect();
-        let settings = configured
-            .iter()
-            .map(|(provider, mapping)| ProviderSettings {
-                name: provider.name.into(),
-                family: "nagravision".into(),
-                is_effective: provider.is_effective,
-                mapping: "smsgw".into(),
-                mapping_sha256: mapping.sha256().to_owned(),
-            });
-        let providers = settings.collect();
-        door.submit(
-            "service",
-            Command::Configure { providers },
-            Box::new(|_| {}),
-        );
-        writer.turn()?;
-        let providers: Vec<Arc<Provider>> = configured
-            .iter()
-            .map(|(configured, mapping)| Arc::new(provider(configured, mapping.clone(), &state)))
-            .collect();
-        let lines = providers
-            .iter()
-            .zip(&configured)
-            .map(|(provider, (configured, _))| LineOptions {
-                provider: provider.clone(),
-                transactions: provider.transactions(reserved_to(provider, &state)),
-                retry: configured.retry.clone(),
-            });
-        let recalled = reader.clone();
-        let recall = Box::new(move |position| {
-            let entry = recalled.line(position).ok()?;
-            serde_json::from_str(entry.event.get()).ok()
-        });
-        let options = DispatcherOptions {
-            lines: lines.collect(),
-            mode: self.setting.mode,
-            goes_on: None,
-            seed: self.setting.seed,
-            recall,
-        };
-        let dispatcher = Dispatcher::new(options, self.now());
-        let actions = Actions::new(
-            state.clone(),
-            door.clone(),
-            reader,
-            clock,
-            Arc::new(Waiting::new(16)),
-            self.setting.policy,
-            Providers::new(providers),
-        );
-        let unfinished = state.view().unfinished();
-        mailbox.take();
-        while responses.try_recv().is_ok() {}
-        self.live = Some(Live {
-            state,
-            writer,
-            door,
-            mailbox,
-            responses,
-            dispatcher,
-            actions: Arc::new(actions),
-            preparer,
-        });
-        self.catch_up();
-        self.step(Input::Start(unfinished));
-        Ok(())
-    }
 }
 
 /// Groups in which what is asked has its turn.
 const TURNS_MAX: u32 = 10;
-
-/// Starts in a row that a disk may spoil: more than there are faults at once.
-const STARTS_MAX: u32 = 50;
 
 /// The first lane of the first provider.
 pub const NORTH: LaneId = LaneId {
     provider: 1,
     lane: 0,
 };
-
-/// sled's threads let go of the folder a little after the tree is dropped.
-pub fn open_state(data: &Path, reader: &pairbox::ledger::Reader) -> (State, Opened) {
-    let deadline = std::time::Instant::now() + seconds(20);
-    loop {
-        match pairbox::commit::recover(data, 1 << 20, reader, &mut |_| {
-            std::ops::ControlFlow::Continue(())
-        }) {
-            Err(store::StoreError::Busy { .. }) if std::time::Instant::now() < deadline => {
-                std::thread::yield_now();
-            }
-            opened => return opened.unwrap_or_else(|error| panic!("{error}")),
-        }
-    }
-}
-
-fn provider(configured: &Configured, mapping: Arc<Mapping>, state: &State) -> Provider {
-    let view = state.view();
-    let number = view.provider_by_name(configured.name).unwrap();
-    let mut overrides = configured.overrides.clone();
-    overrides.ambiguous = Some(configured.retry.ambiguous);
-    Provider::new(ProviderOptions {
-        number: number.0,
-        name: configured.name.into(),
-        family: "nagravision".into(),
-        mapping,
-        settings: serde_json::json!({"source_id": 1234, "dest_id": 5, "mop_ppid": 67892}),
-        address: "127.0.0.1:1".into(),
-        overrides,
-        smartcard_products: vec![configured.smartcards.into()],
-        stb_products: vec!["STB-*".into()],
-        seed: 1,
-    })
-    .unwrap()
-}
-
-fn reserved_to(provider: &Provider, state: &State) -> Option<u64> {
-    let row = state.view().provider(ProviderNumber(provider.number));
-    Some(row.unwrap().transactions_reserved).filter(|last| *last > 0)
-}
-
-/// Each text is compiled once.
-fn mapping(text: &str) -> Arc<Mapping> {
-    static COMPILED: OnceLock<Mutex<HashMap<String, Arc<Mapping>>>> = OnceLock::new();
-    let mut compiled = COMPILED.get_or_init(Mutex::default).lock().unwrap();
-    let compile = || Arc::new(Mapping::from_text("smsgw", text).unwrap());
-    compiled
-        .entry(text.to_owned())
-        .or_insert_with(compile)
-        .clone()
-}
 
 pub fn card_serial(product: &str, card: u32) -> String {
     let first = if product == "SC-1" { "0190" } else { "0290" };
