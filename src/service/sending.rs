@@ -114,6 +114,7 @@ impl Service {
                 clock: self.clock.clone(),
                 transactions: provider.transactions(reserved_to),
                 events: batches.clone(),
+                metrics: self.metrics.clone(),
             };
             self.start_lanes(provider, &wires, &mut lanes, &mut sending.lanes)?;
             lines.push(LineOptions {
@@ -134,6 +135,7 @@ impl Service {
             goes_on,
             seed: u64::from_be_bytes(setup::random()?),
             recall,
+            metrics: self.metrics.clone(),
         };
         let runner = Runner {
             dispatcher: Dispatcher::new(options, now),

@@ -40,6 +40,7 @@ use pairbox::provider::{
 };
 use pairbox::script::Mapping;
 use pairbox::store::{self, State};
+use pairbox::telemetry::Metrics;
 
 use cas::{Cas, Lane};
 use model::Model;
@@ -154,6 +155,7 @@ pub struct Stage {
     /// Requests that were answered OK.
     pub acknowledged: BTreeSet<RequestNumber>,
     pub runs_ended: Vec<pairbox::dispatch::RunReport>,
+    pub metrics: Arc<Metrics>,
 }
 
 impl Stage {
@@ -172,6 +174,7 @@ impl Stage {
             folder: temporary(),
             acknowledged: BTreeSet::new(),
             runs_ended: Vec::new(),
+            metrics: Arc::default(),
         };
         stage.open();
         stage
@@ -705,7 +708,7 @@ impl Stage {
             queues,
             mailboxes: vec![mailbox.clone()],
             responses: told,
-            metrics: Arc::new(pairbox::telemetry::Metrics::new()),
+            metrics: self.metrics.clone(),
             options: WriterOptions {
                 reserve_bytes: 0,
                 group_commands_max: 4_096,
@@ -766,6 +769,7 @@ impl Stage {
             goes_on: None,
             seed: self.setting.seed,
             recall,
+            metrics: self.metrics.clone(),
         };
         let dispatcher = Dispatcher::new(options, self.now());
         let actions = Actions::new(
