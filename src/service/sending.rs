@@ -78,10 +78,10 @@ impl Service {
         }
         let goes_on = (sending.mode == mode).then(|| sending.report());
         sending.mode = mode;
-        // All that dispatch handed in is recorded when this is: it stood in the queue before.
-        self.actions
-            .door
-            .call("service", Command::Record(Vec::new()))?;
+        // All that dispatch handed in is recorded when this is: it stood in the queue before. As bulk, so that a queue full of
+        // calls does not refuse it.
+        let nothing = Command::Record(Vec::new());
+        self.actions.door.call_bulk("service", nothing)?;
         // Its handles mean nothing to the next one.
         self.sent_mail.take();
         self.begin_round(&mut sending, goes_on)?;

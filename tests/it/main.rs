@@ -35,6 +35,7 @@ mod long_lists;
 mod mapping_smsgw;
 mod readme;
 mod reload;
+mod reload_busy;
 mod scene;
 mod script_limits;
 mod self_watch;
