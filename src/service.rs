@@ -200,11 +200,14 @@ impl Service {
         })?;
         let gathering = Gathering::default();
         let gathers = gathering.clone();
+        let counts = metrics.clone();
         threads.start("responder", STACK_BYTES_MIN, move || {
-            respond(&responded, &gathers);
+            respond(&responded, &gathers, &counts);
         })?;
         let (moved, halt) = (state.clone(), stopping.clone());
-        threads.start("state mover", 0, move || move_overlay(&moved, &halt))?;
+        threads.start("state mover", 0, move || {
+            guarded("state mover", || move_overlay(&moved, &halt));
+        })?;
         let (prepared, halt) = (preparer.clone(), stopping.clone());
         threads.start("segment preparer", 0, move || prepare(&prepared, &halt))?;
 
@@ -220,7 +223,7 @@ impl Service {
             keep_house(&kept, &recorder, &halt);
         })?;
         metrics.set(Metric::Generation, 1);
-        let actions = Actions::new(
+        let mut actions = Actions::new(
             state,
             door,
             reader,
@@ -229,6 +232,7 @@ impl Service {
             setup::policy(config),
             providers,
         );
+        actions.metrics = metrics.clone();
         let _ = actions.threads.set(threads.shown());
         Ok(Self {
             config: config.clone(),
@@ -343,18 +347,20 @@ impl Service {
 }
 
 /// Answers on its own thread, so that the writer never renders or writes to a client.
-fn respond(responded: &Receiver<Responses>, gathering: &Gathering) {
+fn respond(responded: &Receiver<Responses>, gathering: &Gathering, metrics: &Metrics) {
     for responses in responded {
         let _batch = gathering.get().map(Turns::batch);
         for (reply, result) in responses {
             if std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| reply(result))).is_err() {
+                metrics.count(Metric::HandlerPanics);
                 tracing::error!("answering a client panicked");
             }
         }
     }
 }
 
-/// A panic in the writer or in dispatch ends the process: its state may no longer be what was recorded.
+/// A panic in the writer, in dispatch or where the state is written ends the process: what it holds may no longer be what was
+/// recorded.
 fn guarded(thread: &str, work: impl FnOnce()) {
     if std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).is_err() {
         fatal(&format!("the {thread} panicked"));

@@ -38,6 +38,7 @@ use crate::config::Live;
 use crate::ledger::Reader;
 use crate::provider::{ProviderHealth, Providers};
 use crate::store::State;
+use crate::telemetry::Metrics;
 use process::Processing;
 use reload::Reloads;
 use status::{ReadinessShown, ThreadsShown};
@@ -50,6 +51,8 @@ pub struct Actions {
     pub ledger: Reader,
     pub clock: Arc<dyn Clock>,
     pub waiting: Arc<Waiting>,
+    /// The service's own in its place before anybody calls.
+    pub metrics: Arc<Metrics>,
     pub policy: Live<PairingPolicy>,
     /// Replaced whole by a reload.
     pub providers: Live<Providers>,
@@ -90,6 +93,7 @@ impl Actions {
             ledger,
             clock,
             waiting,
+            metrics: Arc::default(),
             policy: Live::new(policy),
             providers: Live::new(providers),
             reloads,

@@ -16,6 +16,7 @@ use crate::domain::{
 };
 use crate::provider::{Provider, Providers};
 use crate::script::contract::{Action, MappingRequest};
+use crate::telemetry::Metric;
 
 /// What the caller asks for.
 #[derive(Clone, Debug)]
@@ -74,7 +75,12 @@ impl Actions {
     ) {
         let ask = match self.ask(&call) {
             Ok(ask) => ask,
-            Err(refusal) => return done(Err(refusal)),
+            Err(refusal) => {
+                if refusal == Refusal::ScriptFailed {
+                    self.metrics.count(Metric::ScriptErrors);
+                }
+                return done(Err(refusal));
+            }
         };
         let actions = self.clone();
         let again = by.to_owned();

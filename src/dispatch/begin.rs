@@ -15,6 +15,7 @@ use crate::domain::head::{self, Head};
 use crate::domain::{ItemNumber, ProviderNumber, Request, RequestNumber, View};
 use crate::provider::{LaneId, Outgoing};
 use crate::script::ScriptError;
+use crate::telemetry::Metric;
 
 /// Attempts that one step may begin for one provider.
 const BEGINS_A_STEP: u32 = 64;
@@ -157,6 +158,7 @@ impl Dispatcher {
             return;
         };
         let provider = line.provider.name.clone();
+        self.metrics.count(Metric::ScriptErrors);
         tracing::error!(provider, request = request.number.0, %error, "the mapping failed on a request");
         let must_pause = line.script_failed(request.card);
         if request.latest_attempt == 0 {

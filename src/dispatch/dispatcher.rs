@@ -4,6 +4,7 @@
 //! `begun`, then `replies` until it is settled. Holds nothing that a restart cannot find again.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::attempts::Flight;
@@ -16,6 +17,7 @@ use crate::commit::Notices;
 use crate::domain::head::{self, Head, NotYet};
 use crate::domain::{Chance, Phase, ProviderNumber, Request, RequestNumber, View};
 use crate::provider::{LaneCommand, LaneId, Outgoing};
+use crate::telemetry::Metrics;
 
 pub struct DispatcherOptions {
     pub lines: Vec<LineOptions>,
@@ -24,6 +26,7 @@ pub struct DispatcherOptions {
     pub goes_on: Option<RunReport>,
     pub seed: u64,
     pub recall: Recall,
+    pub metrics: Arc<Metrics>,
 }
 
 /// The state of dispatch.
@@ -33,6 +36,7 @@ pub struct Dispatcher {
     pub(super) runs: Runs,
     pub(super) chance: Chance,
     pub(super) recall: Recall,
+    pub(super) metrics: Arc<Metrics>,
     pub(super) out: Vec<Output>,
     pub(super) sends: BTreeMap<(LaneId, u64), Vec<Outgoing>>,
     pub(super) handles: u64,
@@ -57,6 +61,7 @@ impl Dispatcher {
             runs: Runs::new(options.mode, options.goes_on),
             chance: Chance::new(options.seed),
             recall: options.recall,
+            metrics: options.metrics,
             out: Vec::new(),
             sends: BTreeMap::new(),
             handles: 0,

@@ -19,6 +19,7 @@ use wildmatch::WildMatch;
 use crate::clock::Clock;
 use crate::script::contract::{Ambiguous, ItemKind, Session};
 use crate::script::{Mapping, ScriptError, Settings};
+use crate::telemetry::Metrics;
 pub use lane::LaneError;
 
 pub use circuit::{Advice, Circuit};
@@ -61,6 +62,7 @@ pub struct LaneWires {
     pub transactions: Arc<Transactions>,
     /// Bounded; a full channel makes the lane stop reading its socket.
     pub events: Sender<LaneBatch>,
+    pub metrics: Arc<Metrics>,
 }
 
 /// The provider's own numbers in place of the mapping's; none leaves the mapping's.
@@ -133,6 +135,9 @@ impl Provider {
 
     /// A lane of this provider and its handle; it stays down until `LaneCommand::Connect`.
     pub fn lane(&self, lane: u8, wires: LaneWires) -> Result<(LaneRunner, LaneHandle), LaneError> {
+        let mapping = Arc::clone(&self.mapping);
+        let metrics = Arc::clone(&wires.metrics);
+        let dialogue = lane::Dialogue::new(mapping, self.settings.clone(), metrics);
         let options = LaneOptions {
             id: LaneId {
                 provider: self.number,
@@ -144,7 +149,6 @@ impl Provider {
             seed: self.seed,
             wires,
         };
-        let dialogue = lane::Dialogue::new(Arc::clone(&self.mapping), self.settings.clone());
         LaneRunner::new(options, dialogue)
     }
 }

@@ -49,7 +49,11 @@ impl Service {
         asked: &AskedReload,
         read: impl Fn() -> Result<Loaded, ConfigErrors>,
     ) -> Result<ReloadEnd, ServiceError> {
-        systemd::reloading();
+        // Before the first probe systemd waits for the start, not for this.
+        let is_up = self.watch.has_started();
+        if is_up {
+            systemd::reloading();
+        }
         let mut tries = TRIES_MAX;
         let end = loop {
             tries -= 1;
@@ -61,7 +65,9 @@ impl Service {
                 Err(findings) => break self.refuse(asked, findings),
             }
         };
-        systemd::ready();
+        if is_up {
+            systemd::ready();
+        }
         Ok(end)
     }
 

@@ -78,10 +78,10 @@ impl Service {
         }
         let goes_on = (sending.mode == mode).then(|| sending.report());
         sending.mode = mode;
-        // All that dispatch handed in is recorded when this is: it stood in the queue before.
-        self.actions
-            .door
-            .call("service", Command::Record(Vec::new()))?;
+        // All that dispatch handed in is recorded when this is: it stood in the queue before. As bulk, so that a queue full of
+        // calls does not refuse it.
+        let nothing = Command::Record(Vec::new());
+        self.actions.door.call_bulk("service", nothing)?;
         // Its handles mean nothing to the next one.
         self.sent_mail.take();
         self.begin_round(&mut sending, goes_on)?;
@@ -114,6 +114,7 @@ impl Service {
                 clock: self.clock.clone(),
                 transactions: provider.transactions(reserved_to),
                 events: batches.clone(),
+                metrics: self.metrics.clone(),
             };
             self.start_lanes(provider, &wires, &mut lanes, &mut sending.lanes)?;
             lines.push(LineOptions {
@@ -134,6 +135,7 @@ impl Service {
             goes_on,
             seed: u64::from_be_bytes(setup::random()?),
             recall,
+            metrics: self.metrics.clone(),
         };
         let runner = Runner {
             dispatcher: Dispatcher::new(options, now),

@@ -1,6 +1,7 @@
 //! The threads of the process: each has a name, ends when asked, and is listed in `status`.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
@@ -12,12 +13,16 @@ use crate::actions::status::{ThreadReport, ThreadsShown};
 #[derive(Default)]
 pub struct Threads {
     running: Vec<(String, JoinHandle<()>)>,
-    /// For `status`: every thread that was started and not waited for, and whether it has ended.
+    /// For `status`: every thread that was started and not waited for, and how it is.
     shown: Arc<Mutex<Vec<Shown>>>,
 }
 
-/// A thread's name, and whether it has ended.
-type Shown = (String, Arc<AtomicBool>);
+/// A thread's name, and how it is.
+type Shown = (String, Arc<AtomicU8>);
+
+const RUNNING: u8 = 0;
+const ENDED: u8 = 1;
+const PANICKED: u8 = 2;
 
 /// Stack of threads that call no script, in bytes.
 const STACK_BYTES: usize = 512 * 1024;
@@ -34,11 +39,15 @@ impl Threads {
         work: impl FnOnce() + Send + 'static,
     ) -> Result<(), ServiceError> {
         let stack = stack_bytes.max(STACK_BYTES);
-        let ended = Arc::new(AtomicBool::new(false));
-        let ends = ended.clone();
+        let state = Arc::new(AtomicU8::new(RUNNING));
+        let (becomes, named) = (state.clone(), name.to_owned());
         let work = move || {
-            work();
-            ends.store(true, Ordering::Relaxed);
+            let result = catch_unwind(AssertUnwindSafe(work));
+            let is_panic = result.is_err();
+            if is_panic {
+                tracing::error!(thread = named, "a thread ended by a panic");
+            }
+            becomes.store(if is_panic { PANICKED } else { ENDED }, Ordering::Relaxed);
         };
         // The kernel keeps 15 bytes of a thread's name; ours are told apart by their beginning.
         let handle = Builder::new()
@@ -49,8 +58,8 @@ impl Threads {
         self.running.push((name.to_owned(), handle));
         let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
         // Those that this one follows are no news any more.
-        shown.retain(|(other, ended)| other != name || !ended.load(Ordering::Relaxed));
-        shown.push((name.to_owned(), ended));
+        shown.retain(|(other, state)| other != name || state.load(Ordering::Relaxed) == RUNNING);
+        shown.push((name.to_owned(), state));
         Ok(())
     }
 
@@ -59,18 +68,16 @@ impl Threads {
         let shown = self.shown.clone();
         Box::new(move || {
             let shown = shown.lock().unwrap_or_else(PoisonError::into_inner);
-            let state = |ended: &AtomicBool| {
-                if ended.load(Ordering::Relaxed) {
-                    "ended"
-                } else {
-                    "running"
-                }
+            let word = |state: &AtomicU8| match state.load(Ordering::Relaxed) {
+                RUNNING => "running",
+                PANICKED => "panicked",
+                _ => "ended",
             };
             shown
                 .iter()
-                .map(|(name, ended)| ThreadReport {
+                .map(|(name, state)| ThreadReport {
                     name: name.clone(),
-                    state: state(ended).into(),
+                    state: word(state).into(),
                 })
                 .collect()
         })
@@ -106,9 +113,29 @@ fn join(threads: Vec<(String, JoinHandle<()>)>, until: Instant) -> bool {
         if !handle.is_finished() {
             tracing::warn!(thread = name, "a thread did not end in time");
             all_ended = false;
-        } else if handle.join().is_err() {
-            tracing::error!(thread = name, "a thread ended by a panic");
         }
     }
     all_ended
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_that_panicked_is_shown_and_one_that_ended_as_asked_is_not() {
+        let mut threads = Threads::default();
+        threads.start("sound", 0, || {}).unwrap();
+        threads.start("broken", 0, || panic!("a test")).unwrap();
+        let until = Instant::now() + Duration::from_secs(10);
+        assert!(threads.join("sound", until));
+        let show = threads.shown();
+        while show()[0].state == "running" {
+            assert!(Instant::now() < until);
+            std::thread::yield_now();
+        }
+        let shown = show();
+        assert_eq!(shown.len(), 1);
+        assert_eq!((&*shown[0].name, &*shown[0].state), ("broken", "panicked"));
+    }
 }

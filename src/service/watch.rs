@@ -107,6 +107,11 @@ impl Watch {
         self.reasons().into_iter().map(Unready::word).collect()
     }
 
+    /// Whether a probe has ever passed.
+    pub fn has_started(&self) -> bool {
+        self.seen().has_started
+    }
+
     pub fn report(&self) -> Readiness {
         let because = self.unready();
         let seen = self.seen();

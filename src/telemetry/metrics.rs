@@ -76,6 +76,7 @@ metrics! {
     ProbesMissed "pairbox_missed_probes_total" "Probes of the self-watch through the whole chain that got no answer in time."
     Generation "pairbox_configuration_generation" "Generation of the configuration that is in force; 1 at the start."
     ReloadsRefused "pairbox_refused_reloads_total" "Reloads that changed nothing because something was wrong."
+    LanePanics "pairbox_lane_panics_total" "Lanes whose thread panicked and went on with a new connection."
     HandlerPanics "pairbox_handler_panics_total" "Requests whose handler panicked."
     ScriptErrors "pairbox_script_errors_total" "Errors of mapping and job scripts."
     LoginsFailed "pairbox_failed_logins_total" "Logins refused for a wrong name, password or key."

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
 use pairbox::clock::{Clock, SystemClock};
-use pairbox::domain::{Framing, Outcome};
+use pairbox::domain::{Framing, Outcome, Timestamp};
 use pairbox::provider::lane::{Cause, NotTaken};
 use pairbox::provider::{
     DownPhase, EVENT_BATCHES_MAX, LaneBatch, LaneCommand, LaneEvent, LaneHandle, LaneWires,
@@ -22,6 +22,7 @@ use pairbox::provider::{
 use pairbox::script::contract::{Confirms, EncodeContext, ItemKind, Step};
 use pairbox::script::{Mapping, STACK_BYTES_MIN};
 use pairbox::simulate::{Faults, Persona, SimulateOptions, Simulator, SimulatorView};
+use pairbox::telemetry::{Metric, Metrics};
 use pairbox::transport::Decoder;
 use serde_json::{Value, json};
 use socket2::{Domain, SockRef, Socket, Type};
@@ -79,12 +80,17 @@ struct Lane {
     handle: LaneHandle,
     events: Receiver<LaneBatch>,
     waiting: VecDeque<LaneEvent>,
-    clock: Arc<SystemClock>,
+    clock: Arc<dyn Clock>,
+    metrics: Arc<Metrics>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Lane {
     fn start(address: SocketAddr, overrides: SessionOverrides) -> Self {
+        Self::start_by(address, overrides, Arc::new(SystemClock::new()))
+    }
+
+    fn start_by(address: SocketAddr, overrides: SessionOverrides, clock: Arc<dyn Clock>) -> Self {
         let provider = Provider::new(ProviderOptions {
             number: 1,
             name: "main".to_owned(),
@@ -98,13 +104,14 @@ impl Lane {
             seed: SEED,
         })
         .unwrap();
-        let clock = Arc::new(SystemClock::new());
+        let metrics = Arc::new(Metrics::new());
         let (sender, events) = bounded(EVENT_BATCHES_MAX);
         let transactions = provider.transactions(None);
         let wires = LaneWires {
-            clock: Arc::clone(&clock) as Arc<dyn Clock>,
+            clock: Arc::clone(&clock),
             transactions: Arc::clone(&transactions),
             events: sender,
+            metrics: Arc::clone(&metrics),
         };
         let (runner, handle) = provider.lane(0, wires).unwrap();
         let thread = on_thread("lane", move || runner.run());
@@ -115,6 +122,7 @@ impl Lane {
             events,
             waiting: VecDeque::new(),
             clock,
+            metrics,
             thread: Some(thread),
         };
         lane.grant();
@@ -628,4 +636,64 @@ fn a_product_is_classified_by_the_globs() {
     assert_eq!(kind("CARD-HD"), Some(ItemKind::Smartcard));
     assert_eq!(kind("STB1"), Some(ItemKind::Stb));
     assert_eq!(kind("DISH"), None);
+}
+
+/// The machine's clock, that once makes the thread panic which asks it.
+struct TrapClock {
+    clock: SystemClock,
+    is_set: AtomicBool,
+}
+
+impl Clock for TrapClock {
+    fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    fn monotonic(&self) -> Duration {
+        let is_lane = std::thread::current().name() == Some("lane");
+        assert!(
+            !is_lane || !self.is_set.swap(false, Ordering::Relaxed),
+            "the trap"
+        );
+        self.clock.monotonic()
+    }
+}
+
+#[test]
+fn a_lane_that_panics_tells_that_its_commands_are_unknown_and_goes_on_with_a_new_connection() {
+    let cas = Cas::start("127.0.0.1:0", "drop=100%", json!({}));
+    let clock = Arc::new(TrapClock {
+        clock: SystemClock::new(),
+        is_set: AtomicBool::new(false),
+    });
+    let mut lane = Lane::start_by(cas.address, quick(), Arc::clone(&clock) as Arc<dyn Clock>);
+    let connection = lane.ready();
+    let frames: Vec<_> = (1..=3).map(|number| lane.pair(number).0).collect();
+    lane.handle
+        .command(LaneCommand::Send { connection, frames })
+        .unwrap();
+    let until = Instant::now() + DEADLINE;
+    while cas.view.figures().commands < 3 {
+        assert!(
+            Instant::now() < until,
+            "the commands did not arrive, seed {SEED}"
+        );
+        std::thread::yield_now();
+    }
+    clock.is_set.store(true, Ordering::Relaxed);
+    let (phase, reason, unsent, retry_in) = lane.down();
+    assert_eq!(
+        (phase, reason.as_str()),
+        (DownPhase::Established, "the lane panicked")
+    );
+    assert_eq!(unsent, [0; 0], "bytes of them had left");
+    assert!(retry_in.is_some(), "it backs off");
+    assert_eq!(lane.ready(), connection + 1);
+    assert_eq!(lane.metrics.get(Metric::LanePanics), 1);
+    let stale = LaneCommand::Send {
+        connection,
+        frames: vec![lane.pair(4).0],
+    };
+    let refused = lane.handle.command(stale).unwrap_err();
+    assert_eq!(refused.cause, Cause::ConnectionGone);
 }

@@ -44,6 +44,7 @@ mod mapping_smsgw;
 mod openapi;
 mod readme;
 mod reload;
+mod reload_busy;
 mod scene;
 mod script_limits;
 mod self_watch;

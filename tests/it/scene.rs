@@ -76,7 +76,17 @@ pub fn settings() -> serde_json::Value {
 
 /// A configuration with one provider, `north`.
 pub fn config(folder: &Path, address: SocketAddr, more: &str) -> Config {
-    let text = format!(
+    let loaded = Config::parse(
+        &folder.join("pairbox.toml"),
+        &config_text(address, more),
+        &Overrides::default(),
+        &Environment::from_pairs(Vec::<(String, String)>::new()),
+    );
+    loaded.unwrap_or_else(|errors| panic!("{errors}"))
+}
+
+pub fn config_text(address: SocketAddr, more: &str) -> String {
+    format!(
         r#"
 data_dir = "data"
 scripts_dir = "scripts"
@@ -104,14 +114,7 @@ dest_id = 5
 mop_ppid = 67892
 hello_name = "SMSGW"
 "#
-    );
-    let loaded = Config::parse(
-        &folder.join("pairbox.toml"),
-        &text,
-        &Overrides::default(),
-        &Environment::from_pairs(Vec::<(String, String)>::new()),
-    );
-    loaded.unwrap_or_else(|errors| panic!("{errors}"))
+    )
 }
 
 /// A service in a folder of its own.

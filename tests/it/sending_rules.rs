@@ -13,6 +13,7 @@ use pairbox::domain::{
     RequestNumber, View,
 };
 use pairbox::provider::{DownPhase, LaneEvent};
+use pairbox::telemetry::Metric;
 
 use crate::stage::cas::{Answer, Coming, reply};
 use crate::stage::{After, Configured, NORTH, START, Setting, Stage, mappings, seconds};
@@ -963,6 +964,7 @@ fn a_script_error_rejects_what_was_never_sent_and_stops_no_other() {
     ));
     assert_eq!(stage.phase(good), Phase::Completed);
     assert_eq!(stage.sent(), [(1, Some(1))]);
+    assert_eq!(stage.metrics.get(Metric::ScriptErrors), 1);
 }
 
 #[test]

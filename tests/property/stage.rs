@@ -37,6 +37,7 @@ use pairbox::domain::{
 use pairbox::ledger::{LedgerError, Preparer, RealFiles};
 use pairbox::provider::{DownPhase, LaneCommand, LaneEvent, LaneId, SessionOverrides};
 use pairbox::store::{self, State};
+use pairbox::telemetry::Metrics;
 
 use cas::{Cas, Lane};
 use disk::Disk;
@@ -173,6 +174,7 @@ pub struct Stage {
     /// Requests that were answered OK, with what they ask for.
     pub acknowledged: BTreeMap<RequestNumber, Wanted>,
     pub runs_ended: Vec<pairbox::dispatch::RunReport>,
+    pub metrics: Arc<Metrics>,
 }
 
 impl Stage {
@@ -194,6 +196,7 @@ impl Stage {
             starts_failed: 0,
             acknowledged: BTreeMap::new(),
             runs_ended: Vec::new(),
+            metrics: Arc::default(),
         };
         if stage.setting.may_fail {
             stage.disk = Disk::faulty(&stage.data().join("ledger"));

@@ -60,7 +60,7 @@ impl Stage {
             queues,
             mailboxes: vec![mailbox.clone()],
             responses: told,
-            metrics: Arc::new(pairbox::telemetry::Metrics::new()),
+            metrics: self.metrics.clone(),
             options: WriterOptions {
                 reserve_bytes: 0,
                 group_commands_max: 4_096,
@@ -121,6 +121,7 @@ impl Stage {
             goes_on: None,
             seed: self.setting.seed,
             recall,
+            metrics: self.metrics.clone(),
         };
         let dispatcher = Dispatcher::new(options, self.now());
         let actions = Actions::new(

@@ -73,6 +73,18 @@ impl LaneRunner {
         }
     }
 
+    /// After a panic nothing is known of the connection but what was never taken from the handle: all else is unknown.
+    pub(super) fn recover(&mut self) {
+        self.shared.open_for(None);
+        self.frames.clear();
+        let phase = self.phase();
+        if let Some(link) = &mut self.link {
+            link.untouched.clear();
+        }
+        self.down_and_back_off(phase, "the lane panicked".to_owned());
+        self.hand_over();
+    }
+
     fn down_and_back_off(&mut self, phase: DownPhase, reason: String) {
         self.shared.open_for(None);
         let mut unsent = Vec::new();

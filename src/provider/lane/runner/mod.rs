@@ -6,6 +6,7 @@
 mod connect;
 mod converse;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,6 +21,7 @@ use super::{DownPhase, LaneCommand, LaneEvent, LaneHandle, LaneId, Outgoing};
 use crate::domain::{Chance, Framing};
 use crate::provider::LaneWires;
 use crate::script::contract::Session;
+use crate::telemetry::Metric;
 use crate::transport::ConnectionError;
 
 const SOCKET: Token = Token(0);
@@ -32,6 +34,8 @@ const NUMBERS_AGAIN: Duration = Duration::from_millis(100);
 const HAND_OVER_PATIENCE: Duration = Duration::from_millis(100);
 /// How many such attempts a lane that was stopped makes.
 const LAST_TRIES: u32 = 20;
+/// How long a lane rests that panics over its own panic.
+const PANIC_PAUSE: Duration = Duration::from_secs(1);
 
 /// Why a lane cannot be made.
 #[derive(Debug, thiserror::Error)]
@@ -119,7 +123,23 @@ impl LaneRunner {
     }
 
     /// Blocks until `Stop`, or until nobody takes the events any more.
+    ///
+    /// A panic costs the lane its connection and nothing else: what was in flight on it is unknown, and it backs off.
     pub fn run(mut self) {
+        while contained(|| self.work()).is_err() {
+            self.options.wires.metrics.count(Metric::LanePanics);
+            tracing::error!(lane = %self.options.id, "a lane panicked; its connection is given up");
+            if self.shared.wanted() == Wanted::Ended {
+                break;
+            }
+            if contained(|| self.recover()).is_err() {
+                std::thread::sleep(PANIC_PAUSE);
+            }
+        }
+        self.shared.end();
+    }
+
+    fn work(&mut self) {
         let mut events = Events::with_capacity(8);
         while !self.is_ended {
             // An interrupted wait is a short turn.
@@ -345,4 +365,9 @@ impl LaneRunner {
             }
         }
     }
+}
+
+/// Runs the work; an error is a panic that is over. What the work holds must be mended or given up then.
+fn contained(work: impl FnOnce()) -> Result<(), ()> {
+    catch_unwind(AssertUnwindSafe(work)).map_err(drop)
 }
