@@ -267,20 +267,21 @@ impl Client {
         }
     }
 
+    /// Reads into `input`, which grows by what has come only: thousands of idle connections keep no room.
     fn read(&mut self) -> io::Result<usize> {
-        let length = self.input.len();
-        self.input.resize(length + READ_BYTES, 0);
+        let mut block = [0; READ_BYTES];
         let read = loop {
-            let room = self.input.get_mut(length..).unwrap_or_default();
-            match self.stream.read(room) {
+            match self.stream.read(&mut block) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 read => break read,
             }
         };
-        self.input
-            .truncate(length + read.as_ref().copied().unwrap_or(0));
-        if matches!(&read, Err(error) if error.kind() == io::ErrorKind::WouldBlock) {
-            self.may_read = false;
+        match &read {
+            Ok(count) => self
+                .input
+                .extend_from_slice(block.get(..*count).unwrap_or_default()),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.may_read = false,
+            Err(_) => {}
         }
         read
     }

@@ -181,7 +181,6 @@ impl Gate {
             // First who is in: what a client has sent counts before it may have to make room.
             self.turn_touched(now);
             self.accept_waiting(now);
-            self.turn_touched(now);
             self.take_finished(now);
             self.take_returned(now);
             self.flush_lines(now);
