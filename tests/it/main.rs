@@ -39,6 +39,7 @@ mod ledger_scene;
 mod ledger_segments;
 mod ledger_tears;
 mod long_lists;
+mod loris;
 mod mapping_smsgw;
 mod openapi;
 mod readme;
