@@ -14,7 +14,9 @@ use crate::http_scene::until;
 use crate::http_wire::Client;
 use crate::siege::{HEALTH, PATIENCE, Siege};
 
-const LORIS: usize = 2_000;
+/// More than one address may have.
+const LORIS: usize = 3_000;
+const LORIS_IN: usize = 2_000;
 const IDLE: usize = 10_000;
 /// Descriptors that the other tests of this process may need meanwhile.
 const KEPT: usize = 2_000;
@@ -118,7 +120,7 @@ const HALF: &[u8] = b"GET /healthz HTTP/1.1\r\nHost: x\r\nX-A: ";
 
 /// Each sends a byte now and then, and begins anew when it is ended.
 #[test]
-fn two_thousand_half_heads_that_drip_hold_nobody_up() {
+fn thousands_of_half_heads_that_drip_hold_nobody_up() {
     let mut siege = Siege::begin(&DEFAULTS);
     let count = as_many_as(LORIS);
     served_all_the_time(&mut siege, |siege| {
@@ -130,7 +132,7 @@ fn two_thousand_half_heads_that_drip_hold_nobody_up() {
         };
         let mut loris: Vec<TcpStream> = (0..count).map(|_| begin()).collect();
         until("all are in", || {
-            siege.metric("pairbox_http_connections") >= count
+            siege.metric("pairbox_http_connections") >= LORIS_IN.min(count)
         });
         let until = Instant::now() + STANDS_FOR;
         while Instant::now() < until {
