@@ -26,12 +26,6 @@ fn descriptors_in_use(siege: &Siege) -> usize {
     std::fs::read_dir(path).unwrap().count()
 }
 
-fn metric(siege: &Siege, name: &str) -> usize {
-    let text = siege.metrics();
-    let value = text.lines().find_map(|line| line.strip_prefix(name));
-    value.unwrap().trim().parse().unwrap()
-}
-
 /// Opened one after the other, each with this on the way.
 fn crowd(siege: &Siege, each: &str) -> Vec<TcpStream> {
     (0..CLIENTS)
@@ -49,8 +43,10 @@ fn the_box_goes_on(variables: &[(&str, &str)], each: &str) {
     siege.is_well(&mut siege.stream());
     println!("descriptors of a quiet box: {}", descriptors_in_use(&siege));
     let crowd = crowd(&siege, each);
+    // One whose request was inside in that moment did not have to, and the newcomer went instead.
     until("most of them had to make room", || {
-        metric(&siege, "pairbox_http_evicted_connections_total") > CLIENTS / 2
+        let made_room = siege.metric("pairbox_http_evicted_connections_total");
+        made_room + siege.metric("pairbox_http_refused_requests_total") > CLIENTS / 2
     });
     let in_use = descriptors_in_use(&siege);
     println!("under {CLIENTS} clients: {in_use}");

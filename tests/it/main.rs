@@ -40,6 +40,7 @@ mod ledger_segments;
 mod ledger_tears;
 mod long_lists;
 mod long_start;
+mod loris;
 mod mapping_smsgw;
 mod openapi;
 mod readme;

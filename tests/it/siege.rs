@@ -129,6 +129,15 @@ impl Siege {
         client.send("GET /metrics HTTP/1.1\r\n\r\n").body
     }
 
+    /// One number of them.
+    pub fn metric(&self, name: &str) -> usize {
+        let text = self.metrics();
+        let mut lines = text.lines().filter_map(|line| line.strip_prefix(name));
+        let value = lines.find_map(|line| line.strip_prefix(' '));
+        let value = value.unwrap_or_else(|| panic!("no {name}: {text}"));
+        value.parse().unwrap()
+    }
+
     /// Each door answers, and a pairing is accepted by `stream` and found again.
     pub fn is_well(&mut self, stream: &mut (impl Read + Write)) {
         assert!(

@@ -287,6 +287,7 @@ impl Client {
         }
     }
 
+    /// Reads into `input`, which grows by what has come only: thousands of idle connections keep no room.
     fn read(&mut self, block: &mut [u8]) -> io::Result<usize> {
         let read = loop {
             match self.stream.read(block) {
@@ -294,7 +295,6 @@ impl Client {
                 read => break read,
             }
         };
-        // What came and no more: a client that drips must not hold a block for each byte.
         let came = read.as_ref().copied().unwrap_or(0);
         self.input
             .extend_from_slice(block.get(..came).unwrap_or_default());

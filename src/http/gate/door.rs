@@ -20,7 +20,7 @@ use super::private::{Account, DoorKind, Peer};
 use super::stream::Stream;
 
 /// Connections that the kernel holds for us.
-const BACKLOG: i32 = 1024;
+const BACKLOG: i32 = 4096;
 const KEEPALIVE_AFTER: Duration = Duration::from_mins(1);
 /// Mode of a Unix socket: its owner, and the group if there is one.
 const OWNER_ONLY: u32 = 0o600;

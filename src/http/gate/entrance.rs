@@ -10,7 +10,7 @@ use rustix::process::{Resource, getrlimit};
 
 use super::client::Client;
 use super::door::Accepted;
-use super::options::{ACCEPTS_MAX, DESCRIPTORS_KEPT, SHORTAGE_TOLD_EVERY};
+use super::options::{DESCRIPTORS_KEPT, SHORTAGE_TOLD_EVERY};
 use super::private::DoorKind;
 use super::roll::Admission;
 use super::upstream::Upstream;
@@ -64,11 +64,13 @@ impl Gate {
     /// Lets in who waits at the doors, a number at a time.
     pub(super) fn accept_waiting(&mut self, now: Duration) {
         for at in 0..self.doors.len() {
-            for _ in 0..ACCEPTS_MAX {
+            let Some(kind) = self.doors.get(at).map(|door| door.kind) else {
+                return;
+            };
+            for _ in 0..self.options.accepts_max(kind) {
                 let Some(door) = self.doors.get_mut(at).filter(|door| door.is_due(now)) else {
                     break;
                 };
-                let kind = door.kind;
                 match door.accept(now) {
                     Accepted::Done => break,
                     Accepted::Nobody => {}
@@ -119,7 +121,8 @@ impl Gate {
             .roll
             .with(slot, |client| client.stream.register(registry, token));
         match registered {
-            Some(Ok(())) if slot < NO_SLOT => self.touched.push(slot),
+            // At once: whoever has asked by now is inside before another newcomer may want the room.
+            Some(Ok(())) if slot < NO_SLOT => self.turn(slot, now),
             _ => self.close(slot),
         }
     }

@@ -201,7 +201,6 @@ impl Gate {
             // First who is in: what a client has sent counts before it may have to make room.
             self.turn_touched(begun);
             self.accept_waiting(self.clock.monotonic());
-            self.turn_touched(begun);
             self.take_finished(begun);
             self.take_returned(begun);
             self.flush_lines(begun);

@@ -34,7 +34,7 @@ pub const ANSWER_BYTES_MAX: usize = 128 << 20;
 /// Longest single answer.
 pub const ONE_ANSWER_BYTES_MAX: usize = 16 << 20;
 /// Connections that a door lets in before those who are in have their turn again.
-pub const ACCEPTS_MAX: usize = 64;
+const ACCEPTS_MAX: usize = 256;
 /// File descriptors that clients leave to the rest of the process; a quarter of them all where there are few.
 pub const DESCRIPTORS_KEPT: usize = 64;
 /// For so long nobody is asked to make room who has just begun something, while others can be.
@@ -75,6 +75,13 @@ impl GateOptions {
             DoorKind::Api | DoorKind::Ops => self.body_bytes_max,
             DoorKind::Control => self.control_body_bytes_max,
         }
+    }
+
+    /// Connections that a door lets in at a time: far fewer than it has room for, or the last of them would take the room of
+    /// the first before that has said a word.
+    pub fn accepts_max(&self, door: DoorKind) -> usize {
+        let room = self.connections_max(door).min(self.per_address_max(door));
+        ACCEPTS_MAX.min(room / 4).max(1)
     }
 
     /// Clients of one door at once.

@@ -3,15 +3,18 @@
 //! At a cap the newcomer is let in and the connection goes that is missed least, of the network that has most of them: so whoever
 //! fills a door makes room in it, and nobody else has to. One whose request is inside never goes.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
 use std::time::Duration;
 
 use slab::Slab;
 
-use super::client::{Client, Phase};
+use super::client::{Client, Missed, Phase};
 use super::options::{GRACE, GateOptions, LEAVING_MAX};
 use super::private::{DoorKind, Peer};
+
+/// Connections that are put in the queue to make room at one look.
+const AT_A_LOOK_MAX: usize = 256;
 
 #[derive(Default)]
 pub struct Roll {
@@ -19,6 +22,7 @@ pub struct Roll {
     by_door: HashMap<DoorKind, usize>,
     by_network: HashMap<(DoorKind, IpAddr), usize>,
     beyond: usize,
+    next_to_go: NextToGo,
     /// Bytes of requests that have not come whole, and of answers that have not left.
     pub request_bytes: usize,
     pub answer_bytes: usize,
@@ -28,6 +32,13 @@ struct Entry {
     client: Client,
     /// Over the caps: in only to be told so.
     is_beyond: bool,
+}
+
+/// Those that are next to make room, as they were when all were looked through.
+#[derive(Default)]
+struct NextToGo {
+    of: Option<(DoorKind, Option<IpAddr>)>,
+    queue: VecDeque<(Missed, Duration, usize)>,
 }
 
 /// Whether another client may come in.
@@ -45,7 +56,7 @@ pub enum Admission {
 impl Roll {
     /// Judges one more client of a door. `is_short`: the process has few file descriptors left.
     pub fn admit(
-        &self,
+        &mut self,
         door: DoorKind,
         peer: &Peer,
         is_short: bool,
@@ -56,13 +67,13 @@ impl Roll {
         let of_door = self.by_door.get(&door).copied().unwrap_or(0);
         let of_network = self.by_network.get(&(door, network)).copied();
         let goes = if of_network.unwrap_or(0) >= options.per_address_max(door) {
-            self.least_missed(door, network, true, now)
+            self.goes(door, Some(network), now)
         } else if is_short {
             // The doors share the descriptors, and the API's clients have most of them.
-            let of_api = self.of_heaviest(DoorKind::Api, now);
-            of_api.or_else(|| self.of_heaviest(door, now))
+            let of_api = self.goes(DoorKind::Api, None, now);
+            of_api.or_else(|| self.goes(door, None, now))
         } else if of_door >= options.connections_max(door) {
-            self.of_heaviest(door, now)
+            self.goes(door, None, now)
         } else {
             return Admission::Room;
         };
@@ -152,33 +163,51 @@ impl Roll {
             .map(|(slot, _)| slot)
     }
 
-    /// Who goes for a newcomer: of the network that has most connections here, if one of its can.
-    fn of_heaviest(&self, door: DoorKind, now: Duration) -> Option<usize> {
-        let of_door = self.by_network.iter().filter(|((of, _), _)| *of == door);
-        let heaviest = of_door.max_by_key(|((_, network), count)| (**count, *network));
-        let ((_, network), _) = heaviest?;
-        self.least_missed(door, *network, false, now)
+    /// Who goes for a newcomer: of this network only, or of the one that has most connections at the door and then of others.
+    fn goes(&mut self, door: DoorKind, only: Option<IpAddr>, now: Duration) -> Option<usize> {
+        if self.next_to_go.of != Some((door, only)) {
+            self.next_to_go.of = Some((door, only));
+            self.next_to_go.queue.clear();
+        }
+        while let Some((missed, since, slot)) = self.next_to_go.queue.pop_front() {
+            let is_as_it_was = |entry: &Entry| {
+                let client = &entry.client;
+                let is_here = !entry.is_beyond && client.door == door;
+                is_here && client.missed(now) == Some(missed) && client.since == since
+            };
+            if self.clients.get(slot).is_some_and(is_as_it_was) {
+                return Some(slot);
+            }
+        }
+        self.look_who_goes(door, only, now);
+        self.next_to_go.queue.pop_front().map(|(.., slot)| slot)
     }
 
-    /// The connection that is missed least; others' than the network's only if they may be, and after its own.
-    fn least_missed(
-        &self,
-        door: DoorKind,
-        network: IpAddr,
-        is_only: bool,
-        now: Duration,
-    ) -> Option<usize> {
+    /// Looks through all, and puts those that are missed least in a queue: a flood of newcomers must not cost a look each.
+    fn look_who_goes(&mut self, door: DoorKind, only: Option<IpAddr>, now: Duration) {
+        let of_door = self.by_network.iter().filter(|((of, _), _)| *of == door);
+        let heaviest = of_door.max_by_key(|((_, network), count)| (**count, *network));
+        let heaviest = heaviest.map(|((_, network), _)| *network);
+        let Some(network) = only.or(heaviest) else {
+            return;
+        };
         let ranked = self.clients.iter().filter_map(|(slot, entry)| {
             let client = &entry.client;
             let is_other = client.peer.network() != network;
-            if entry.is_beyond || client.door != door || (is_only && is_other) {
+            if entry.is_beyond || client.door != door || (only.is_some() && is_other) {
                 return None;
             }
             let is_young = now.saturating_sub(client.since) < GRACE;
-            let rank = (is_other, is_young, client.missed(now)?, client.since);
-            Some((rank, slot))
+            let missed = client.missed(now)?;
+            Some((is_other, is_young, missed, client.since, slot))
         });
-        ranked.min_by_key(|(rank, _)| *rank).map(|(_, slot)| slot)
+        let mut ranked: Vec<_> = ranked.collect();
+        ranked.sort_unstable();
+        // A small part, or the network would have given up more than it had too many.
+        let count = (ranked.len() / 16).clamp(1, AT_A_LOOK_MAX);
+        let first = ranked.into_iter().take(count);
+        let queue = &mut self.next_to_go.queue;
+        queue.extend(first.map(|(_, _, missed, since, slot)| (missed, since, slot)));
     }
 
     fn oldest(&self, holds: impl Fn(&Client) -> bool) -> Option<usize> {
@@ -252,7 +281,7 @@ mod tests {
             client.is_inside(RequestId(1), Shape::default(), 0);
         }
 
-        fn admit(&self, peer: Peer, at: Duration) -> Admission {
+        fn admit(&mut self, peer: Peer, at: Duration) -> Admission {
             self.roll.admit(API, &peer, false, &OPTIONS, at)
         }
     }
@@ -296,6 +325,37 @@ mod tests {
         );
     }
 
+    /// A look is taken once in a while; who has moved on since is not among those that go.
+    #[test]
+    fn a_flood_of_newcomers_takes_the_oldest_one_after_the_other() {
+        let options = GateOptions {
+            connections_max: 64,
+            connections_per_address_max: 64,
+            ..OPTIONS
+        };
+        let mut bench = Bench::new();
+        for at in 0..64 {
+            bench.comes(API, peer(1), seconds(at));
+        }
+        let mut gone = Vec::new();
+        for at in 0..32 {
+            if at % 8 == 0 {
+                // The one that would be next asks something.
+                bench.goes_inside(at + at / 8);
+            }
+            let now = seconds(100 + at as u64);
+            let Admission::InsteadOf(slot) = bench.roll.admit(API, &peer(1), false, &options, now)
+            else {
+                panic!("nobody goes");
+            };
+            gone.push(bench.roll.remove(slot).unwrap().since.as_secs());
+            bench.comes(API, peer(1), now);
+        }
+        let spared = [0, 9, 18, 27];
+        let expected: Vec<u64> = (0..64).filter(|at| !spared.contains(at)).take(32).collect();
+        assert_eq!(gone, expected);
+    }
+
     #[test]
     fn who_has_just_come_is_spared_while_others_can_go() {
         let mut bench = Bench::new();
@@ -318,15 +378,18 @@ mod tests {
         let api = bench.comes(API, peer(1), seconds(1));
         let control = bench.comes(DoorKind::Control, peer(1), seconds(0));
         let short =
-            |bench: &Bench, door| bench.roll.admit(door, &peer(2), true, &OPTIONS, seconds(9));
-        assert_eq!(short(&bench, DoorKind::Control), Admission::InsteadOf(api));
+            |bench: &mut Bench, door| bench.roll.admit(door, &peer(2), true, &OPTIONS, seconds(9));
+        assert_eq!(
+            short(&mut bench, DoorKind::Control),
+            Admission::InsteadOf(api)
+        );
         bench.goes_inside(api);
         assert_eq!(
-            short(&bench, DoorKind::Control),
+            short(&mut bench, DoorKind::Control),
             Admission::InsteadOf(control)
         );
         // A client of the API takes nothing from the operator, and there is nothing left to say so with.
-        assert_eq!(short(&bench, API), Admission::Crowded);
+        assert_eq!(short(&mut bench, API), Admission::Crowded);
     }
 
     #[test]
