@@ -9,10 +9,12 @@ mod door;
 mod entrance;
 mod finisher;
 mod head;
+mod lines;
 mod options;
 mod private;
 mod roll;
 mod stream;
+mod sweep;
 mod upstream;
 
 use std::io;
@@ -24,20 +26,17 @@ use std::time::Duration;
 use mio::event::Event;
 use mio::{Events, Poll, Token};
 
-use super::answer::{Answer, date};
+use super::answer::date;
 use super::crm::CallError;
 use crate::clock::Clock;
-use crate::domain::{Refusal, Timestamp};
+use crate::domain::Timestamp;
 use crate::telemetry::{Metric, Metrics};
 use client::{Client, Phase, Turn};
 use entrance::Descriptors;
 pub(super) use options::ONE_ANSWER_BYTES_MAX;
-use options::{
-    ANSWER_BYTES_MAX, HANDSHAKES_MAX, LINE_BYTES_MAX, REQUEST_BYTES_MAX, STALL, SWEEP_EVERY,
-};
-use private::RequestId;
+use options::{HANDSHAKES_MAX, STALL, SWEEP_EVERY};
 use roll::Roll;
-use upstream::{Broken, Returned, Upstream};
+use upstream::{Returned, Upstream};
 
 pub use super::answer::Answer as GateAnswer;
 pub use door::{Certificate, Door, DoorError, give_to_group};
@@ -224,12 +223,6 @@ impl Gate {
         }
     }
 
-    /// Whether the lines can be given more: beyond that, requests stay in their sockets.
-    fn takes_more(&self) -> bool {
-        let pending = self.lines.iter().map(Upstream::pending_bytes);
-        pending.sum::<usize>() <= LINE_BYTES_MAX
-    }
-
     fn hear(&mut self, event: &Event) {
         let Token(token) = event.token();
         if event.token() == WAKER {
@@ -288,115 +281,12 @@ impl Gate {
         }
     }
 
-    /// Puts a whole request on the line that owes least.
-    fn hand_on(&mut self, slot: usize, head: &Head, body: &[u8], now: Duration) {
-        if self.roll.request_bytes + body.len() > REQUEST_BYTES_MAX {
-            return self.refuse(slot, &CallError::Refused(Refusal::Overloaded), now);
-        }
-        let open = self.lines.iter_mut().filter(|line| line.is_open());
-        let Some(line) = open.min_by_key(|line| line.owed()) else {
-            return self.refuse(slot, &CallError::Refused(Refusal::Overloaded), now);
-        };
-        self.requests += 1;
-        let id = request_id(self.requests, slot);
-        let comes_from = self.roll.with(slot, |client| {
-            client.is_inside(id, head.shape, body.len());
-            (client.door, client.peer)
-        });
-        let Some((door, peer)) = comes_from else {
-            return;
-        };
-        let origin = Origin {
-            line: line.line,
-            id,
-            door,
-            peer,
-        };
-        line.send(id, &private_head(&head.text, &origin, body.len()), body);
-    }
-
     fn refuse(&mut self, slot: usize, error: &CallError, now: Duration) {
         self.metrics.count(Metric::HttpRefused);
         let date = self.date();
         self.roll
             .with(slot, |client| client.refuse(error, &date, now));
         self.turn(slot, now);
-    }
-
-    fn take_finished(&mut self, now: Duration) {
-        for (id, answer) in self.finisher.take() {
-            self.answer(id, &answer, now);
-        }
-    }
-
-    fn take_returned(&mut self, now: Duration) {
-        for at in 0..LINES {
-            let mut returned = std::mem::take(&mut self.returned);
-            let received = match self.lines.get_mut(at) {
-                Some(line) if line.is_open() || line.is_proving() => line.receive(&mut returned),
-                _ => Ok(()),
-            };
-            for one in returned.drain(..) {
-                if let Returned::Answer(id, answer) = one {
-                    self.answer(id, &answer, now);
-                }
-            }
-            self.returned = returned;
-            if let Err(broken) = received {
-                self.break_line(at, &broken, now);
-            }
-        }
-    }
-
-    fn flush_lines(&mut self, now: Duration) {
-        for at in 0..LINES {
-            if let Some(Err(broken)) = self.lines.get_mut(at).map(Upstream::flush) {
-                self.break_line(at, &broken, now);
-            }
-        }
-    }
-
-    /// Gives an answer to whom it belongs; one whose client has left belongs to nobody.
-    fn answer(&mut self, id: RequestId, answer: &Answer, now: Duration) {
-        let slot = slot_of(id);
-        let is_waiting = |client: &Client| matches!(client.phase, Phase::Inside(own) if own == id);
-        if !self
-            .roll
-            .get_mut(slot)
-            .is_some_and(|client| is_waiting(client))
-        {
-            return;
-        }
-        self.metrics.count(Metric::HttpRequests);
-        let ends = self.are_doors_closed();
-        let date = self.date();
-        self.roll
-            .with(slot, |client| client.answer(answer, ends, &date, now));
-        self.turn(slot, now);
-        self.spare_answers();
-    }
-
-    /// A line is of no more use. What became of its requests is unknown to their clients: their connections end.
-    fn break_line(&mut self, at: usize, broken: &Broken, now: Duration) {
-        let registry = self.poll.registry();
-        let Some(line) = self.lines.get_mut(at) else {
-            return;
-        };
-        let owed = line.close(registry, now);
-        self.metrics.count(Metric::HttpLinesBroken);
-        tracing::warn!(line = at, %broken, requests = owed.len(), "a private line is opened anew");
-        for id in owed {
-            let slot = slot_of(id);
-            let is_inside =
-                |client: &Client| matches!(client.phase, Phase::Inside(own) if own == id);
-            if self
-                .roll
-                .get_mut(slot)
-                .is_some_and(|client| is_inside(client))
-            {
-                self.close(slot);
-            }
-        }
     }
 
     fn close(&mut self, slot: usize) {
@@ -407,89 +297,6 @@ impl Gate {
             }
             client.stream.deregister(self.poll.registry());
         }
-    }
-
-    /// What is done by time: lines, deadlines, room, the stop.
-    ///
-    /// `has_stalled`: what clients have sent meanwhile was not looked at, so nobody is ended by time.
-    fn sweep(&mut self, now: Duration, has_stalled: bool) {
-        self.swept = now;
-        let ordered = self.orders.options.lock();
-        if let Some(options) = ordered.unwrap_or_else(PoisonError::into_inner).take() {
-            self.options = options;
-        }
-        self.mend_lines(now);
-        self.open_doors();
-        if !has_stalled {
-            for slot in self.roll.overdue(&self.options, now) {
-                self.end_overdue(slot, now);
-            }
-        }
-        while self.roll.request_bytes > REQUEST_BYTES_MAX
-            && let Some(slot) = self.roll.slowest_body()
-        {
-            self.metrics.count(Metric::HttpEvicted);
-            self.refuse(slot, &CallError::Refused(Refusal::Overloaded), now);
-        }
-        if self.are_doors_closed() {
-            self.shut_doors();
-        }
-        self.metrics
-            .set(Metric::HttpConnections, self.roll.len() as u64);
-        self.turn_touched(now);
-        self.flush_lines(now);
-    }
-
-    fn end_overdue(&mut self, slot: usize, now: Duration) {
-        let options = self.options;
-        match self.roll.with(slot, |client| client.overdue(&options)) {
-            Some(Some(error)) => {
-                self.metrics.count(Metric::HttpTimedOut);
-                self.refuse(slot, &error, now);
-            }
-            _ => self.close(slot),
-        }
-    }
-
-    /// Beyond the bound for answers that have not left, whoever holds most goes.
-    fn spare_answers(&mut self) {
-        while self.roll.answer_bytes > ANSWER_BYTES_MAX
-            && let Some(slot) = self.roll.largest_reader()
-        {
-            self.metrics.count(Metric::HttpEvicted);
-            self.close(slot);
-        }
-    }
-
-    /// One line at a time, each proven by an answer before the next.
-    fn mend_lines(&mut self, now: Duration) {
-        for at in 0..LINES {
-            if self.lines.get(at).is_some_and(|line| line.is_overdue(now)) {
-                self.break_line(at, &Broken::Unproven, now);
-            }
-        }
-        if self.lines.iter().any(Upstream::is_proving) {
-            return;
-        }
-        let registry = self.poll.registry();
-        let due = self.lines.iter_mut().enumerate();
-        let Some((at, line)) = due.into_iter().find(|(_, line)| line.is_due(now)) else {
-            return;
-        };
-        if let Err(error) = line.connect(&self.upstream, registry, Token(FIRST_LINE + at), now) {
-            return self.break_line(at, &Broken::Io(error), now);
-        }
-        self.line_count += 1;
-        self.requests += 1;
-        line.line = self.line_count;
-        let origin = Origin {
-            line: line.line,
-            id: request_id(self.requests, NO_SLOT),
-            door: DoorKind::Ops,
-            peer: Peer::Address(std::net::Ipv4Addr::LOCALHOST.into()),
-        };
-        let head = private_head(b"GET /healthz HTTP/1.1\r\n", &origin, 0);
-        line.send(origin.id, &head, &[]);
     }
 
     fn are_doors_closed(&self) -> bool {
@@ -516,27 +323,4 @@ impl Gate {
         }
         self.date.1.clone()
     }
-}
-
-fn request_id(count: u64, slot: usize) -> RequestId {
-    RequestId((count << SLOT_BITS) | slot as u64)
-}
-
-fn slot_of(id: RequestId) -> usize {
-    usize::try_from(id.0 & ((1 << SLOT_BITS) - 1)).unwrap_or(NO_SLOT)
-}
-
-/// The head as it goes on: the client's part, where it comes from, the length, the empty line.
-fn private_head(text: &[u8], origin: &Origin, body_bytes: usize) -> Vec<u8> {
-    let mut end = format!("{PRIVATE_HEADER}: ");
-    origin.write(&mut end);
-    if body_bytes > 0 {
-        end.push_str("\r\nContent-Length: ");
-        end.push_str(&body_bytes.to_string());
-    }
-    end.push_str("\r\n\r\n");
-    let mut head = Vec::with_capacity(text.len() + end.len());
-    head.extend_from_slice(text);
-    head.extend_from_slice(end.as_bytes());
-    head
 }
