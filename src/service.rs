@@ -216,7 +216,7 @@ impl Service {
             sends_unknown_unpairs: config.pairing.unpair_unknown == UnpairUnknown::Send,
             replaces_holder: config.pairing.stb_taken == StbTaken::Replace,
         };
-        let actions = Actions::new(
+        let mut actions = Actions::new(
             state,
             door,
             reader,
@@ -225,6 +225,7 @@ impl Service {
             policy,
             providers,
         );
+        actions.metrics = metrics.clone();
         let _ = actions.threads.set(threads.shown());
         Ok(Self {
             config: config.clone(),

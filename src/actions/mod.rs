@@ -36,6 +36,7 @@ use crate::commit::Door;
 use crate::ledger::Reader;
 use crate::provider::{ProviderHealth, Providers};
 use crate::store::State;
+use crate::telemetry::Metrics;
 use process::Processing;
 use status::{ReadinessShown, ThreadsShown};
 use waiting::Waiting;
@@ -47,6 +48,8 @@ pub struct Actions {
     pub ledger: Reader,
     pub clock: Arc<dyn Clock>,
     pub waiting: Arc<Waiting>,
+    /// The service's own in its place before anybody calls.
+    pub metrics: Arc<Metrics>,
     pub policy: PairingPolicy,
     /// Filled by dispatch; empty while nothing sends.
     pub health: Arc<ProviderHealth>,
@@ -85,6 +88,7 @@ impl Actions {
             ledger,
             clock,
             waiting,
+            metrics: Arc::default(),
             policy,
             health: Arc::default(),
             processing: OnceLock::new(),

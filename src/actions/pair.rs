@@ -16,6 +16,7 @@ use crate::domain::{
 };
 use crate::provider::{Provider, Providers};
 use crate::script::contract::{Action, MappingRequest};
+use crate::telemetry::Metric;
 
 /// What the caller asks for.
 #[derive(Clone, Debug)]
@@ -53,7 +54,14 @@ impl Actions {
         call: PairCall,
         done: impl FnOnce(Result<PairDone, Refusal>) + Send + 'static,
     ) {
-        self.try_pair(by, call, TRIES_MAX, Box::new(done));
+        let actions = self.clone();
+        let told = move |result: Result<PairDone, Refusal>| {
+            if result.is_err() {
+                actions.metrics.count(Metric::RequestsRefused);
+            }
+            done(result);
+        };
+        self.try_pair(by, call, TRIES_MAX, Box::new(told));
     }
 
     /// Hands the call in and waits for the sync.
@@ -74,7 +82,12 @@ impl Actions {
     ) {
         let ask = match self.ask(&call) {
             Ok(ask) => ask,
-            Err(refusal) => return done(Err(refusal)),
+            Err(refusal) => {
+                if refusal == Refusal::ScriptFailed {
+                    self.metrics.count(Metric::ScriptErrors);
+                }
+                return done(Err(refusal));
+            }
         };
         let actions = self.clone();
         let again = by.to_owned();

@@ -15,6 +15,7 @@ mod cli_scene;
 mod config;
 mod descriptors;
 mod doorway;
+mod figures;
 mod gate;
 mod gate_lines;
 mod gate_tls;

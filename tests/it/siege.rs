@@ -25,7 +25,7 @@ pub struct Siege {
     pub served: Served,
     pub ops: SocketAddr,
     paired: u32,
-    _cas: Cas,
+    pub cas: Cas,
 }
 
 /// A way to one of the doors.
@@ -96,7 +96,7 @@ impl Siege {
             served,
             ops,
             paired: 0,
-            _cas: cas,
+            cas,
         }
     }
 
