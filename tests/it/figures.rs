@@ -309,7 +309,9 @@ fn the_writer_counts_what_it_writes_and_what_it_passes_over() {
     let (told, hears) = crossbeam_channel::unbounded();
     while refusals == 0 {
         let told = told.clone();
-        let reply = move |result: Result<_, _>| drop(told.send(result.is_err()));
+        let reply = move |result: Result<_, _>| {
+            let _ = told.send(result.is_err());
+        };
         actions.door.submit("test", pause(), Box::new(reply));
         refusals += hears.try_iter().filter(|is_refused| *is_refused).count();
     }
