@@ -54,7 +54,14 @@ impl Actions {
         call: PairCall,
         done: impl FnOnce(Result<PairDone, Refusal>) + Send + 'static,
     ) {
-        self.try_pair(by, call, TRIES_MAX, Box::new(done));
+        let actions = self.clone();
+        let told = move |result: Result<PairDone, Refusal>| {
+            if result.is_err() {
+                actions.metrics.count(Metric::RequestsRefused);
+            }
+            done(result);
+        };
+        self.try_pair(by, call, TRIES_MAX, Box::new(told));
     }
 
     /// Hands the call in and waits for the sync.

@@ -1,5 +1,8 @@
 //! The door to the writer: three bounded queues, so that neither jobs nor clients starve the others.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded, unbounded};
 
 use super::command::{Command, Committed, DispatchCommand, Reply};
@@ -34,6 +37,7 @@ pub struct Door {
     dispatch: Sender<DispatchCommand>,
     interactive: Sender<Order>,
     jobs: Sender<Order>,
+    refused: Arc<AtomicU64>,
 }
 
 /// Chunks of jobs that may wait; each job sends one at a time.
@@ -50,6 +54,7 @@ impl Door {
                 dispatch,
                 interactive,
                 jobs,
+                refused: Arc::default(),
             },
             Queues {
                 dispatch: dispatched,
@@ -67,9 +72,17 @@ impl Door {
             reply,
         }) {
             Ok(()) => {}
-            Err(TrySendError::Full(order)) => (order.reply)(Err(Refusal::Overloaded)),
+            Err(TrySendError::Full(order)) => {
+                self.refused.fetch_add(1, Ordering::Relaxed);
+                (order.reply)(Err(Refusal::Overloaded));
+            }
             Err(TrySendError::Disconnected(order)) => (order.reply)(Err(Refusal::Stopping)),
         }
+    }
+
+    /// How many commands found the queue full.
+    pub fn refused(&self) -> u64 {
+        self.refused.load(Ordering::Relaxed)
     }
 
     /// Hands a command in and waits for its end.

@@ -16,7 +16,7 @@ use super::pushes::Pushes;
 use crate::clock::Clock;
 use crate::domain::apply::{Recorded, apply};
 use crate::domain::event::Event;
-use crate::domain::{Refusal, Timestamp, View, items};
+use crate::domain::{Outcome, Refusal, Timestamp, View, items};
 use crate::ledger::{Ledger, LedgerError};
 use crate::store::{Changes, Draft, State};
 use crate::telemetry::{Metric, Metrics, Pulse, fatal};
@@ -152,6 +152,7 @@ impl Writer {
             pushes: &mut self.pushes,
             metrics: &self.metrics,
             notices: Notices::default(),
+            counted: Vec::new(),
         };
         let mut responses = Responses::new();
         let mut room = self.group_commands_max;
@@ -175,9 +176,16 @@ impl Writer {
         {
             responses.push(group.order(order)?);
         }
-        let (changes, notices) = group.end();
+        let (changes, notices, counted) = group.end();
         drop(view);
-        self.ledger.sync()?;
+        let written = self.ledger.sync()?;
+        if written.lines > 0 {
+            self.metrics.count(Metric::LedgerGroups);
+            self.metrics.add(Metric::LedgerBytes, written.bytes);
+        }
+        for (metric, amount) in counted {
+            self.metrics.add(metric, amount);
+        }
         if !changes.is_empty() {
             self.state.merge(changes);
         }
@@ -242,6 +250,21 @@ struct Group<'a> {
     pushes: &'a mut Pushes,
     metrics: &'a Metrics,
     notices: Notices,
+    /// What its events count; told when they are synced.
+    counted: Vec<(Metric, u64)>,
+}
+
+/// What an event counts.
+fn counts(event: &Event) -> Option<(Metric, u64)> {
+    match event {
+        Event::AttemptBegun(_) => Some((Metric::AttemptsBegun, 1)),
+        Event::AttemptSettled(settled) if settled.outcome == Outcome::Unknown => {
+            Some((Metric::AttemptsUnknown, 1))
+        }
+        Event::LateAnswer(_) => Some((Metric::AnswersLate, 1)),
+        Event::AnswersUnknown { count, .. } => Some((Metric::AnswersUnmatched, *count)),
+        _ => None,
+    }
 }
 
 impl Group<'_> {
@@ -368,6 +391,7 @@ impl Group<'_> {
             }
             Err(error) => return Err(error),
         };
+        self.counted.extend(events.iter().filter_map(counts));
         for (event, position) in events.iter().zip(positions) {
             apply(
                 &mut self.draft,
@@ -382,11 +406,11 @@ impl Group<'_> {
         Ok(Ok(()))
     }
 
-    fn end(self) -> (Changes, Notices) {
+    fn end(self) -> (Changes, Notices, Vec<(Metric, u64)>) {
         let mut changes = self.draft.changes;
         let mut notices = self.notices;
         notices.touched = changes.touched();
         notices.providers = changes.touched_providers();
-        (changes, notices)
+        (changes, notices, self.counted)
     }
 }

@@ -7,10 +7,11 @@ use std::sync::Arc;
 
 use crossbeam_channel::{Sender, TrySendError};
 
-use super::answer::{Answer, ContentType};
+use super::answer::Answer;
 use super::api::{Api, ControlCall};
 use super::crm::CallError;
 use super::crm::route::{self, Lane};
+use super::figures::figures;
 use super::gate::{DoorKind, Origin, Peer};
 use super::reply::Reply;
 use super::worker::{Caller, Job, Work};
@@ -134,8 +135,6 @@ impl Desk {
         if path != "/metrics" {
             return reply.error(&CallError::PathUnknown);
         }
-        let mut answer = Answer::new(200, self.api.metrics.render().into_bytes());
-        answer.content_type = ContentType::Metrics;
-        reply.send(answer);
+        reply.send(figures(&self.api));
     }
 }

@@ -8,6 +8,7 @@ mod answer;
 mod api;
 pub mod crm;
 mod desk;
+mod figures;
 mod front;
 pub mod gate;
 mod pump;

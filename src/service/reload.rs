@@ -113,7 +113,10 @@ impl Service {
                 Next::Made(provider) => Some(provider.name.as_str()),
             })
             .collect();
-        let changes = changes(&self.config, &config, &made);
+        let mut changes = changes(&self.config, &config, &made);
+        if tls.is_some() {
+            changes.words.push("[http.tls] files read again".to_owned());
+        }
         Ok(Candidate {
             config,
             mappings,

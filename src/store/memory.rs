@@ -13,8 +13,8 @@ use super::draft::Changes;
 use super::row::{Key, Row};
 use crate::domain::view::{IDEMPOTENCY_LIFE, Remembered};
 use crate::domain::{
-    Item, ItemNumber, Meta, Pairing, Place, Product, ProductNumber, ProviderNumber, ProviderRow,
-    PublicId, Request, RequestNumber, Subscription, SubscriptionNumber, Timestamp,
+    Item, ItemNumber, Meta, Pairing, Phase, Place, Product, ProductNumber, ProviderNumber,
+    ProviderRow, PublicId, Request, RequestNumber, Subscription, SubscriptionNumber, Timestamp,
 };
 
 /// Rows on their way to disk.
@@ -37,6 +37,8 @@ pub struct Memory {
     pub providers: HashMap<ProviderNumber, Arc<ProviderRow>>,
     /// Unfinished ones only.
     pub requests: HashMap<RequestNumber, Arc<Request>>,
+    /// How many of them are held.
+    pub held: usize,
     pub pairings: HashMap<ItemNumber, Pairing>,
     pub claims: HashMap<ItemNumber, Vec<ItemNumber>>,
     pub queues: HashMap<ItemNumber, Box<[Place]>>,
@@ -125,7 +127,7 @@ impl Memory {
                     }
                     self.queues.insert(item, queue.into());
                 }
-                self.requests.insert(row.number, row);
+                self.put_request(row.number, row);
             }
             (Key::Pairing(number), Row::Pairing(pairing)) => {
                 let card = ItemNumber(number);
@@ -187,11 +189,7 @@ impl Memory {
         for (number, row) in requests {
             self.overlay
                 .insert(Key::Request(number.0), Some(Row::Request(row.clone())));
-            if row.phase.is_finished() {
-                self.requests.remove(&number);
-            } else {
-                self.requests.insert(number, row);
-            }
+            self.put_request(number, row);
         }
         for (card, row) in pairings {
             self.overlay
@@ -241,6 +239,17 @@ impl Memory {
             }
             self.remembered_order.pop_front();
         }
+    }
+
+    fn put_request(&mut self, number: RequestNumber, row: Arc<Request>) {
+        let is_held = |row: &Request| row.phase == Phase::Held;
+        self.held += usize::from(is_held(&row));
+        let before = if row.phase.is_finished() {
+            self.requests.remove(&number)
+        } else {
+            self.requests.insert(number, row)
+        };
+        self.held -= usize::from(before.is_some_and(|before| is_held(&before)));
     }
 
     fn put_product(&mut self, number: ProductNumber, row: Arc<Product>) {

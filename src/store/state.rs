@@ -139,6 +139,11 @@ impl StateView<'_> {
         numbers
     }
 
+    /// How many requests wait for an operator.
+    pub fn held(&self) -> usize {
+        self.memory.held
+    }
+
     /// Cards that have a pairing row, ascending.
     pub fn cards(&self) -> Vec<ItemNumber> {
         let mut cards: Vec<_> = self.memory.pairings.keys().copied().collect();

@@ -1,6 +1,7 @@
 //! Counted numbers: a closed set of names, one atomic each, shared by all threads.
 //!
-//! A new number is one line in `metrics!`. Names are `pairbox_<noun>_<unit>[_total]`; what ends in `_total` only grows.
+//! A new number is one line in `metrics!`. Names are `pairbox_<noun>_<unit>[_total]`; what ends in `_total` only grows. Most are
+//! counted where the thing happens; what the state knows anyway is set when somebody looks (`http/figures.rs`).
 
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -44,30 +45,30 @@ macro_rules! metrics {
 }
 
 metrics! {
-    RequestsAccepted "pairbox_accepted_requests_total" "Provisioning requests accepted durably."
-    RequestsRefused "pairbox_refused_requests_total" "Provisioning requests refused at acceptance."
-    RequestsCompleted "pairbox_completed_requests_total" "Provisioning requests that ended COMPLETED."
-    RequestsRejected "pairbox_rejected_requests_total" "Provisioning requests that ended REJECTED."
+    RequestsAccepted "pairbox_accepted_requests_total" "Provisioning requests accepted durably, since the ledger began."
+    RequestsRefused "pairbox_refused_requests_total" "Calls to pair or unpair that were refused; nothing was stored."
+    RequestsCompleted "pairbox_completed_requests_total" "Provisioning requests that ended COMPLETED, since the ledger began."
+    RequestsRejected "pairbox_rejected_requests_total" "Provisioning requests that ended REJECTED, since the ledger began."
     RequestsHeld "pairbox_held_requests" "Provisioning requests that wait for an operator."
     RequestsUnfinished "pairbox_unfinished_requests" "Provisioning requests that have not ended."
     AttemptsBegun "pairbox_begun_attempts_total" "Attempts recorded before their bytes left."
     AttemptsUnknown "pairbox_unknown_attempts_total" "Attempts whose outcome nobody knows."
     AnswersLate "pairbox_late_answers_total" "Answers of a CAS to an attempt that was settled."
-    AnswersUnmatched "pairbox_unmatched_answers_total" "Answers of a CAS that belong to no attempt."
+    AnswersUnmatched "pairbox_unmatched_answers_total" "Answers of a CAS that belong to no attempt; recorded when their minute is over."
     PushesPassedOver "pairbox_passed_over_pushes_total" "Pushes of a CAS that were neither recorded nor acknowledged: too many, or too little disk."
     CommandsTooLarge "pairbox_too_large_commands_total" "Commands not recorded because their events are too large."
-    PairingConflicts "pairbox_pairing_conflicts_total" "Confirmed pairings that contradicted the state."
+    PairingConflicts "pairbox_pairing_conflicts_total" "Confirmed pairings that contradicted the state, since the ledger began."
     ProvidersPaused "pairbox_paused_providers" "Providers that are paused."
     CircuitsOpen "pairbox_open_circuits" "Providers whose circuit is open."
     LedgerGroups "pairbox_ledger_groups_total" "Groups written to the ledger, one sync each."
     LedgerBytes "pairbox_ledger_bytes_total" "Bytes written to the ledger."
-    LedgerDamaged "pairbox_ledger_damaged_segments" "Segments in which the scrub found damage."
-    StateLag "pairbox_state_lag_events" "Events that the state has not yet stored."
+    StateLag "pairbox_state_lag_rows" "Rows of the state that wait for the disk."
     StateBytes "pairbox_state_bytes" "Size of the state on disk."
     DiskFree "pairbox_disk_free_bytes" "Free space of the data folder's disk."
-    QueueFull "pairbox_full_queue_refusals_total" "Commands refused because a queue was full."
+    QueueFull "pairbox_full_queue_refusals_total" "Calls refused because a queue before the workers was full."
+    WriterQueueFull "pairbox_full_writer_queue_refusals_total" "Commands refused because the writer's queue was full."
     HttpRequests "pairbox_http_requests_total" "HTTP requests answered."
-    HttpRefused "pairbox_http_refused_requests_total" "HTTP requests refused at the gate."
+    HttpRefused "pairbox_http_refused_requests_total" "HTTP requests and connections refused at the gate."
     HttpEvicted "pairbox_http_evicted_connections_total" "Connections that had to make room: heads or bodies half sent, answers not taken."
     HttpTimedOut "pairbox_http_timed_out_requests_total" "Requests that came too slowly."
     HttpLinesBroken "pairbox_http_broken_lines_total" "Private lines between gate and server that were opened anew."
@@ -119,7 +120,7 @@ impl Metrics {
         }
     }
 
-    /// Sets a gauge.
+    /// Sets a gauge, or a counter that somebody else counts.
     pub fn set(&self, metric: Metric, amount: u64) {
         if let Some(value) = self.value(metric) {
             value.store(amount, Ordering::Relaxed);
@@ -131,12 +132,14 @@ impl Metrics {
             .map_or(0, |value| value.load(Ordering::Relaxed))
     }
 
-    /// One line a number: name, space, value.
+    /// In the text format 0.0.4 of Prometheus: what it is, of which kind, and how much.
     pub fn render(&self) -> String {
         let mut text = String::new();
         for metric in Metric::ALL {
+            let (name, help, kind) = (metric.name(), metric.help(), metric.kind().as_str());
             // Writing to a String cannot fail.
-            let _ = writeln!(text, "{} {}", metric.name(), self.get(metric));
+            let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}");
+            let _ = writeln!(text, "{name} {}", self.get(metric));
         }
         text
     }
@@ -166,6 +169,14 @@ mod tests {
             let is_plain = name.chars().all(|c| c.is_ascii_lowercase() || c == '_');
             assert!(name.starts_with("pairbox_") && is_plain, "{name}");
         }
+        for metric in Metric::ALL {
+            // One line, and none that the format would have to escape.
+            let is_one = metric
+                .help()
+                .chars()
+                .all(|c| c.is_ascii_graphic() || c == ' ');
+            assert!(is_one && !metric.help().contains('\\'), "{}", metric.help());
+        }
     }
 
     #[test]
@@ -175,10 +186,11 @@ mod tests {
         metrics.add(Metric::RequestsAccepted, 2);
         metrics.set(Metric::Sessions, 7);
         let text = metrics.render();
-        assert!(
-            text.contains("pairbox_accepted_requests_total 3\n"),
-            "{text}"
-        );
+        let first = "# HELP pairbox_accepted_requests_total Provisioning requests accepted durably, since the ledger began.\n\
+             # TYPE pairbox_accepted_requests_total counter\n\
+             pairbox_accepted_requests_total 3\n# HELP ";
+        assert!(text.starts_with(first), "{text}");
+        assert!(text.contains("\n# TYPE pairbox_sessions gauge\npairbox_sessions 7\n"));
         assert!(text.ends_with("pairbox_sessions 7\n"), "{text}");
         assert_eq!(Metric::Sessions.kind(), MetricKind::Gauge);
     }

@@ -189,6 +189,11 @@ fn answers_that_are_mixed_up_reach_nobody() {
     until("it is counted", || {
         alone.metrics.get(Metric::HttpLinesBroken) == 1
     });
+    let page = alone.metrics.render();
+    assert!(
+        page.contains("\npairbox_http_broken_lines_total 1\n"),
+        "{page}"
+    );
     first.answer(one_origin.id.0, "for one");
     assert_eq!(one.receive().body, "for one");
     // Another line is opened in its place, and comes to be used.

@@ -292,3 +292,39 @@ fn the_server_says_farewell_before_it_closes() {
         );
     }
 }
+
+#[test]
+fn a_renewed_certificate_is_shown_after_a_reload_and_a_wrong_one_never() {
+    let folder = tempfile::tempdir().unwrap();
+    let old = Trust::make(folder.path());
+    let files = [&old.certificate, &old.key].map(|path| path.to_str().unwrap().to_owned());
+    let mut siege = Siege::begin(&[
+        ("PAIRBOX_HTTP_TLS_CERTIFICATE", files[0].as_str()),
+        ("PAIRBOX_HTTP_TLS_KEY", files[1].as_str()),
+        LONG_SILENCE[0],
+    ]);
+    let address = siege.served.address;
+    let mut kept = Client::through(old.connect(address));
+    assert_eq!(kept.send(HEALTH).status(), 200);
+    let reload = |siege: &Siege| siege.made.command(&["reload"]).output().unwrap();
+
+    let key = std::fs::read(&old.key).unwrap();
+    std::fs::write(&old.key, "no key").unwrap();
+    let refused = reload(&siege);
+    let said = String::from_utf8(refused.stdout).unwrap();
+    assert_eq!(refused.status.code(), Some(3), "{said}");
+    assert!(said.contains("key.pem: "), "{said}");
+    siege.is_well(&mut old.connect(address));
+
+    std::fs::write(&old.key, key).unwrap();
+    let new = Trust::make(folder.path());
+    siege.is_well(&mut old.connect(address));
+    let taken = reload(&siege);
+    let said = String::from_utf8(taken.stdout).unwrap();
+    assert_eq!(said, "generation 2: [http.tls] files read again\n");
+    siege.is_well(&mut new.connect(address));
+    let mut stale = old.connect(address);
+    assert!(stale.write_all(HEALTH.as_bytes()).is_err() || stale.read(&mut [0; 16]).is_err());
+    // Who was in stays in.
+    assert_eq!(kept.send(HEALTH).status(), 200);
+}

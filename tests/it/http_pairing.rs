@@ -26,7 +26,7 @@ fn a_pair_is_accepted_pending_and_due_at_once() {
     let answer = scene.pair(&both(CARD, STB));
     answer.is_golden("pair_accepted");
     assert_eq!(scene.requests(), 1);
-    assert_eq!(scene.metric(Metric::RequestsAccepted), 1);
+    assert_eq!(scene.figure(Metric::RequestsAccepted), 1);
     assert_eq!(scene.show(1).body, answer.body);
 }
 
@@ -59,7 +59,7 @@ fn unpair_of_a_card_without_a_pairing_is_an_error() {
     let answer = scene.pair(&card(CARD));
     answer.is_golden("unpair_unknown");
     assert_eq!(scene.requests(), 0);
-    assert_eq!(scene.metric(Metric::RequestsRefused), 1);
+    assert_eq!(scene.figure(Metric::RequestsRefused), 1);
 }
 
 #[test]

@@ -260,6 +260,19 @@ impl Scene {
         self.running().metrics.get(metric)
     }
 
+    /// The page of `/metrics`.
+    pub fn figures(&self) -> Response {
+        Client::connect(self.ops()).send("GET /metrics HTTP/1.1\r\n\r\n")
+    }
+
+    /// One number of that page.
+    pub fn figure(&self, metric: Metric) -> u64 {
+        let page = self.figures().body;
+        let start = format!("{} ", metric.name());
+        let value = page.lines().find_map(|line| line.strip_prefix(&start));
+        value.unwrap().parse().unwrap()
+    }
+
     pub fn actions(&self) -> &Arc<Actions> {
         &self.running().actions
     }
@@ -432,6 +445,7 @@ impl Scene {
         let (responses, answered) = unbounded::<pairbox::commit::Responses>();
         let (stop_writer, writer_stops) = bounded(1);
         let (stop_waiting, waiting_stops) = bounded(1);
+        let metrics = Arc::new(Metrics::new());
         let writer = Writer::new(WriterParts {
             ledger,
             state: state.clone(),
@@ -439,7 +453,7 @@ impl Scene {
             queues,
             mailboxes: vec![mailbox.clone()],
             responses,
-            metrics: Arc::new(pairbox::telemetry::Metrics::new()),
+            metrics: metrics.clone(),
             options: WriterOptions {
                 reserve_bytes: 0,
                 group_commands_max: 4096,
@@ -471,7 +485,7 @@ impl Scene {
         door.call("service", configure).unwrap();
 
         let waiting = Arc::new(Waiting::new(256));
-        let actions = Arc::new(Actions::new(
+        let mut actions = Actions::new(
             state.clone(),
             door,
             reader,
@@ -479,7 +493,9 @@ impl Scene {
             waiting.clone(),
             self.choices.policy,
             providers,
-        ));
+        );
+        actions.metrics = metrics.clone();
+        let actions = Arc::new(actions);
         let watching = (state, clock.clone());
         back.push(spawn("waiting", move || {
             waiting.run(&mailbox, &watching.0, &*watching.1, &waiting_stops);
@@ -487,7 +503,6 @@ impl Scene {
 
         let life = TokenLife::Idle(Duration::from_hours(1));
         let access = Arc::new(Access::open(data, life, clock).unwrap());
-        let metrics = Arc::new(Metrics::new());
         let ready = Arc::new(AtomicBool::new(true));
         let is_ready = ready.clone();
         let config = ApiConfig {

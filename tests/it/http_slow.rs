@@ -46,15 +46,12 @@ fn a_client_that_does_not_read_holds_up_nobody() {
     // The socket takes no more once the gate has stopped reading, because its own answers are not taken.
     let (mut sent, mut full_since) = (0, None::<Instant>);
     while full_since.is_none_or(|since| since.elapsed() < Duration::from_millis(300)) {
-        match deaf.write(&block.as_bytes()[sent % block.len()..]) {
-            Ok(bytes) => {
-                sent += bytes;
-                full_since = None;
-            }
-            Err(_) => {
-                full_since.get_or_insert_with(Instant::now);
-                assert_eq!(scene.client().send(PROBE).status(), 200);
-            }
+        if let Ok(bytes) = deaf.write(&block.as_bytes()[sent % block.len()..]) {
+            sent += bytes;
+            full_since = None;
+        } else {
+            full_since.get_or_insert_with(Instant::now);
+            assert_eq!(scene.client().send(PROBE).status(), 200);
         }
         assert!(
             sent < 256 << 20,

@@ -149,13 +149,14 @@ fn response(head: &[u8], body: &str) -> Response {
 
 impl Response {
     /// The same for an answer of a gate whose clock runs.
-    pub fn is_golden_but_for_its_date(mut self, name: &str) {
-        for line in &mut self.headers {
+    pub fn is_golden_but_for_its_date(&self, name: &str) {
+        let mut dateless = self.clone();
+        for line in &mut dateless.headers {
             if line.starts_with("Date: ") {
                 "Date: (now)".clone_into(line);
             }
         }
-        self.is_golden(name);
+        dateless.is_golden(name);
     }
 
     pub fn status(&self) -> u16 {

@@ -16,6 +16,7 @@ mod config;
 mod descriptors;
 mod doorway;
 mod exchange;
+mod figures;
 mod gate;
 mod gate_lines;
 mod gate_tls;

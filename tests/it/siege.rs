@@ -26,7 +26,7 @@ pub struct Siege {
     pub served: Served,
     pub ops: SocketAddr,
     paired: u32,
-    _cas: Cas,
+    pub cas: Cas,
 }
 
 /// A way to one of the doors.
@@ -97,7 +97,7 @@ impl Siege {
             served,
             ops,
             paired: 0,
-            _cas: cas,
+            cas,
         }
     }
 

@@ -19,7 +19,6 @@ use crate::domain::{
     ItemIdentifier, Priority, ProcessName, Refusal, RequestNumber, SubscriptionIdentifier,
     Timestamp, View,
 };
-use crate::telemetry::Metric;
 
 const METHOD: &str = "provisioning_requests/pair_smartcard_decoder";
 const STB: &str = "stb_identifier";
@@ -55,17 +54,8 @@ pub fn pair(api: &Arc<Api>, call: &Call, reply: Reply) {
 fn answer(api: &Arc<Api>, result: Result<PairDone, Refusal>, is_immediate: bool, reply: Reply) {
     let done = match result {
         Ok(done) => done,
-        Err(refusal) => {
-            api.metrics.count(Metric::RequestsRefused);
-            if refusal == Refusal::Overloaded {
-                api.metrics.count(Metric::QueueFull);
-            }
-            return reply.error(&CallError::Refused(refusal));
-        }
+        Err(refusal) => return reply.error(&CallError::Refused(refusal)),
     };
-    if !done.is_repeat {
-        api.metrics.count(Metric::RequestsAccepted);
-    }
     if !is_immediate || done.is_repeat || !may_wait(api, done.number) {
         return tell(api, done.number, reply);
     }

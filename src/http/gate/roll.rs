@@ -230,7 +230,6 @@ mod tests {
 
     use mio::net::UnixStream;
 
-    use super::super::options::LEAVING_TIMEOUT;
     use super::super::private::RequestId;
     use super::super::stream::Stream;
     use super::*;
@@ -368,7 +367,7 @@ mod tests {
         let now = seconds(10) + GRACE / 2;
         assert_eq!(bench.admit(peer(2), now), Admission::InsteadOf(old));
         // A reader that is not slow yet is not asked.
-        bench.roll.get_mut(old).unwrap().since = now - LEAVING_TIMEOUT / 2;
+        bench.roll.get_mut(old).unwrap().since = seconds(10);
         assert_eq!(bench.admit(peer(2), now), Admission::InsteadOf(young));
     }
 

@@ -138,13 +138,17 @@ fn a_token_in_the_wrong_place_opens_nothing() {
     for method in guarded() {
         let name = method.name();
         let is_get = method.verb == "GET";
-        let bare = |headers: &str| match is_get {
-            true => method.get("", headers, ""),
-            false => method.post("", headers, "{}"),
+        let bare = |headers: &str| {
+            if is_get {
+                method.get("", headers, "")
+            } else {
+                method.post("", headers, "{}")
+            }
         };
-        let elsewhere = match is_get {
-            true => method.get("", "", &body),
-            false => method.post(&query, "", "{}"),
+        let elsewhere = if is_get {
+            method.get("", "", &body)
+        } else {
+            method.post(&query, "", "{}")
         };
         refused(&scene, &elsewhere, &name);
         for headers in &headers {
