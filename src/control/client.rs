@@ -13,6 +13,7 @@ use super::{ANSWER_BYTES_MAX, SOCKET_FILE};
 
 /// How long an exchange may stand still: each one is short, but the server may be busy with another's.
 const STILL_AT_MOST: Duration = Duration::from_mins(1);
+const INTERNAL_ERROR: u16 = 500;
 /// Most bytes of the head of an answer.
 const HEAD_BYTES_MAX: u64 = 16 * 1024;
 
@@ -78,19 +79,27 @@ impl Client {
         match serde_json::from_slice::<ErrorReport>(&answer) {
             Ok(report) => Err(report.into()),
             // The gate has a word before the verbs, in the words of the API.
-            Err(error) => Err(refused_at_the_gate(&answer).unwrap_or_else(|| unreadable(error))),
+            Err(error) => match refused_at_the_gate(&answer) {
+                Some(report) if status != INTERNAL_ERROR => Err(report.into()),
+                // Whoever had the call is gone, and nobody knows how far it came.
+                Some(report) => Err(ClientError::Broken {
+                    path: self.path.clone(),
+                    source: io::Error::other(report),
+                }),
+                None => Err(unreadable(error)),
+            },
         }
     }
 }
 
-fn refused_at_the_gate(answer: &[u8]) -> Option<ClientError> {
+fn refused_at_the_gate(answer: &[u8]) -> Option<ErrorReport> {
     let envelope: serde_json::Value = serde_json::from_slice(answer).ok()?;
     let message = envelope.pointer("/status/message")?.as_str()?.to_owned();
-    Some(ClientError::Told(ErrorReport {
+    Some(ErrorReport {
         fault: Fault::Passing,
         message,
         hint: None,
-    }))
+    })
 }
 
 fn exchange(stream: &mut UnixStream, verb: &str, body: &[u8]) -> io::Result<(u16, Vec<u8>)> {

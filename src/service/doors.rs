@@ -4,7 +4,7 @@ use std::fs::{self, Permissions};
 use std::io;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
@@ -30,6 +30,8 @@ pub struct Doors {
     /// To be exchanged at a reload.
     certificate: Certificate,
     gate: GateHandle,
+    /// The control socket's file.
+    socket: PathBuf,
     pump_stop: Arc<AtomicBool>,
     workers: Vec<String>,
 }
@@ -101,6 +103,7 @@ impl Doors {
             api,
             certificate,
             gate: handle,
+            socket,
             pump_stop,
             workers: names,
         })
@@ -129,6 +132,8 @@ impl Doors {
     pub fn end(self, threads: &mut Threads, now: Duration, until: Instant) {
         self.gate.end(now + ANSWERS_LEAVE);
         threads.join(GATE, until);
+        // One that stays is removed by the next start.
+        let _ = fs::remove_file(&self.socket);
         self.pump_stop.store(true, Ordering::Relaxed);
         threads.join(PUMP, until);
         for worker in self.workers {

@@ -130,6 +130,16 @@ fn count(left: &Left, record: &Record) -> Verdict {
     if let Some(unanswered) = left.unanswered {
         let nobodys = record.accepted.len() - (left.acknowledged.len() - lost);
         doubled = record.keys_used_again + nobodys.saturating_sub(unanswered) as u64;
+        if doubled > 0 {
+            let of_nobody = |number: &&u64| !left.acknowledged.contains_key(number);
+            for number in record.accepted.keys().filter(of_nobody) {
+                println!("nobody's: request {number}, {:?}", record.asked(*number));
+            }
+            println!(
+                "unanswered: {unanswered}, keys used again: {}",
+                record.keys_used_again
+            );
+        }
     }
     Verdict {
         acknowledged: left.acknowledged.len() as u64,
