@@ -1,5 +1,5 @@
 //! tiny_http without a gate: the same work behind its own TCP listener, for comparison. Two pumps, answered after the sync.
-#![allow(dead_code, clippy::unwrap_used)]
+#![allow(dead_code, clippy::unwrap_used, clippy::indexing_slicing)]
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;

@@ -90,7 +90,10 @@ impl Guard {
             return Standing::Stranger;
         }
         Standing::Member {
-            name: name.map_or_else(|| format!("uid {}", account.uid), |name| name.into_owned()),
+            name: name.map_or_else(
+                || format!("uid {}", account.uid),
+                std::borrow::Cow::into_owned,
+            ),
         }
     }
 

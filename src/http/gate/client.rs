@@ -33,10 +33,7 @@ pub struct Client {
     output: Vec<u8>,
     written: usize,
     shape: Shape,
-    /// It has been answered before: between two requests it owes nothing.
-    was_served: bool,
-    /// Old clients send a line end behind a body; the first one begins nothing.
-    may_skip_line_end: bool,
+    past: Past,
     /// Bytes of its request that is inside.
     inside_bytes: usize,
 }
@@ -52,6 +49,17 @@ pub enum Phase {
     Answering,
     /// It was told to go; what it still sends is thrown away, so that it can read why.
     Leaving,
+}
+
+/// What a connection has behind it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Past {
+    /// Nothing: it owes its first head.
+    Fresh,
+    /// An answer: between two requests it owes nothing.
+    Served,
+    /// An answer and the line end that old clients send behind a body; it begins nothing, another one would.
+    SkippedLineEnd,
 }
 
 /// Connections that may have to make room, the one that is missed least first.
@@ -96,8 +104,7 @@ impl Client {
             output: Vec::new(),
             written: 0,
             shape: Shape::default(),
-            was_served: false,
-            may_skip_line_end: false,
+            past: Past::Fresh,
             inside_bytes: 0,
         }
     }
@@ -139,7 +146,7 @@ impl Client {
         self.output.extend(answer.to_bytes(self.shape, date));
         self.phase = Phase::Answering;
         self.since = now;
-        self.was_served = true;
+        self.past = Past::Served;
     }
 
     /// Answers what never went inside, and ends the connection: where its next request would begin is unknown.
@@ -177,7 +184,9 @@ impl Client {
     pub fn missed(&self, now: Duration) -> Option<Missed> {
         match self.phase {
             Phase::Leaving => Some(Missed::Told),
-            Phase::Head if !self.was_served || self.is_head_begun() => Some(Missed::HalfHead),
+            Phase::Head if self.past == Past::Fresh || self.is_head_begun() => {
+                Some(Missed::HalfHead)
+            }
             Phase::Body(_) => Some(Missed::HalfBody),
             Phase::Head => Some(Missed::Idle),
             Phase::Answering if now.saturating_sub(self.since) >= LEAVING_TIMEOUT => {
@@ -201,13 +210,17 @@ impl Client {
         (self.input.capacity() + self.inside_bytes, answer)
     }
 
+    /// Nothing of a head was looked at yet.
+    fn is_before_head(&self) -> bool {
+        matches!(self.phase, Phase::Head) && self.scanned == 0
+    }
+
     fn is_head_begun(&self) -> bool {
         !self.input.is_empty() || self.stream.is_shaking_hands()
     }
 
     fn begin_head(&mut self, now: Duration) {
         self.phase = Phase::Head;
-        self.may_skip_line_end = true;
         self.scanned = 0;
         self.since = now;
         self.shape = Shape::default();
@@ -249,9 +262,9 @@ impl Client {
 
     /// What the bytes so far make.
     fn parse(&mut self, options: &GateOptions, now: Duration) -> Turn {
-        if self.may_skip_line_end && self.input.starts_with(b"\r\n") {
+        if self.past == Past::Served && self.is_before_head() && self.input.starts_with(b"\r\n") {
             self.input.drain(..2);
-            self.may_skip_line_end = false;
+            self.past = Past::SkippedLineEnd;
         }
         if matches!(self.phase, Phase::Head) && !self.input.is_empty() {
             let body_bytes_max = options.body_bytes_max(self.door);
@@ -260,7 +273,6 @@ impl Client {
                 Parsed::Refused(error) => return Turn::Refuse(error),
                 Parsed::Whole(head, bytes) => {
                     self.input.drain(..bytes);
-                    self.may_skip_line_end = false;
                     if head.expects_continue && self.input.len() < head.body_bytes {
                         self.output.extend_from_slice(CONTINUE);
                         // What does not leave now leaves with the next turn.
