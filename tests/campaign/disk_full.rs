@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use crate::bed::{Bed, SETTLES_WITHIN, await_pending, check_cas};
 use crate::headend::Layout;
 use crate::rounds::Rounds;
-use crate::scene::{Cas, card_serial};
+use crate::scene::{Cas, card_serial, wait_until};
 use crate::table::Row;
 
 const MIB: u64 = 1 << 20;
@@ -115,6 +115,11 @@ fn a_disk_below_the_reserve_refuses_politely_and_settles_what_is_out() {
             return;
         };
         let served = bed.made.serve();
+        let prepared = bed.made.data().join("ledger/next.prepared");
+        wait_until(
+            || prepared.exists(),
+            || "no segment is made ready".to_owned(),
+        );
         bed.call_while(served.address, 40, |_| disk.fill(6 * MIB));
         std::thread::sleep(LOOKED_WITHIN);
         let refused = bed.callers.refused();

@@ -43,7 +43,7 @@ fn a_call_that_the_kernel_refuses_costs_no_acknowledged_request() {
         println!("skipped: there is no strace that may trace");
         return;
     }
-    let rounds = Rounds::counted("refused calls", 4, 80);
+    let rounds = Rounds::counted("refused calls", 4, 64);
     let cas = Cas::start("", seed());
     let mut bed = Bed::new(&cas, seed());
     let (mut row, mut endings) = (Row::default(), 0);

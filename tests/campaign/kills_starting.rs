@@ -79,7 +79,7 @@ fn part_of(whole: Duration, chance: &mut Chance) -> Duration {
 
 #[test]
 fn a_server_killed_while_it_starts_comes_back() {
-    let rounds = Rounds::counted("kills while starting", 5, 25);
+    let rounds = Rounds::counted("kills while starting", 5, 20);
     let cas = Cas::start("", seed());
     let made = Headend::new(cas.address, cards());
     let before = dump(&made);
@@ -127,7 +127,7 @@ fn a_start_killed_below_a_restored_ledger_still_begins_a_new_epoch() {
     made.run(&["provider", "list"]);
     copy(&data.join("state"), &kept.path().join("state"));
     let whole = time_of_a_rebuild(&made);
-    for seed in Rounds::counted("kills below a restored ledger", 2, 25) {
+    for seed in Rounds::counted("kills below a restored ledger", 2, 10) {
         let mut chance = Chance::new(seed);
         for folder in ["ledger", "state"] {
             let _ = fs::remove_dir_all(data.join(folder));
