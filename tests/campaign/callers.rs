@@ -202,12 +202,19 @@ impl Client {
                 let number = answer["data"]["number"].as_str().unwrap().parse().unwrap();
                 let twice = self.acknowledged.insert(number, call.asked);
                 assert!(twice.is_none(), "{number} was given out twice: {twice:?}");
+            } else if answer["status"]["code"] == UNKNOWN_END {
+                // It says so itself: asked again under its key.
+                self.unanswered = Some(call);
+                return;
             } else {
                 self.refused += 1;
             }
         }
     }
 }
+
+/// The one error after which a call may have been recorded.
+const UNKNOWN_END: &str = "COM.CRM.EXCEPTION.WEBAPI.INTERNALERROREXCEPTION";
 
 fn post_pair(stream: &mut TcpStream, token: &str, call: &Call) -> std::io::Result<Value> {
     let Asked { card, stb } = &call.asked;
