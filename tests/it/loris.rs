@@ -23,9 +23,10 @@ const KEPT: usize = 2_000;
 /// How long an attack stands once it is complete.
 const STANDS_FOR: Duration = Duration::from_secs(1);
 const DRIPS_EVERY: Duration = Duration::from_millis(50);
-/// The attackers' networks; the first is the well-behaved client's own too.
+/// The attackers' networks; the first is the well-behaved client's own too. None is the one that other tests connect from,
+/// or they would run out of ports there.
 const ATTACKERS: [[u8; 4]; 5] = [
-    [127, 0, 0, 1],
+    [127, 0, 0, 7],
     [127, 0, 0, 3],
     [127, 0, 0, 4],
     [127, 0, 0, 5],

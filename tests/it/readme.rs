@@ -11,8 +11,11 @@ use std::io::{BufRead, BufReader, Write as _};
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
+
+use pairbox::domain::Chance;
 
 const README: &str = include_str!("../../README.md");
 const NOT_HERE: &str = "## Installing the package";
@@ -294,9 +297,17 @@ fn lines_of(child: &mut Child) -> Receiver<String> {
     lines
 }
 
+/// Below what the kernel gives to clients, which would hold one without listening on it.
 fn free_address() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().to_string()
+    static CALLS: AtomicU64 = AtomicU64::new(0);
+    let call = CALLS.fetch_add(1, Ordering::Relaxed);
+    let mut chance = Chance::branch(std::process::id().into(), call);
+    loop {
+        let address = format!("127.0.0.1:{}", 20_000 + chance.below(12_000));
+        if TcpListener::bind(&address).is_ok() {
+            return address;
+        }
+    }
 }
 
 /// Whether something was printed as the README says it.
