@@ -17,7 +17,8 @@ use crate::scene::{Cas, card_serial, wait_until};
 use crate::table::Row;
 
 const MIB: u64 = 1 << 20;
-const DISK_BYTES: u64 = 96 * MIB;
+/// Room for the segments, the one made ready, the copy of an unclean start, and two states.
+const DISK_BYTES: u64 = 192 * MIB;
 /// The writer looks at the free space once a second.
 const LOOKED_WITHIN: Duration = Duration::from_millis(1_200);
 /// A box without space ends at its next write that needs some.
