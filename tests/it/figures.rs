@@ -63,8 +63,14 @@ const OF_HTTP: [Metric; 7] = [
     Metric::UnknownFields,
     Metric::QueueFull,
 ];
-/// Seen where a test plays what stands behind the gate, and where one lets a handler panic.
-const ELSEWHERE: [Metric; 2] = [Metric::HttpLinesBroken, Metric::HandlerPanics];
+/// Seen where a test plays what stands behind the gate, lets a handler or a lane panic, or reloads.
+const ELSEWHERE: [Metric; 5] = [
+    Metric::HttpLinesBroken,
+    Metric::HandlerPanics,
+    Metric::LanePanics,
+    Metric::Generation,
+    Metric::ReloadsRefused,
+];
 const OF_THE_BOX: [Metric; 6] = [
     Metric::ProvidersPaused,
     Metric::CircuitsOpen,

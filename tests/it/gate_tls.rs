@@ -327,4 +327,11 @@ fn a_renewed_certificate_is_shown_after_a_reload_and_a_wrong_one_never() {
     assert!(stale.write_all(HEALTH.as_bytes()).is_err() || stale.read(&mut [0; 16]).is_err());
     // Who was in stays in.
     assert_eq!(kept.send(HEALTH).status(), 200);
+    let figures = siege.metrics();
+    for line in [
+        "pairbox_configuration_generation 2",
+        "pairbox_refused_reloads_total 1",
+    ] {
+        assert!(figures.lines().any(|one| one == line), "{line}:\n{figures}");
+    }
 }

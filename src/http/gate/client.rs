@@ -28,6 +28,8 @@ pub struct Client {
     pub since: Duration,
     pub may_read: bool,
     pub may_write: bool,
+    /// The other side sends no more; that is read last.
+    pub has_ended: bool,
     input: Vec<u8>,
     scanned: usize,
     output: Vec<u8>,
@@ -99,6 +101,7 @@ impl Client {
             since: now,
             may_read: true,
             may_write: true,
+            has_ended: false,
             input: Vec::new(),
             scanned: 0,
             output: Vec::new(),
@@ -314,8 +317,10 @@ impl Client {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 self.may_read = self.stream.is_spent();
             }
-            // A plain stream that gives less than there is room for is empty; more of it is another event.
-            Ok(bytes) if (1..block.len()).contains(bytes) => self.may_read = self.stream.is_tls(),
+            // A plain stream that gives less than there is room for is empty, or at its end; more of it is another event.
+            Ok(bytes) if (1..block.len()).contains(bytes) => {
+                self.may_read = self.stream.is_tls() || self.has_ended;
+            }
             _ => {}
         }
         read

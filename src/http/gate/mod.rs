@@ -236,6 +236,7 @@ impl Gate {
         if token < FIRST_CLIENT {
             let line = token.checked_sub(FIRST_LINE);
             if let Some(line) = line.and_then(|line| self.lines.get_mut(line)) {
+                line.has_ended |= event.is_read_closed();
                 line.may_read |= event.is_readable() || event.is_read_closed();
                 line.may_write |= event.is_writable();
             }
@@ -243,7 +244,8 @@ impl Gate {
         }
         let slot = token - FIRST_CLIENT;
         if let Some(client) = self.roll.get_mut(slot) {
-            client.may_read |= event.is_readable() || event.is_read_closed() || event.is_error();
+            client.has_ended |= event.is_read_closed() || event.is_error();
+            client.may_read |= event.is_readable() || client.has_ended;
             client.may_write |= event.is_writable() || event.is_write_closed();
             self.touched.push(slot);
         }

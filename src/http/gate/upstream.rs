@@ -28,6 +28,8 @@ pub struct Upstream {
     pub line: u64,
     pub may_read: bool,
     pub may_write: bool,
+    /// The other side has ended it; that is read last.
+    pub has_ended: bool,
     stream: Option<UnixStream>,
     state: State,
     output: Vec<u8>,
@@ -80,6 +82,7 @@ impl Upstream {
             line: 0,
             may_read: false,
             may_write: false,
+            has_ended: false,
             stream: None,
             state: State::Closed {
                 again_at: Duration::ZERO,
@@ -126,6 +129,7 @@ impl Upstream {
         self.stream = Some(stream);
         self.state = State::Proving { since: now };
         (self.may_read, self.may_write) = (true, true);
+        self.has_ended = false;
         Ok(())
     }
 
@@ -180,8 +184,8 @@ impl Upstream {
             match stream.read(&mut self.block) {
                 Ok(0) => return Err(Broken::Closed),
                 Ok(bytes) => {
-                    // A stream that gives less than there is room for is empty; more of it is another event.
-                    self.may_read = bytes == self.block.len();
+                    // A stream that gives less than there is room for is empty, or at its end; more of it is another event.
+                    self.may_read = bytes == self.block.len() || self.has_ended;
                     self.input
                         .extend_from_slice(self.block.get(..bytes).unwrap_or_default());
                     self.parse(returned)?;
