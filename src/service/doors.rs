@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use rustls::ServerConfig;
 
 use super::threads::Threads;
-use super::{Service, ServiceError};
+use super::{Service, ServiceError, guarded};
 use crate::config::Config;
 use crate::control::{CALL_BYTES_MAX, CallingAccount, Guard, GuardedCall, SOCKET_FILE};
 use crate::domain::ProviderNumber;
@@ -91,9 +91,11 @@ impl Doors {
             }
         })?;
         service.threads.start(GATE, 0, move || {
-            if let Err(error) = gate.run() {
-                fatal(&format!("the gate cannot be kept any more: {error}"));
-            }
+            guarded(GATE, || {
+                if let Err(error) = gate.run() {
+                    fatal(&format!("the gate cannot be kept any more: {error}"));
+                }
+            });
         })?;
         // A second opening in one process would find the first one's.
         let _ = service.gathering.set(api.turns().clone());
