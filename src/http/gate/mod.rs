@@ -19,7 +19,7 @@ mod upstream;
 
 use std::io;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -41,7 +41,6 @@ use upstream::{Returned, Upstream};
 pub use super::answer::Answer as GateAnswer;
 pub use door::{Certificate, Door, DoorError, give_to_group};
 pub use finisher::Finisher;
-pub use head::{HEAD_BYTES_MAX, HEADERS_MAX, Head, Parsed, URL_BYTES_MAX, parse};
 pub use options::GateOptions;
 pub use private::{
     Account, DoorKind, Origin, PRIVATE_HEADER, Peer, RequestId as GateRequestId, write_answer,
@@ -103,10 +102,11 @@ pub struct GateHandle {
     orders: Arc<Orders>,
 }
 
-/// What the gate is told: other bounds, and how far the end has come (microseconds on the monotonic clock, `NEVER` before).
+/// What the gate is told: other bounds, that its doors close, and when it is over at the latest (microseconds on the monotonic
+/// clock, `NEVER` before).
 struct Orders {
     options: Mutex<Option<GateOptions>>,
-    doors_closed: AtomicU64,
+    are_doors_closed: AtomicBool,
     over_at: AtomicU64,
 }
 
@@ -131,7 +131,7 @@ impl GateHandle {
 
     /// Lets nobody in any more. Who is in and asks is still answered, and its connection ends with that.
     pub fn close_doors(&self) {
-        self.orders.doors_closed.store(0, Ordering::Release);
+        self.orders.are_doors_closed.store(true, Ordering::Release);
         self.finisher.wake();
     }
 
@@ -150,7 +150,7 @@ impl Gate {
         let finisher = Finisher::new(poll.registry(), WAKER)?;
         let orders = Arc::new(Orders {
             options: Mutex::new(None),
-            doors_closed: AtomicU64::new(NEVER),
+            are_doors_closed: AtomicBool::new(false),
             over_at: AtomicU64::new(NEVER),
         });
         let handle = GateHandle {
@@ -302,7 +302,7 @@ impl Gate {
     }
 
     fn are_doors_closed(&self) -> bool {
-        self.orders.doors_closed.load(Ordering::Acquire) != NEVER
+        self.orders.are_doors_closed.load(Ordering::Acquire)
     }
 
     fn is_over(&self) -> bool {
