@@ -69,11 +69,13 @@ impl Api {
             unready,
             is_reachable,
         } = parts;
+        let gate = finisher.clone();
+        let turns = Turns::new(Box::new(move |line| gate.give_up(line)));
         Arc::new(Self {
             actions,
             access,
             metrics,
-            turns: Arc::default(),
+            turns: Arc::new(turns),
             finisher,
             verbs,
             config: RwLock::new(Arc::new(config)),

@@ -15,9 +15,14 @@ use super::gate::GateRequestId as RequestId;
 /// Gives the writer of one request; called when its turn has come.
 pub type OpensWriter = Box<dyn FnOnce() -> Box<dyn Write + Send> + Send>;
 
+/// Told the line on which answers were lost: whoever waits on it waits for nothing.
+pub type IsLost = Box<dyn Fn(u64) + Send + Sync>;
+
 /// The answers that are owed, by line.
-#[derive(Default)]
-pub struct Turns(Mutex<Lines>);
+pub struct Turns {
+    lines: Mutex<Lines>,
+    is_lost: IsLost,
+}
 
 #[derive(Default)]
 struct Lines {
@@ -50,6 +55,13 @@ pub struct Batch {
 }
 
 impl Turns {
+    pub fn new(is_lost: IsLost) -> Self {
+        Self {
+            lines: Mutex::default(),
+            is_lost,
+        }
+    }
+
     /// Takes a place; to be called in the order in which a line's requests came.
     pub fn take(&self, line: u64, id: RequestId, opens: OpensWriter) {
         let mut lines = self.lock();
@@ -105,14 +117,17 @@ impl Turns {
         let mut lines = self.lock();
         while let Some((line, slots)) = lines.next() {
             drop(lines);
-            write(slots);
+            if let Err(error) = write(slots) {
+                tracing::warn!(%error, "answers did not reach the gate");
+                (self.is_lost)(line);
+            }
             lines = self.lock();
             lines.is_written(line);
         }
     }
 
     fn lock(&self) -> MutexGuard<'_, Lines> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -161,10 +176,10 @@ impl Lines {
 }
 
 /// All through the first writer; then each writer falls in order, which lets tiny_http go on.
-fn write(slots: Vec<Slot>) {
+fn write(slots: Vec<Slot>) -> std::io::Result<()> {
     let mut slots = slots.into_iter();
     let Some(first) = slots.next() else {
-        return;
+        return Ok(());
     };
     let mut bytes = first.bytes.unwrap_or_default();
     let mut others = Vec::with_capacity(slots.len());
@@ -173,14 +188,12 @@ fn write(slots: Vec<Slot>) {
         others.push(slot.opens);
     }
     let mut writer = (first.opens)();
-    if let Err(error) = writer.write_all(&bytes).and_then(|()| writer.flush()) {
-        // The gate opens another line and ends the connections of those who waited here.
-        tracing::warn!(%error, "answers did not reach the gate");
-    }
+    let written = writer.write_all(&bytes).and_then(|()| writer.flush());
     drop(writer);
     for opens in others {
         drop(opens());
     }
+    written
 }
 
 #[cfg(test)]
@@ -198,6 +211,9 @@ mod tests {
 
     impl Write for Pen {
         fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            if bytes.starts_with(b"!") {
+                return Err(std::io::Error::other("no way through"));
+            }
             self.told.say(format!(
                 "{} writes {}",
                 self.name,
@@ -233,7 +249,9 @@ mod tests {
     }
 
     fn turns_of(told: &Told, places: &[(u64, u64)]) -> Arc<Turns> {
-        let turns = Arc::new(Turns::default());
+        let lost = told.clone();
+        let is_lost = move |line| lost.say(format!("{line} is lost"));
+        let turns = Arc::new(Turns::new(Box::new(is_lost)));
         for (line, id) in places {
             turns.take(*line, RequestId(*id), told.opens(*id));
         }
@@ -287,6 +305,17 @@ mod tests {
             told.take(),
             ["1 writes ab", "1 falls", "2 falls", "3 writes c", "3 falls"]
         );
+    }
+
+    #[test]
+    fn a_line_whose_answers_did_not_leave_is_told_of_and_goes_on() {
+        let told = Told::default();
+        let turns = turns_of(&told, &[(7, 1), (7, 2), (7, 3)]);
+        turns.deliver(7, RequestId(2), b"b".to_vec());
+        turns.deliver(7, RequestId(1), b"!".to_vec());
+        assert_eq!(told.take(), ["1 falls", "2 falls", "7 is lost"]);
+        turns.deliver(7, RequestId(3), b"c".to_vec());
+        assert_eq!(told.take(), ["3 writes c", "3 falls"]);
     }
 
     #[test]

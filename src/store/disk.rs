@@ -42,6 +42,8 @@ pub enum Distrust {
     OtherSchema(Option<u32>),
     /// Last open under another boot of the machine and never closed: the power may have been cut.
     PowerCut,
+    /// What the ledger says next does not follow from it.
+    Contradicted(String),
     /// It knows events that the ledger does not have.
     AheadOfLedger {
         state: u64,
@@ -56,6 +58,7 @@ impl Distrust {
             Self::Unreadable(why) | Self::Suspect(why) => format!("it cannot be read: {why}"),
             Self::OtherSchema(found) => format!("schema {found:?}, this program writes {SCHEMA}"),
             Self::PowerCut => "it was not closed before the machine went down".into(),
+            Self::Contradicted(why) => format!("the ledger does not follow from it: {why}"),
             Self::AheadOfLedger { state, ledger } => {
                 format!(
                     "it knows event {state}, the ledger ends at {ledger}: acknowledged events are gone"

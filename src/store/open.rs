@@ -57,16 +57,20 @@ pub fn open(
     let (distrust, known) = match Disk::open(data, cache_bytes)? {
         Ok(disk) => match load_guarded(data, &disk, progress)? {
             Ok(memory) if memory.meta.applied_seq <= last_seq => {
-                let from = memory.meta.applied_seq + 1;
+                let applied_seq = memory.meta.applied_seq;
                 let state = State::new(memory, disk, data.to_owned());
-                let replayed_events = replay(&state, ledger, from, progress)?;
-                let opened = Opened {
-                    rebuilt_because: None,
-                    lost_events: is_epoch_due(data)?,
-                    replayed_events,
-                    took: started.elapsed(),
-                };
-                return Ok((state, opened));
+                match replay_guarded(&state, ledger, applied_seq + 1, progress)? {
+                    Ok(replayed_events) => {
+                        let opened = Opened {
+                            rebuilt_because: None,
+                            lost_events: is_epoch_due(data)?,
+                            replayed_events,
+                            took: started.elapsed(),
+                        };
+                        return Ok((state, opened));
+                    }
+                    Err(distrust) => (distrust, Some(applied_seq)),
+                }
             }
             Ok(memory) => {
                 let state = memory.meta.applied_seq;
@@ -172,6 +176,26 @@ fn load(disk: &Disk, progress: Progress<'_>) -> Result<Memory, StoreError> {
     }
     memory.loaded();
     Ok(memory)
+}
+
+/// Rows that lack what later events build on are as bad as unreadable ones; of a state that was empty it would be a defect
+/// of this program, and `replay` alone says so.
+fn replay_guarded(
+    state: &State,
+    ledger: Replay<'_>,
+    from: u64,
+    progress: Progress<'_>,
+) -> Result<Result<u64, Distrust>, StoreError> {
+    match catch_unwind(AssertUnwindSafe(|| replay(state, ledger, from, progress))) {
+        Ok(Ok(count)) => Ok(Ok(count)),
+        Ok(Err(error)) => Err(error),
+        Err(panic) => {
+            let why = panic
+                .downcast_ref::<String>()
+                .map_or("no reason given", String::as_str);
+            Ok(Err(Distrust::Contradicted(why.to_owned())))
+        }
+    }
 }
 
 fn replay(

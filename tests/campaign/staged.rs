@@ -39,7 +39,11 @@ impl Staged {
 
     /// The process starts again, on what is there of the state.
     pub fn start_again(&mut self) {
-        let after = self.fate_of_the_state();
+        let after = match self.fate_of_the_state() {
+            // What the kernel has of the state is whole, whoever dies.
+            After::Torn(_) => After::AsItIs,
+            after => after,
+        };
         let began = Instant::now();
         self.history.told(|history| {
             history.note(format!("start again, the state {after:?}"));

@@ -272,3 +272,25 @@ fn an_answer_for_a_client_that_has_left_is_nobodys() {
     other.answer(origin.id.0, "for the one that came");
     assert_eq!(comes.receive().body, "for the one that came");
 }
+
+#[test]
+fn a_line_on_which_an_answer_was_lost_keeps_nobody_waiting() {
+    let alone = Alone::new();
+    let mut first = alone.line();
+    let mut second = alone.line();
+    let mut loses = ask(alone.address, "/loses");
+    let (lost, _) = first.hear();
+    let mut waits = ask(alone.address, "/waits");
+    let (origin, _) = second.hear();
+    alone.handle.finisher().give_up(lost.line);
+    assert!(loses.is_closed());
+    second.answer(origin.id.0, "still here");
+    assert_eq!(waits.receive().body, "still here");
+    // One that is gone already, or never was, takes nobody along.
+    let third = alone.line();
+    alone.handle.finisher().give_up(lost.line);
+    alone.handle.finisher().give_up(u64::MAX);
+    let mut lines = [third, second];
+    while !both_lines_serve(alone.address, &mut lines) {}
+    assert_eq!(alone.metrics.get(Metric::HttpLinesBroken), 1);
+}

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use pairbox::actions::list::RequestFilter;
-use pairbox::domain::{Phase, RequestNumber};
+use pairbox::domain::{Phase, RequestIdentifier, RequestNumber};
 use pairbox::ledger::{Reader, RealFiles};
 use pairbox::service::Service;
 use pairbox::store::{self, Opened};
@@ -36,6 +36,12 @@ fn history() -> Scene {
     assert_eq!(scene.phase(future.unwrap().number), Phase::Pending);
     scene.service.take().map(Service::stop).unwrap();
     scene
+}
+
+fn cancel(scene: &Scene, number: RequestNumber) {
+    let named = RequestIdentifier::Number(number.to_string());
+    let cancelled = scene.service().actions().cancel("test", &named, "no need");
+    assert!(cancelled.is_ok());
 }
 
 /// Opens the state as a start would, dumps it, and closes it again.
@@ -95,6 +101,34 @@ fn a_state_that_is_truncated_or_corrupted_comes_back_identical() {
         rebuilt >= 3,
         "some of these faults must have been noticed, {rebuilt} were"
     );
+}
+
+#[test]
+fn a_state_that_the_ledger_does_not_follow_from_is_rebuilt() {
+    let scene = history();
+    let older = tempfile::tempdir().unwrap();
+    let state = scene.folder.join("data/state");
+    copy(&state, &older.path().join("state"));
+    let cas = Cas::start("", 1);
+    let mut again = reopen(&scene.folder, &cas);
+    // The one that waits for its day.
+    let waiting = again.service().actions().state.view().unfinished()[0];
+    cancel(&again, waiting);
+    again.service.take().map(Service::stop).unwrap();
+    let (before, _) = dump(&scene.folder);
+
+    fs::remove_dir_all(&state).unwrap();
+    copy(&older.path().join("state"), &state);
+    let tree = sled::open(&state).unwrap();
+    let row_of_it = [&[6][..], &waiting.0.to_be_bytes()].concat();
+    assert!(tree.remove(row_of_it).unwrap().is_some(), "the row is gone");
+    tree.flush().unwrap();
+    drop(tree);
+
+    let (after, opened) = dump(&scene.folder);
+    let why = opened.rebuilt_because.unwrap();
+    assert!(why.contains("the ledger does not follow"), "{why}");
+    assert_eq!(before, after);
 }
 
 #[test]
@@ -233,6 +267,11 @@ fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();
-        fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), target).unwrap();
+        }
     }
 }

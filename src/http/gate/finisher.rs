@@ -15,8 +15,16 @@ use super::private::RequestId;
 pub struct Finisher(Arc<Shared>);
 
 struct Shared {
-    finished: Mutex<Vec<(RequestId, Answer)>>,
+    finished: Mutex<Finished>,
     waker: Waker,
+}
+
+/// What the gate has still to hear.
+#[derive(Default)]
+pub(super) struct Finished {
+    pub answers: Vec<(RequestId, Answer)>,
+    /// Lines on which answers were lost.
+    pub lost: Vec<u64>,
 }
 
 impl Finisher {
@@ -30,12 +38,18 @@ impl Finisher {
     /// Gives the answer of a request that has a ticket, or will have one in a moment.
     pub fn finish(&self, id: RequestId, answer: Answer) {
         let mut finished = self.lock();
-        let is_first = finished.is_empty();
-        finished.push((id, answer));
+        let is_first = finished.answers.is_empty();
+        finished.answers.push((id, answer));
         drop(finished);
         if is_first {
             self.wake();
         }
+    }
+
+    /// An answer was lost on its way along a line: nothing that comes by it can be trusted to come.
+    pub fn give_up(&self, line: u64) {
+        self.lock().lost.push(line);
+        self.wake();
     }
 
     /// Has the gate look around.
@@ -46,11 +60,11 @@ impl Finisher {
         }
     }
 
-    pub(super) fn take(&self) -> Vec<(RequestId, Answer)> {
+    pub(super) fn take(&self) -> Finished {
         std::mem::take(&mut self.lock())
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<(RequestId, Answer)>> {
+    fn lock(&self) -> MutexGuard<'_, Finished> {
         self.0
             .finished
             .lock()

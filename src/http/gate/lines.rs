@@ -46,8 +46,16 @@ impl Gate {
     }
 
     pub(super) fn take_finished(&mut self, now: Duration) {
-        for (id, answer) in self.finisher.take() {
+        let finished = self.finisher.take();
+        for (id, answer) in finished.answers {
             self.answer(id, &answer, now);
+        }
+        for lost in finished.lost {
+            let is_it =
+                |line: &Upstream| line.line == lost && (line.is_open() || line.is_proving());
+            if let Some(at) = self.lines.iter().position(is_it) {
+                self.break_line(at, &Broken::Lost, now);
+            }
         }
     }
 

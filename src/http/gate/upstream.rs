@@ -61,6 +61,8 @@ pub enum Returned {
 pub enum Broken {
     #[error(transparent)]
     Io(#[from] io::Error),
+    #[error("an answer was lost on its way here")]
+    Lost,
     #[error("it was closed")]
     Closed,
     #[error("no answer proved it within {PROOF_TIMEOUT:?}")]
