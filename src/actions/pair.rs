@@ -43,6 +43,22 @@ pub struct PairDone {
     pub is_repeat: bool,
 }
 
+/// What is registered together with the call and has no number yet: the writer puts the numbers in.
+#[derive(Clone, Copy, Debug)]
+pub struct Own<'a> {
+    pub card: Option<&'a find::Found>,
+    pub stb: Option<&'a find::Found>,
+    pub has_subscription: bool,
+}
+
+impl Own<'_> {
+    pub const NONE: Self = Self {
+        card: None,
+        stb: None,
+        has_subscription: false,
+    };
+}
+
 /// Times that a call is judged again because the pairings moved under it.
 const TRIES_MAX: u32 = 8;
 
@@ -80,7 +96,7 @@ impl Actions {
         tries: u32,
         done: Box<dyn FnOnce(Result<PairDone, Refusal>) + Send>,
     ) {
-        let ask = match self.ask(&call) {
+        let ask = match self.ask(&call, &Own::NONE) {
             Ok(ask) => ask,
             Err(refusal) => {
                 if refusal == Refusal::ScriptFailed {
@@ -104,7 +120,7 @@ impl Actions {
     }
 
     /// Resolves, normalizes and validates; nothing is stored yet.
-    fn ask(&self, call: &PairCall) -> Result<Ask, Refusal> {
+    pub fn ask(&self, call: &PairCall, own: &Own<'_>) -> Result<Ask, Refusal> {
         let (providers, policy) = (self.providers(), self.policy.get());
         let view = self.state.view();
         if let Some(ask) = repeated(&view, call, self.clock.now())? {
@@ -124,14 +140,21 @@ impl Actions {
         let subscription = call
             .subscription
             .as_ref()
+            .filter(|_| !own.has_subscription)
             .map(|named| find::subscription(&view, named))
             .transpose()?;
-        let card = find::item(&view, &providers, &call.card, ItemKind::Smartcard)?;
+        let card = match own.card {
+            Some(card) => card.clone(),
+            None => find::item(&view, &providers, &call.card, ItemKind::Smartcard)?,
+        };
         let provider = providers.for_card(call.family.as_deref(), &card.product)?;
         let stb = call
             .stb
             .as_ref()
-            .map(|named| find::item(&view, &providers, named, ItemKind::Stb))
+            .map(|named| match own.stb {
+                Some(stb) => Ok(stb.clone()),
+                None => find::item(&view, &providers, named, ItemKind::Stb),
+            })
             .transpose()?;
         if let Some(stb) = &stb
             && provider.classify(&stb.product) != Some(ItemKind::Stb)
@@ -203,6 +226,7 @@ impl Actions {
             replaces,
             idempotency: call.idempotency.clone(),
             retries: call.retries,
+            job: None,
         })
     }
 }
@@ -272,6 +296,7 @@ fn repeated(view: &dyn View, call: &PairCall, now: Timestamp) -> Result<Option<A
         replaces: None,
         idempotency: Some(idempotency.clone()),
         retries: None,
+        job: None,
     }))
 }
 
