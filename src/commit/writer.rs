@@ -33,6 +33,8 @@ pub struct WriterOptions {
     pub group_commands_max: u32,
 }
 
+/// A row of a job and the cursor behind it.
+const CHUNK_COMMANDS: u64 = 2;
 /// How often free space is asked for.
 const SPACE_CHECK_EVERY: Duration = Duration::from_secs(1);
 
@@ -142,7 +144,12 @@ impl Writer {
     /// answered any more.
     pub fn turn(&mut self) -> Result<(), LedgerError> {
         let space = self.look_at_space()?;
-        self.ledger.begin_group()?;
+        let commands = if self.queues.jobs.is_empty() {
+            1
+        } else {
+            CHUNK_COMMANDS
+        };
+        self.ledger.begin_group_for(commands)?;
         let state = self.state.clone();
         let view = state.view();
         let mut group = Group {
@@ -171,9 +178,8 @@ impl Writer {
             responses.push(group.order(order)?);
             room -= 1;
         }
-        // A row of a job and its cursor are two commands.
         if room > 0
-            && group.ledger.has_room_for(2)
+            && group.ledger.has_room_for(CHUNK_COMMANDS)
             && let Ok(order) = self.queues.jobs.try_recv()
         {
             responses.push(group.order(order)?);
@@ -439,7 +445,7 @@ impl Desk for RowDesk<'_, '_> {
     }
 
     fn has_room(&self) -> bool {
-        self.group.ledger.has_room_for(2)
+        self.group.ledger.has_room_for(CHUNK_COMMANDS)
     }
 
     fn begin_row(&mut self) {

@@ -37,9 +37,9 @@ impl Options {
             "a segment is under 4 GiB, for the offset of a line has 32 bits"
         );
         assert!(
-            2 * self.command_bytes_max + LINE_FRAME_BYTES
+            self.command_bytes_max + LINE_FRAME_BYTES
                 <= self.segment_bytes.min(self.group_bytes_max),
-            "two of the largest commands fit an empty segment and an empty group"
+            "the largest command fits an empty segment and an empty group"
         );
     }
 }

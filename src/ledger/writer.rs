@@ -75,14 +75,19 @@ impl Ledger {
         Ok((ledger, opening))
     }
 
-    /// Begins a group; it lies in one segment, so a new segment begins here if two commands might not fit.
+    /// Begins a group; it lies in one segment, so a new segment begins here if a command might not fit.
     pub fn begin_group(&mut self) -> Result<(), LedgerError> {
+        self.begin_group_for(1)
+    }
+
+    /// Begins a group with room for so many commands of the largest size.
+    pub fn begin_group_for(&mut self, commands: u64) -> Result<(), LedgerError> {
         self.check_running()?;
         assert!(
             self.group.lines() == 0,
             "a group begins after the one before it was synced"
         );
-        if self.segment.room() < 2 * self.options.command_bytes_max + LINE_FRAME_BYTES {
+        if self.segment.room() < commands * self.options.command_bytes_max + LINE_FRAME_BYTES {
             let rolled = self.roll();
             self.stop_on_error(rolled)?;
         }
