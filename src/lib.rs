@@ -37,6 +37,7 @@ pub mod simulate;
 
 pub mod control;
 pub mod http;
+pub mod jobs;
 
 pub mod service;
 

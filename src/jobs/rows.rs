@@ -111,10 +111,12 @@ impl Rows {
         }
         let mut position = Position::new();
         position.set_byte(byte);
-        self.reader.seek(position).map_err(|source| RowsError::Read {
-            path: self.path.clone(),
-            source,
-        })
+        self.reader
+            .seek(position)
+            .map_err(|source| RowsError::Read {
+                path: self.path.clone(),
+                source,
+            })
     }
 
     /// The next row; none at the end.

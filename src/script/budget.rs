@@ -5,6 +5,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use super::error::Bound;
@@ -25,6 +26,14 @@ pub struct Budget {
     pub time_max: Duration,
 }
 
+impl Budget {
+    /// Only [`Stoppable`] ends the call.
+    pub const UNBOUNDED: Self = Self {
+        operations_max: u64::MAX,
+        time_max: Duration::MAX,
+    };
+}
+
 impl Default for Budget {
     fn default() -> Self {
         Self {
@@ -37,12 +46,14 @@ impl Default for Budget {
 #[derive(Clone, Copy)]
 struct Running {
     budget: Budget,
-    deadline: Instant,
+    /// None: it may take as long as it likes.
+    deadline: Option<Instant>,
 }
 
 thread_local! {
     static RUNNING: Cell<Option<Running>> = const { Cell::new(None) };
     static OPERATIONS: Cell<u64> = const { Cell::new(0) };
+    static STOP: RefCell<Option<Arc<AtomicBool>>> = const { RefCell::new(None) };
     static PRINTS: Cell<u32> = const { Cell::new(0) };
     static TRIPPED: Cell<Option<Bound>> = const { Cell::new(None) };
     static SCRIPT: RefCell<Option<Arc<str>>> = const { RefCell::new(None) };
@@ -56,7 +67,7 @@ impl Run {
         let now = Instant::now();
         RUNNING.set(Some(Running {
             budget,
-            deadline: now.checked_add(budget.time_max).unwrap_or(now),
+            deadline: now.checked_add(budget.time_max),
         }));
         OPERATIONS.set(0);
         PRINTS.set(0);
@@ -78,6 +89,27 @@ impl Drop for Run {
     }
 }
 
+/// Calls on this thread end when the flag is set, as long as it lives.
+pub(crate) struct Stoppable(());
+
+impl Stoppable {
+    pub(crate) fn until(stop: Arc<AtomicBool>) -> Self {
+        STOP.set(Some(stop));
+        Self(())
+    }
+}
+
+impl Drop for Stoppable {
+    fn drop(&mut self) {
+        STOP.set(None);
+    }
+}
+
+fn is_stopped() -> bool {
+    let is_set = |stop: &Arc<AtomicBool>| stop.load(Ordering::Relaxed);
+    STOP.with_borrow(|stop| stop.as_ref().is_some_and(is_set))
+}
+
 /// Counts one operation; true says that the script must stop.
 pub(crate) fn tick() -> bool {
     let Some(running) = RUNNING.get() else {
@@ -89,7 +121,17 @@ pub(crate) fn tick() -> bool {
         TRIPPED.set(Some(Bound::Operations(running.budget.operations_max)));
         return true;
     }
-    if operations.is_multiple_of(CLOCK_EVERY) && Instant::now() > running.deadline {
+    if !operations.is_multiple_of(CLOCK_EVERY) {
+        return false;
+    }
+    if is_stopped() {
+        TRIPPED.set(Some(Bound::Stopped));
+        return true;
+    }
+    if running
+        .deadline
+        .is_some_and(|deadline| Instant::now() > deadline)
+    {
         let millis = u64::try_from(running.budget.time_max.as_millis()).unwrap_or(u64::MAX);
         TRIPPED.set(Some(Bound::TimeMs(millis)));
         return true;

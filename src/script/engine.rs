@@ -1,7 +1,8 @@
 //! The one place where rhai engines are built: limits, what is taken away, and the native helpers.
 //!
-//! Two profiles. A mapping's values are small and bounded by size; a simulator keeps every pairing in its state, where rhai's
-//! size limits would count the whole map at each operation. Both are bounded in operations, time and depth.
+//! A mapping's values are small and bounded by size, a job's and a free script's too; a simulator keeps every pairing in its
+//! state, where rhai's size limits would count the whole map at each operation. All are bounded in depth, and all but free
+//! scripts in operations and time.
 
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -10,7 +11,7 @@ use rhai::{Blob, Dynamic, Engine, EvalAltResult, INT, OptimizationLevel, Positio
 use tracing::{debug, info};
 
 use super::budget;
-use super::codec;
+use super::{codec, free, job};
 
 /// Nested script calls; with the depths below this fits a stack of 8 MiB with room.
 const CALL_LEVELS_MAX: usize = 32;
@@ -31,15 +32,23 @@ pub const STACK_BYTES_MIN: usize = 8 * 1024 * 1024;
 pub(crate) enum Profile {
     Mapping,
     Simulator,
+    /// A bulk job.
+    Job,
+    /// An administrator's `main`.
+    Free,
 }
 
 /// The engine of `profile`, built once: building takes 0.1 ms, and an engine without an interner is shared without locks.
 pub(crate) fn engine(profile: Profile) -> &'static Engine {
     static MAPPING: OnceLock<Engine> = OnceLock::new();
     static SIMULATOR: OnceLock<Engine> = OnceLock::new();
+    static JOB: OnceLock<Engine> = OnceLock::new();
+    static FREE: OnceLock<Engine> = OnceLock::new();
     let cell = match profile {
         Profile::Mapping => &MAPPING,
         Profile::Simulator => &SIMULATOR,
+        Profile::Job => &JOB,
+        Profile::Free => &FREE,
     };
     cell.get_or_init(|| build(profile))
 }
@@ -57,7 +66,12 @@ fn build(profile: Profile) -> Engine {
         .set_fail_on_invalid_map_property(true)
         .set_optimization_level(OptimizationLevel::Simple);
     engine.set_module_resolver(rhai::module_resolvers::DummyModuleResolver::new());
-    if profile == Profile::Mapping {
+    match profile {
+        Profile::Mapping | Profile::Simulator => {}
+        Profile::Job => job::register(&mut engine),
+        Profile::Free => free::register(&mut engine),
+    }
+    if profile != Profile::Simulator {
         engine
             .set_max_string_size(STRING_BYTES_MAX)
             .set_max_array_size(ARRAY_ITEMS_MAX)
@@ -66,6 +80,9 @@ fn build(profile: Profile) -> Engine {
     engine.disable_symbol("eval").disable_symbol("import");
     engine.on_progress(|_| budget::tick().then_some(Dynamic::UNIT));
     engine.on_print(|text| {
+        if free::print(text) {
+            return;
+        }
         budget::printed(|script| info!(script, text = cut(text), "script prints"));
     });
     engine.on_debug(|text, _, position| {

@@ -4,11 +4,12 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use rhai::{AST, CallFnOptions, Dynamic, EvalAltResult, Position, Scope};
 use sha2::{Digest, Sha256};
 
-use super::budget::{Budget, Run};
+use super::budget::{Budget, Run, Stoppable};
 use super::engine::{Profile, engine};
 use super::error::{Bound, Place, ScriptError};
 
@@ -55,7 +56,11 @@ impl Program {
             ast,
             functions,
             profile,
-            budget: Budget::default(),
+            budget: if profile == Profile::Free {
+                Budget::UNBOUNDED
+            } else {
+                Budget::default()
+            },
         };
         for hook in hooks {
             program.check_arity(*hook)?;
@@ -128,6 +133,18 @@ impl Program {
             CallFnOptions::new().bind_this_ptr(state),
             arguments,
         )
+    }
+
+    /// Calls a function that may take as long as it likes, until `stop` is set.
+    pub(crate) fn call_until(
+        &self,
+        hook: Hook,
+        arguments: Vec<Dynamic>,
+        stop: Arc<AtomicBool>,
+    ) -> Result<Dynamic, ScriptError> {
+        self.require(hook)?;
+        let _stoppable = Stoppable::until(stop);
+        self.run(hook.0, CallFnOptions::new(), arguments)
     }
 
     pub(crate) fn require(&self, (function, parameters): Hook) -> Result<(), ScriptError> {

@@ -1,0 +1,210 @@
+//! A job as it goes: a bar, then its report. Ctrl-C lets it go on and says how to come back.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use signal_hook::consts::{SIGINT, SIGTERM};
+
+use super::backend::Backend;
+use super::error::CliError;
+use super::exit::Exit;
+use super::failures::write_failures;
+use super::output::{Format, lines, say};
+use super::progress::JobProgress;
+use crate::control::{JobRehearsal, JobRehearse, JobReportOf, JobShow};
+use crate::domain::JobPhase;
+use crate::jobs::{FullReport, JobReport, NewJob};
+
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// Failed rows that are said one by one.
+const FAILURES_SAID: usize = 10;
+
+/// How far a job is followed, and what is made of its end.
+pub struct Followed {
+    /// Until the CAS has answered everything, not only until every row has its ending.
+    pub waits_for_cas: bool,
+    pub format: Format,
+    /// Where the failed rows go; none: nowhere.
+    pub failures: Option<PathBuf>,
+}
+
+/// Follows a job to its end, or until Ctrl-C.
+pub fn follow(backend: &Backend, number: u64, followed: &Followed) -> Result<Exit, CliError> {
+    let stop = watch_signals()?;
+    let mut progress = JobProgress::new();
+    let job = loop {
+        let job = backend.call::<JobShow>(&number)?;
+        progress.at(&job);
+        let waits = followed.waits_for_cas && job.state == JobPhase::Done && job.pending > 0;
+        if (job.state != JobPhase::Running && !waits) || stop.load(Ordering::Relaxed) {
+            break job;
+        }
+        std::thread::sleep(LOOK_EVERY);
+    };
+    let took = progress.end();
+    if stop.load(Ordering::Relaxed) && job.state == JobPhase::Running {
+        return detached(backend, &job);
+    }
+    let report = backend.call::<JobReportOf>(&number)?;
+    tell(&report, followed.format, Some(took))?;
+    if let Some(path) = &followed.failures
+        && job.failed > 0
+    {
+        write_failures(backend, number, path)?;
+        eprintln!(
+            "failed rows with their reasons: {}; mend them there and hand the file in again",
+            path.display()
+        );
+    }
+    next(backend, &job, followed.waits_for_cas);
+    Ok(exit(&job))
+}
+
+/// A dry run from its begin to its report.
+pub fn rehearse(backend: &Backend, job: &NewJob, format: Format) -> Result<Exit, CliError> {
+    let folder = backend.call::<JobRehearse>(job)?;
+    let stop = watch_signals()?;
+    let mut progress = JobProgress::new();
+    let end = loop {
+        let state = backend.call::<JobRehearsal>(&folder)?;
+        if state.is_over {
+            break state;
+        }
+        progress.of(state.done, state.rows, state.failed);
+        if stop.load(Ordering::Relaxed) {
+            progress.end();
+            eprintln!("left; a dry run stores nothing");
+            return Ok(Exit::No);
+        }
+        std::thread::sleep(LOOK_EVERY);
+    };
+    let took = progress.end();
+    if let Some(error) = end.error {
+        return Err(CliError::Rehearsal(error));
+    }
+    for (line, why) in end.failures.iter().take(FAILURES_SAID) {
+        eprintln!("line {line}: {why}");
+    }
+    if end.failures.len() > FAILURES_SAID {
+        eprintln!("... and more");
+    }
+    let Some(report) = end.report else {
+        return Ok(Exit::No);
+    };
+    if format == Format::Table {
+        say("dry run, nothing stored")?;
+    }
+    tell(&report, format, Some(took))?;
+    let is_good = report.job.failed == 0;
+    Ok(if is_good { Exit::Done } else { Exit::No })
+}
+
+/// Writes a report.
+pub fn tell(report: &FullReport, format: Format, took: Option<Duration>) -> Result<(), CliError> {
+    if format == Format::Json {
+        let text =
+            serde_json::to_string_pretty(report).map_err(|error| CliError::Output(error.into()))?;
+        return say(&text);
+    }
+    let job = &report.job;
+    let took = took.map(|took| {
+        let rate = job.done as f64 / took.as_secs_f64().max(0.001);
+        format!("{} ({rate:.0} rows/s)", super::progress::seconds(took))
+    });
+    let of_requests = if job.requests == 0 {
+        String::new()
+    } else {
+        format!(
+            "{} ({} completed, {} rejected, {} pending)",
+            job.requests, job.completed, job.rejected, job.pending
+        )
+    };
+    let id = if job.id == 0 {
+        String::new()
+    } else {
+        job.id.to_string()
+    };
+    say(&lines(&[
+        ("job", id),
+        ("script", job.script.clone()),
+        ("input", job.input.clone()),
+        ("state", state_words(job)),
+        ("rows", format!("{} of {}", job.done, job.rows)),
+        ("created", job.created.to_string()),
+        ("unchanged", job.unchanged.to_string()),
+        ("skipped", job.skipped.to_string()),
+        ("failed", job.failed.to_string()),
+        ("requests", of_requests),
+        ("took", took.unwrap_or_default()),
+    ]))?;
+    if !report.reasons.is_empty() {
+        say("\nreasons")?;
+        let mut reasons: Vec<_> = report.reasons.iter().collect();
+        reasons.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
+        for (reason, count) in reasons {
+            say(&format!("{count:>9}  {reason}"))?;
+        }
+    }
+    if let Some(summary) = &report.summary {
+        say(&format!("\n{summary}"))?;
+    }
+    Ok(())
+}
+
+/// The state, with the reason where there is one.
+pub fn state_words(job: &JobReport) -> String {
+    if job.reason.is_empty() {
+        job.state.word().to_owned()
+    } else {
+        format!("{}: {}", job.state.word(), job.reason)
+    }
+}
+
+fn detached(backend: &Backend, job: &JobReport) -> Result<Exit, CliError> {
+    let number = job.id;
+    let goes_on = if backend.is_remote() {
+        format!("job {number} goes on in the server; `pairbox job watch {number}` comes back to it")
+    } else {
+        format!(
+            "job {number} stops behind row {}; the next `pairbox serve` goes on, or `pairbox job watch {number}` here",
+            job.done
+        )
+    };
+    say(&goes_on)?;
+    Ok(Exit::Done)
+}
+
+/// The next command.
+fn next(backend: &Backend, job: &JobReport, has_waited: bool) {
+    let number = job.id;
+    if job.state == JobPhase::Paused {
+        eprintln!(
+            "`pairbox job resume {number}` goes on, `pairbox job cancel {number} --reason TEXT` ends it"
+        );
+    } else if job.pending > 0 && !backend.is_remote() && !has_waited {
+        eprintln!("queued; start `pairbox serve`, or `pairbox process`, to send it");
+    } else if job.pending > 0 {
+        eprintln!(
+            "the CAS has not answered {} yet; `pairbox job watch {number} --wait` waits for it",
+            job.pending
+        );
+    }
+}
+
+fn exit(job: &JobReport) -> Exit {
+    let is_good = job.state == JobPhase::Done && job.failed == 0 && job.rejected == 0;
+    if is_good { Exit::Done } else { Exit::No }
+}
+
+/// Ctrl-C asks this process to leave; a second one ends it.
+fn watch_signals() -> Result<Arc<AtomicBool>, CliError> {
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM] {
+        signal_hook::flag::register_conditional_default(signal, stop.clone())
+            .and_then(|_| signal_hook::flag::register(signal, stop.clone()))
+            .map_err(CliError::Signals)?;
+    }
+    Ok(stop)
+}
