@@ -106,9 +106,10 @@ impl Bed {
     }
 }
 
-/// Waits until no request of the provider is unfinished; no name is any provider.
+/// Waits until no request of the provider is unfinished; no name is any provider. Patience is for those that get no fewer.
 pub fn await_pending(made: &Headend, provider: &str, patience: Duration) {
-    let until = Instant::now() + patience;
+    let mut until = Instant::now() + patience;
+    let mut fewest = usize::MAX;
     loop {
         let list = made.run(&[
             "request", "list", "--state", "PENDING", "--all", "--output", "json",
@@ -118,9 +119,13 @@ pub fn await_pending(made: &Headend, provider: &str, patience: Duration) {
         let Some(one) = pending.iter().find(is_its) else {
             return;
         };
+        if pending.len() < fewest {
+            fewest = pending.len();
+            until = Instant::now() + patience;
+        }
         assert!(
             Instant::now() < until,
-            "{} are unfinished after {patience:?}, one is {one}",
+            "{} are unfinished and get no fewer for {patience:?}, one is {one}",
             pending.len()
         );
         std::thread::sleep(Duration::from_millis(20));

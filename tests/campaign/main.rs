@@ -1,8 +1,8 @@
 //! The fault campaign, one binary: each file is a fault or a small group of them, and every round of each ends in the one
 //! verdict of `verdict.rs`.
 //!
-//! Plain it takes half a minute; `PAIRBOX_TEST_LONG=1` makes many more rounds. `PAIRBOX_SEED=n` repeats a run from the
-//! round that failed, `PAIRBOX_CAMPAIGN_TABLE=FILE` keeps the table that is printed.
+//! Plain it takes half a minute; `PAIRBOX_TEST_LONG=1` makes many more rounds. `PAIRBOX_TEST_SEED=n` repeats a run from the
+//! round that failed, `PAIRBOX_TEST_TABLE=FILE` keeps the table that is printed.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

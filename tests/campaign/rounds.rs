@@ -66,7 +66,10 @@ impl Drop for Rounds {
     fn drop(&mut self) {
         if std::thread::panicking() && self.done > 0 {
             let seed = self.seed.wrapping_add(self.done - 1);
-            println!("{}: PAIRBOX_SEED={seed} repeats this round", self.fault);
+            println!(
+                "{}: PAIRBOX_TEST_SEED={seed} repeats this round",
+                self.fault
+            );
         }
     }
 }

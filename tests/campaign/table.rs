@@ -63,7 +63,7 @@ impl Row {
         print!("{line}");
         let mut rows = ROWS.lock().unwrap_or_else(PoisonError::into_inner);
         rows.insert(place, line);
-        if let Some(path) = std::env::var_os("PAIRBOX_CAMPAIGN_TABLE") {
+        if let Some(path) = std::env::var_os("PAIRBOX_TEST_TABLE") {
             let lines: String = rows.values().map(String::as_str).collect();
             std::fs::write(path, format!("{HEAD}{lines}")).unwrap();
         }

@@ -361,11 +361,11 @@ pub fn rows(dump: &str) -> HashMap<String, BTreeMap<u64, Value>> {
     tables
 }
 
-/// The first seed of this run: `PAIRBOX_SEED`, or another one each time.
+/// The first seed of this run: `PAIRBOX_TEST_SEED`, or another one each time.
 pub fn seed() -> u64 {
-    let given = std::env::var("PAIRBOX_SEED").ok();
+    let given = std::env::var("PAIRBOX_TEST_SEED").ok();
     given.map_or_else(
         || u64::from(std::process::id()) * 1_000_003,
-        |text| text.parse().expect("PAIRBOX_SEED is a number"),
+        |text| text.parse().expect("PAIRBOX_TEST_SEED is a number"),
     )
 }

@@ -1,6 +1,6 @@
 //! Random histories on the stage: whatever is asked, answered, lost, cut or set back, the promises hold and all ends.
 //!
-//! `PAIRBOX_SEED=n` repeats one history, `PAIRBOX_TEST_LONG=1` runs many more. A failure prints the seed and what happened.
+//! `PAIRBOX_TEST_SEED=n` repeats one history, `PAIRBOX_TEST_LONG=1` runs many more. A failure prints the seed and what happened.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
@@ -16,7 +16,7 @@ const FAILED_ONCE: [u64; 1] = [19_498];
 
 #[test]
 fn no_history_breaks_a_promise() {
-    if let Ok(seed) = std::env::var("PAIRBOX_SEED") {
+    if let Ok(seed) = std::env::var("PAIRBOX_TEST_SEED") {
         return assert!(passes(seed.parse().unwrap()), "seed {seed} fails");
     }
     let is_long = std::env::var_os("PAIRBOX_TEST_LONG").is_some();
@@ -29,7 +29,7 @@ fn no_history_breaks_a_promise() {
         }
         assert!(
             passes(seed),
-            "seed {seed} fails; PAIRBOX_SEED={seed} repeats it"
+            "seed {seed} fails; PAIRBOX_TEST_SEED={seed} repeats it"
         );
         done += 1;
     }
@@ -41,7 +41,7 @@ fn passes(seed: u64) -> bool {
     let mut history = History::new(seed);
     let result = catch_unwind(AssertUnwindSafe(|| history.told(History::run)));
     if result.is_err() {
-        println!("PAIRBOX_SEED={seed} repeats this history");
+        println!("PAIRBOX_TEST_SEED={seed} repeats this history");
     }
     result.is_ok()
 }
