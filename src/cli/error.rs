@@ -81,6 +81,10 @@ pub enum CliError {
     Input(#[from] InputError),
     #[error("the input did not get to where the job runs: {0}")]
     Upload(#[source] io::Error),
+    #[error(
+        "plan `{plan}` does not fit any more: {rows} of its rows would fail now; nothing was done"
+    )]
+    PlanChanged { plan: String, rows: u64 },
     #[error("the dry run ended early: {0}")]
     Rehearsal(String),
     #[error("cannot watch for signals: {0}")]
@@ -108,7 +112,7 @@ impl CliError {
                 Exit::NoServer
             }
             Self::Lock(LockError::Held { .. }) | Self::SilentHolder(_) => Exit::Locked,
-            Self::NotOwner { .. } | Self::Exists { .. } => Exit::Unsafe,
+            Self::NotOwner { .. } | Self::Exists { .. } | Self::PlanChanged { .. } => Exit::Unsafe,
             // `pairbox ... | head` is no failure.
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Done,
             _ => Exit::Failed,
@@ -166,6 +170,7 @@ impl CliError {
                 "the script's header says which columns; `--dry-run` tries it".to_owned()
             }
             Self::Input(error) => return error.hint(),
+            Self::PlanChanged { .. } => "make the plan anew, or take the rows that are named out of it".to_owned(),
             Self::Ledger(error) => error.hint().to_owned(),
             Self::NoProvider { .. } => "`pairbox provider list` shows them".to_owned(),
             _ => return None,

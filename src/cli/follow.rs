@@ -15,7 +15,7 @@ use super::output::{Format, lines, say};
 use super::progress::JobProgress;
 use crate::control::{JobRehearsal, JobRehearse, JobReportOf, JobShow};
 use crate::domain::JobPhase;
-use crate::jobs::{FullReport, JobReport, NewJob};
+use crate::jobs::{FullReport, JobReport, NewJob, RehearsalReport};
 
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// Failed rows that are said one by one.
@@ -64,32 +64,11 @@ pub fn follow(backend: &Backend, number: u64, followed: &Followed) -> Result<Exi
 
 /// A dry run from its begin to its report.
 pub fn rehearse(backend: &Backend, job: &NewJob, format: Format) -> Result<Exit, CliError> {
-    let folder = backend.call::<JobRehearse>(job)?;
-    let stop = watch_signals()?;
-    let mut progress = JobProgress::new();
-    let end = loop {
-        let state = backend.call::<JobRehearsal>(&folder)?;
-        if state.is_over {
-            break state;
-        }
-        progress.of(state.done, state.rows, state.failed);
-        if stop.load(Ordering::Relaxed) {
-            progress.end();
-            eprintln!("left; a dry run stores nothing");
-            return Ok(Exit::No);
-        }
-        std::thread::sleep(LOOK_EVERY);
+    let Some((end, took)) = try_job(backend, job)? else {
+        eprintln!("left; a dry run stores nothing");
+        return Ok(Exit::No);
     };
-    let took = progress.end();
-    if let Some(error) = end.error {
-        return Err(CliError::Rehearsal(error));
-    }
-    for (line, why) in end.failures.iter().take(FAILURES_SAID) {
-        eprintln!("line {line}: {why}");
-    }
-    if end.failures.len() > FAILURES_SAID {
-        eprintln!("... and more");
-    }
+    tell_failures(&end);
     let Some(report) = end.report else {
         return Ok(Exit::No);
     };
@@ -99,6 +78,57 @@ pub fn rehearse(backend: &Backend, job: &NewJob, format: Format) -> Result<Exit,
     tell(&report, format, Some(took))?;
     let is_good = report.job.failed == 0;
     Ok(if is_good { Exit::Done } else { Exit::No })
+}
+
+/// Refuses a plan of which any row would fail now.
+pub fn refuse_changed(backend: &Backend, plan: &NewJob, given: &str) -> Result<(), CliError> {
+    let changed = |rows| CliError::PlanChanged {
+        plan: given.to_owned(),
+        rows,
+    };
+    let Some((end, _)) = try_job(backend, plan)? else {
+        return Err(changed(0));
+    };
+    if end.failed == 0 {
+        return Ok(());
+    }
+    tell_failures(&end);
+    Err(changed(end.failed))
+}
+
+/// Has a job judged without storing anything; none if it was left by Ctrl-C.
+fn try_job(
+    backend: &Backend,
+    job: &NewJob,
+) -> Result<Option<(RehearsalReport, Duration)>, CliError> {
+    let folder = backend.call::<JobRehearse>(job)?;
+    let stop = watch_signals()?;
+    let mut progress = JobProgress::new();
+    loop {
+        let state = backend.call::<JobRehearsal>(&folder)?;
+        if let Some(error) = state.error {
+            progress.end();
+            return Err(CliError::Rehearsal(error));
+        }
+        if state.is_over {
+            return Ok(Some((state, progress.end())));
+        }
+        progress.of(state.done, state.rows, state.failed);
+        if stop.load(Ordering::Relaxed) {
+            progress.end();
+            return Ok(None);
+        }
+        std::thread::sleep(LOOK_EVERY);
+    }
+}
+
+fn tell_failures(end: &RehearsalReport) {
+    for (line, why) in end.failures.iter().take(FAILURES_SAID) {
+        eprintln!("line {line}: {why}");
+    }
+    if end.failures.len() > FAILURES_SAID {
+        eprintln!("... and more");
+    }
 }
 
 /// Writes a report.

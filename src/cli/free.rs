@@ -1,5 +1,9 @@
 //! An administrator's script: `main(args)`, run here as a client of the box.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,32 +15,123 @@ use super::backend::{Backend, Sending};
 use super::error::CliError;
 use super::exit::Exit;
 use super::output::{say, say_csv_rows, table};
+use super::run::source;
+use crate::actions::spreadsheet::marked;
 use crate::config::Config;
-use crate::script::{FreeHost, JobScript};
+use crate::jobs::input::InputOptions;
+use crate::jobs::{self, FAULT_COLUMN, LINE_COLUMN};
+use crate::script::{FreeHost, InputTable, JobScript};
+
+/// What `--input` names, for scripts that want its rows.
+pub struct Input {
+    pub name: String,
+    /// Where `plan` writes.
+    pub plan: PathBuf,
+    pub options: InputOptions,
+}
+
+/// Rows of an input that are held in memory.
+const INPUT_ROWS_MAX: usize = 5_000_000;
 
 /// Runs `main` to its end, or to Ctrl-C.
 pub fn run(
     config: &Config,
     script: &JobScript,
     args: &[(String, String)],
+    input: Option<Input>,
 ) -> Result<Exit, CliError> {
     let backend = Backend::open(config, Sending::On)?;
     let stop = Arc::new(AtomicBool::new(false));
     for signal in [SIGINT, SIGTERM] {
         signal_hook::flag::register(signal, stop.clone()).map_err(CliError::Signals)?;
     }
-    let host = Rc::new(Host { backend });
-    let ran = script.run_main(args, host, stop.clone());
+    let host = Rc::new(Host {
+        backend,
+        input,
+        plan: RefCell::default(),
+    });
+    let ran = script.run_main(args, host.clone(), stop.clone());
+    let planned = host.plan.take();
     if stop.load(Ordering::Relaxed) {
         eprintln!("interrupted; what it has asked for so far is done");
         return Ok(Exit::No);
     }
     ran?;
-    Ok(Exit::Done)
+    match (planned, &host.input) {
+        (Some(mut plan), Some(input)) => {
+            plan.writer.flush().map_err(|source| CliError::File {
+                act: "write",
+                path: input.plan.clone(),
+                source,
+            })?;
+            eprintln!(
+                "{} rows are planned in {}; `--apply {}` carries them out",
+                plan.rows,
+                input.plan.display(),
+                input.plan.display()
+            );
+            Ok(Exit::No)
+        }
+        _ => Ok(Exit::Done),
+    }
 }
 
 struct Host {
     backend: Backend,
+    input: Option<Input>,
+    plan: RefCell<Option<Plan>>,
+}
+
+/// The plan file; made with its first row, whose columns it has.
+struct Plan {
+    columns: Vec<String>,
+    writer: csv::Writer<File>,
+    rows: u64,
+}
+
+impl Host {
+    fn need_input(&self) -> Result<&Input, String> {
+        self.input
+            .as_ref()
+            .ok_or_else(|| "the script needs rows: add `--input FILE`".to_owned())
+    }
+}
+
+/// The vendor's file as rows of cells.
+fn read_rows(input: &Input) -> Result<(Vec<String>, Vec<Vec<String>>), String> {
+    let (source, _) = source(&input.name).map_err(|error| error.to_string())?;
+    let mut plain = Vec::new();
+    jobs::input::read(source, &input.options, &mut plain, &mut |_, _| {})
+        .map_err(|error| error.to_string())?;
+    let mut reader = csv::Reader::from_reader(plain.as_slice());
+    let wrong = |error: csv::Error| format!("`{}`: {error}", input.name);
+    let mut columns: Vec<String> = reader
+        .headers()
+        .map_err(wrong)?
+        .iter()
+        .map(str::to_owned)
+        .collect();
+    let own = |column: &String| column == LINE_COLUMN || column == FAULT_COLUMN;
+    let kept: Vec<usize> = (0..columns.len())
+        .filter(|at| columns.get(*at).is_some_and(|column| !own(column)))
+        .collect();
+    let fault = columns.iter().position(|column| column == FAULT_COLUMN);
+    let line = columns.iter().position(|column| column == LINE_COLUMN);
+    let mut rows = Vec::new();
+    for record in reader.records() {
+        let record = record.map_err(wrong)?;
+        let cell = |at: usize| record.get(at).unwrap_or_default();
+        if let Some(what) = fault.map(cell).filter(|what| !what.is_empty()) {
+            let line = line.map(cell).unwrap_or_default();
+            return Err(format!("`{}`, line {line}: {what}", input.name));
+        }
+        if rows.len() == INPUT_ROWS_MAX {
+            return Err(format!("expected at most {INPUT_ROWS_MAX} rows"));
+        }
+        rows.push(kept.iter().map(|at| cell(*at).to_owned()).collect());
+    }
+    columns.retain(|column| !own(column));
+    Ok((columns, rows))
 }
 
 impl FreeHost for Host {
@@ -57,5 +152,39 @@ impl FreeHost for Host {
 
     fn csv(&self, headings: Vec<String>, rows: Vec<Vec<String>>) -> Result<(), String> {
         say_csv_rows(headings, rows).map_err(|error| error.to_string())
+    }
+
+    fn input(&self, key: &str) -> Result<Arc<InputTable>, String> {
+        let (columns, rows) = read_rows(self.need_input()?)?;
+        InputTable::new(columns, rows, key).map(Arc::new)
+    }
+
+    fn plan(&self, cells: BTreeMap<String, String>) -> Result<(), String> {
+        let path = &self.need_input()?.plan;
+        let wrong = |error: csv::Error| format!("cannot write `{}`: {error}", path.display());
+        let mut slot = self.plan.borrow_mut();
+        if slot.is_none() {
+            let mut writer = csv::Writer::from_path(path).map_err(wrong)?;
+            let columns: Vec<String> = cells.keys().cloned().collect();
+            writer.write_record(&columns).map_err(wrong)?;
+            *slot = Some(Plan {
+                columns,
+                writer,
+                rows: 0,
+            });
+        }
+        let Some(plan) = slot.as_mut() else {
+            return Ok(());
+        };
+        if !cells.keys().eq(&plan.columns) {
+            return Err(format!(
+                "every planned row has the same columns: expected {}",
+                plan.columns.join(", ")
+            ));
+        }
+        let guarded = cells.into_values().map(marked);
+        plan.writer.write_record(guarded).map_err(wrong)?;
+        plan.rows += 1;
+        Ok(())
     }
 }

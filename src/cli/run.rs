@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use super::backend::{Backend, Sending};
 use super::error::CliError;
 use super::exit::Exit;
-use super::follow::{Followed, follow, rehearse};
+use super::follow::{Followed, follow, refuse_changed, rehearse};
 use super::free;
 use super::global::Global;
 use super::output::{Format, say};
@@ -31,6 +31,9 @@ pub struct RunArgs {
     /// The rows: CSV or XLSX; `-` reads CSV from standard input
     #[arg(long, value_name = "FILE")]
     input: Option<String>,
+    /// Carry out a plan that the script made: nothing at all if the world has changed since
+    #[arg(long, value_name = "PLAN.csv", conflicts_with_all = ["input", "dry_run"])]
+    apply: Option<String>,
     /// An argument of the script; its header names them
     #[arg(long = "arg", value_name = "NAME=VALUE", value_parser = argument)]
     args: Vec<(String, String)>,
@@ -93,14 +96,14 @@ impl RunArgs {
     pub fn run(self, global: &Global) -> Result<Exit, CliError> {
         let config = global.load_quietly()?;
         let (name, text) = job_text(&config.scripts_dir, &self.script)?;
-        let script = JobScript::compile(&name, text.clone())?;
-        if !script.is_job() {
-            return self.run_free(&config, &script);
+        if self.apply.is_none() && JobScript::has_main(&name, &text)? {
+            return self.run_free(&config, &name, text);
         }
+        let script = JobScript::compile(&name, text.clone())?;
         // What is wrong with it is said before anything is sent.
         let options = script.options()?;
         script.args(&options, &self.args)?;
-        let Some(given) = &self.input else {
+        let Some(given) = self.apply.as_ref().or(self.input.as_ref()) else {
             return Err(CliError::NoInput { script: name });
         };
         let sending = if self.wait {
@@ -109,10 +112,15 @@ impl RunArgs {
             Sending::JobsOnly
         };
         let backend = Backend::open(&config, sending)?;
-        let job = self.hand_in(&backend, &name, &text, given)?;
         if self.dry_run {
+            let job = self.hand_in(&backend, &name, &text, given)?;
             return rehearse(&backend, &job, self.output);
         }
+        if self.apply.is_some() {
+            let trial = self.hand_in(&backend, &name, &text, given)?;
+            refuse_changed(&backend, &trial, given)?;
+        }
+        let job = self.hand_in(&backend, &name, &text, given)?;
         let number = backend.call::<JobCreate>(&job)?;
         if self.detach && backend.is_remote() {
             say(&format!(
@@ -126,20 +134,37 @@ impl RunArgs {
             &Followed {
                 waits_for_cas: self.wait,
                 format: self.output,
-                failures: Some(failures_file(given)),
+                failures: Some(beside(given, "failures")),
             },
         )
     }
 
-    fn run_free(&self, config: &Config, script: &JobScript) -> Result<Exit, CliError> {
+    fn run_free(&self, config: &Config, name: &str, text: String) -> Result<Exit, CliError> {
         if self.dry_run || self.wait || self.detach {
             return Err(CliError::Argument {
                 what: "--dry-run, --wait and --detach",
                 expected: "a bulk job with `row(row, job)`",
-                found: script.name().to_owned(),
+                found: name.to_owned(),
             });
         }
-        free::run(config, script, &self.args)
+        let script = JobScript::compile_free(name, text)?;
+        let input = self.input.as_ref().map(|given| free::Input {
+            name: given.clone(),
+            plan: beside(given, "plan"),
+            options: self.input_options(),
+        });
+        free::run(config, &script, &self.args, input)
+    }
+
+    fn input_options(&self) -> InputOptions {
+        InputOptions {
+            encoding: match self.encoding {
+                EncodingArg::Utf8 => Encoding::Utf8,
+                EncodingArg::Latin1 => Encoding::Latin1,
+            },
+            delimiter: self.delimiter,
+            sheet: self.sheet.clone(),
+        }
     }
 
     /// Sends script and rows to where the job runs.
@@ -155,14 +180,7 @@ impl RunArgs {
         script.write_all(text.as_bytes()).map_err(told)?;
         let script_sha256 = script.end().map_err(told)?;
 
-        let options = InputOptions {
-            encoding: match self.encoding {
-                EncodingArg::Utf8 => Encoding::Utf8,
-                EncodingArg::Latin1 => Encoding::Latin1,
-            },
-            delimiter: self.delimiter,
-            sheet: self.sheet.clone(),
-        };
+        let options = self.input_options();
         let (source, length) = source(given)?;
         let mut progress = Progress::new("rows read", length);
         let mut upload = Upload::new(backend, &folder, JobFile::Input);
@@ -190,7 +208,7 @@ impl RunArgs {
     }
 }
 
-fn source(given: &str) -> Result<(Source, Option<u64>), CliError> {
+pub fn source(given: &str) -> Result<(Source, Option<u64>), CliError> {
     if given == "-" {
         return Ok((Source::Reader(Box::new(io::stdin())), None));
     }
@@ -217,10 +235,10 @@ fn file_name(given: &str) -> String {
 }
 
 /// Beside the input, or here if it came by standard input.
-fn failures_file(given: &str) -> PathBuf {
+fn beside(given: &str, kind: &str) -> PathBuf {
     let input = Path::new(if given == "-" { "input.csv" } else { given });
     let stem = input.file_stem().unwrap_or_default().to_string_lossy();
-    input.with_file_name(format!("{stem}.failures.csv"))
+    input.with_file_name(format!("{stem}.{kind}.csv"))
 }
 
 /// A file on its way, in parts.

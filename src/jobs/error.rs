@@ -27,8 +27,6 @@ pub enum JobsError {
         expected: String,
         found: String,
     },
-    #[error("`{script}` has no function `row(row, job)`: it is no bulk job")]
-    NoJob { script: String },
     #[error(
         "{limit} inputs are on their way already, the most there may be; try again in a minute"
     )]
@@ -59,9 +57,6 @@ impl JobsError {
                 "the first line of the input names the columns, in any order; letter case does not matter"
                     .to_owned(),
             ),
-            Self::NoJob { .. } => {
-                Some("a script with `main(args)` runs without --input".to_owned())
-            }
             Self::RehearsalTooLong { .. } => {
                 Some("try the first part of the file: `head -n 100000 FILE`".to_owned())
             }

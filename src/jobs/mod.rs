@@ -258,10 +258,6 @@ impl Jobs {
             self.folders.seal(folder, file, sha256)?;
         }
         let script = JobScript::compile(&new.script, self.folders.script(folder)?)?;
-        if !script.is_job() {
-            let script = new.script.clone();
-            return Err(JobsError::NoJob { script });
-        }
         let options = script.options()?;
         let args = script.args(&options, &new.args)?;
         let rows = Rows::open(&self.folders.file(folder, JobFile::Input)?)?;

@@ -4,6 +4,7 @@
 //! Ctrl-C; their memory is bounded, and they have no files and no network.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -14,6 +15,7 @@ use super::definitions::Function;
 use super::error::ScriptError;
 use super::job::thrown;
 use super::job::{JobScript, MAIN};
+use super::table::{self, InputTable, Shared};
 use super::value::{from_json, text_of, to_json};
 
 /// What a free script works with.
@@ -24,6 +26,10 @@ pub trait FreeHost {
     fn print(&self, text: &str) -> Result<(), String>;
     fn table(&self, headings: Vec<String>, rows: Vec<Vec<String>>) -> Result<(), String>;
     fn csv(&self, headings: Vec<String>, rows: Vec<Vec<String>>) -> Result<(), String>;
+    /// The rows of `--input`, by the cells of one column.
+    fn input(&self, key: &str) -> Result<Arc<InputTable>, String>;
+    /// Adds a row to the plan file.
+    fn plan(&self, cells: BTreeMap<String, String>) -> Result<(), String>;
 }
 
 thread_local! {
@@ -396,6 +402,16 @@ const OTHERS: &[Function] = &[
         "Writes CSV, guarded against formulas.",
     ),
     Function::new(
+        "input_by",
+        "column",
+        "The rows of `--input`, found by the cells of a column: `rows.get(cell)` gives the row or (), `rows.has(cell)`, `rows.len()`, `rows.each(|row| ...)`. All of them are in memory.",
+    ),
+    Function::new(
+        "plan",
+        "row",
+        "Adds a row, a map of texts, to the plan file beside the input; `--apply FILE` carries a plan out.",
+    ),
+    Function::new(
         "each_item",
         "options, work",
         "Calls `work(item)` for every item that `item_list` gives with these options.",
@@ -623,6 +639,18 @@ pub(crate) fn register(engine: &mut Engine) {
         hosted()?.csv(headings, rows).map_err(thrown)?;
         Ok(Dynamic::UNIT)
     });
+    engine.register_fn("input_by", |column: &str| -> Called {
+        let table = hosted()?.input(column).map_err(thrown)?;
+        Ok(Dynamic::from(Shared(table)))
+    });
+    engine.register_fn("plan", |row: Map| -> Called {
+        let cells = row
+            .into_iter()
+            .map(|(column, cell)| (column.to_string(), cell.to_string()));
+        hosted()?.plan(cells.collect()).map_err(thrown)?;
+        Ok(Dynamic::UNIT)
+    });
+    table::register(engine);
     for (name, verb, defaults) in PAGERS {
         let paged = move |context: NativeCallContext<'_>, options: Map, work: FnPtr| -> Called {
             each(&context, verb, defaults, Some(options), &work)

@@ -19,6 +19,7 @@ mod scan;
 mod session;
 mod settings;
 mod simulator;
+mod table;
 mod value;
 
 pub mod cases;
@@ -39,3 +40,4 @@ pub use mapping::Mapping;
 pub use session::MappingSession;
 pub use settings::Settings;
 pub use simulator::SimulatorScript;
+pub use table::InputTable;

@@ -50,24 +50,28 @@ pub struct JobFacts<'a> {
 }
 
 impl JobScript {
-    /// Compiles a script; `name` is what errors call it. It has `row` or `main`, not both.
+    /// Compiles a bulk job; `name` is what errors call it.
     pub fn compile(name: &str, text: String) -> Result<Self, ScriptError> {
-        let is_free = text.contains("fn main(") && !text.contains("fn row(");
-        let profile = if is_free { Profile::Free } else { Profile::Job };
-        let program = Program::compile(name, text, profile, HOOKS)?;
-        if !program.has(ROW) {
-            program.require(MAIN)?;
-        }
+        let program = Program::compile(name, text, Profile::Job, HOOKS)?;
+        program.require(ROW)?;
         Ok(Self { program })
+    }
+
+    /// Compiles an administrator's script.
+    pub fn compile_free(name: &str, text: String) -> Result<Self, ScriptError> {
+        let program = Program::compile(name, text, Profile::Free, HOOKS)?;
+        program.require(MAIN)?;
+        Ok(Self { program })
+    }
+
+    /// Whether a script has `main(args)`; one that has `row` too carries out what `main` plans.
+    pub fn has_main(name: &str, text: &str) -> Result<bool, ScriptError> {
+        let program = Program::compile(name, text.to_owned(), Profile::Free, HOOKS)?;
+        Ok(program.has(MAIN))
     }
 
     pub fn name(&self) -> &str {
         self.program.script()
-    }
-
-    /// A bulk job, not an administrator's script.
-    pub fn is_job(&self) -> bool {
-        self.program.has(ROW)
     }
 
     /// What the script says of itself; the defaults where it says nothing.
