@@ -418,8 +418,8 @@ const OTHERS: &[Function] = &[
     ),
     Function::new(
         "each_subscription",
-        "work",
-        "Calls `work(subscription)` for every subscription.",
+        "options, work",
+        "Calls `work(subscription)` for every subscription; the options may be left out, here and in the others.",
     ),
     Function::new(
         "each_request",
@@ -428,8 +428,8 @@ const OTHERS: &[Function] = &[
     ),
     Function::new(
         "each_pairing",
-        "work",
-        "Calls `work(pairing)` for every pairing.",
+        "options, work",
+        "Calls `work(pairing)` for every pairing; options as of `pairing_list`.",
     ),
 ];
 
