@@ -16,7 +16,7 @@ use crate::domain::{Job, JobNumber, JobPhase, Position, Timestamp};
 const REASONS_MAX: usize = 1_000;
 const OTHER_REASONS: &str = "(other reasons)";
 /// Shorter cells stand in too many words by chance.
-const CELL_BYTES_MIN: usize = 3;
+const CELL_BYTES_MIN: usize = 2;
 
 /// A job at a glance.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

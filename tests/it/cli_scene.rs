@@ -27,6 +27,7 @@ use pairbox::domain::{
     Confirms, Event, Outcome, Purpose, RequestNumber, Salt, Step, Timestamp, View,
 };
 use pairbox::http::ApiParts;
+use pairbox::jobs::Jobs;
 use pairbox::ledger::{Ledger, Options, RealFiles};
 use pairbox::provider::{Provider, ProviderOptions, Providers, SessionOverrides};
 use pairbox::script::Mapping;
@@ -219,6 +220,7 @@ impl Scene {
         let life = TokenLife::Idle(Duration::from_hours(1));
         let access = Arc::new(Access::open(&data_dir, life, clock.clone()).unwrap());
         let context = ControlContext {
+            jobs: Jobs::open(actions.clone(), &data_dir, chrono_tz::Europe::Athens),
             actions: actions.clone(),
             access,
             setting: Setting {

@@ -33,6 +33,7 @@ use pairbox::domain::{
     Salt, Step, Timestamp, View,
 };
 use pairbox::http::{ApiParts, Turns};
+use pairbox::jobs::Jobs;
 use pairbox::ledger::{Ledger, Options, RealFiles};
 use pairbox::provider::{Provider, ProviderOptions, Providers, SessionOverrides};
 use pairbox::script::Mapping;
@@ -517,6 +518,7 @@ impl Scene {
             ..self.choices.http.clone()
         };
         let context = ControlContext {
+            jobs: Jobs::open(actions.clone(), data, config.time_zone),
             actions: actions.clone(),
             access: access.clone(),
             setting: Setting {
