@@ -4,13 +4,17 @@
 
 use std::fs;
 use std::io;
+use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-use super::marks::{clear_open, clear_suspicion, mark_open, suspicion, sync_folder, was_cut};
+use super::marks::{
+    clear_open, clear_suspicion, mark_open, mark_suspect, suspicion, sync_folder, was_cut,
+};
 use super::row::{Key, Row, SCHEMA};
+use crate::telemetry::fatal;
 
 /// What can go wrong with the state.
 #[derive(Debug, Error)]
@@ -70,11 +74,50 @@ impl Distrust {
 
 /// An open tree.
 pub struct Disk {
-    tree: sled::Db,
+    tree: Tree,
     folder: PathBuf,
 }
 
+/// sled writes once more when the last handle falls, and panics if it cannot; then nobody knows what is there.
+struct Tree {
+    db: Option<sled::Db>,
+    data: PathBuf,
+}
+
+impl Deref for Tree {
+    type Target = sled::Db;
+
+    fn deref(&self) -> &sled::Db {
+        match &self.db {
+            Some(tree) => tree,
+            None => unreachable!("the tree goes when it falls, and not before"),
+        }
+    }
+}
+
+impl Drop for Tree {
+    fn drop(&mut self) {
+        let db = self.db.take();
+        if catch_unwind(AssertUnwindSafe(|| drop(db))).is_err() {
+            let reason = "sled panicked on closing it";
+            mark_suspect(&self.data, reason);
+            fatal(&format!(
+                "the state cannot be written, the next start rebuilds it: {reason}"
+            ));
+        }
+    }
+}
+
 impl Disk {
+    fn of(tree: sled::Db, folder: PathBuf) -> Self {
+        let data = folder.parent().map(Path::to_owned).unwrap_or_default();
+        let db = Some(tree);
+        Self {
+            tree: Tree { db, data },
+            folder,
+        }
+    }
+
     /// Opens what is there, if it can be trusted so far.
     pub fn open(data: &Path, cache_bytes: u64) -> Result<Result<Self, Distrust>, StoreError> {
         let folder = data.join("state");
@@ -91,7 +134,7 @@ impl Disk {
         mark_open(data)?;
         remove_unfinished_snapshots(&folder)?;
         let disk = match open_tree(&folder, cache_bytes)? {
-            Ok(tree) => Self { tree, folder },
+            Ok(tree) => Self::of(tree, folder),
             Err(why) => return Ok(Err(Distrust::Unreadable(why))),
         };
         match disk.get(&Key::Schema) {
@@ -113,7 +156,7 @@ impl Disk {
         let Ok(tree) = open_tree(&folder, cache_bytes)? else {
             return Ok(None);
         };
-        Ok(Self { tree, folder }.applied_seq())
+        Ok(Self::of(tree, folder).applied_seq())
     }
 
     /// The last event that the state knows; none if that cannot be told.
@@ -147,7 +190,7 @@ impl Disk {
             source: io::Error::other(why),
         })?;
         clear_suspicion(data)?;
-        Ok(Self { tree, folder })
+        Ok(Self::of(tree, folder))
     }
 
     pub fn get(&self, key: &Key) -> Result<Option<Row>, StoreError> {
