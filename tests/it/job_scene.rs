@@ -86,6 +86,11 @@ impl Bulk {
         self.made.path().join(name)
     }
 
+    /// The jobs that there are.
+    pub fn jobs(&self) -> Value {
+        self.run(&["job", "list", "--output", "json"]).json()
+    }
+
     /// How many requests there are of all cards.
     pub fn requests(&self) -> usize {
         let list = self.run(&["request", "list", "--all", "--output", "json"]);

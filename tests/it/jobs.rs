@@ -423,3 +423,67 @@ fn mistakes_are_named_before_anything_is_handed_in() {
         json!([])
     );
 }
+
+/// The shipped jobs with the inputs that come with them.
+#[test]
+fn every_shipped_job_does_what_its_header_says() {
+    let bulk = Bulk::new("", 1);
+    let scripts = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/jobs");
+    let mut items = String::from("serial_number,alternative_code,product\n");
+    for at in 1..6 {
+        items.push_str(&format!(
+            "0190000000{at:02},A{at},SC-0\n10000{at:02},B{at},STB-1\n"
+        ));
+    }
+    bulk.write("items.csv", &items);
+    bulk.made.run(&["item", "import", "items.csv"]);
+    bulk.write(
+        "subscriptions.csv",
+        "number,life_cycle_state\nS-1001,EFFECTIVE\nS-1002,CANCELLED\n",
+    );
+    bulk.made
+        .run(&["subscription", "import", "subscriptions.csv"]);
+    let _served = bulk.serve();
+    for name in fs::read_dir(scripts.join("samples")).unwrap() {
+        let name = name.unwrap().file_name().into_string().unwrap();
+        let text = fs::read_to_string(scripts.join("samples").join(&name)).unwrap();
+        bulk.write(&name, &text);
+    }
+    // Each in the state that the one before left: [created, unchanged, skipped, failed] and the pairings then.
+    for (job, wanted, paired) in [
+        ("pair_from_csv", [2, 1, 0, 0], 1),
+        ("swap_stb", [1, 0, 0, 0], 1),
+        ("pair_by_subscription", [1, 0, 1, 0], 1),
+        ("import_and_pair", [3, 0, 0, 0], 3),
+        ("unpair_from_csv", [2, 0, 0, 0], 2),
+    ] {
+        let sample = format!("{job}.csv");
+        let before = bulk.jobs();
+        let dry = bulk.job(job, &sample, &["--dry-run"]);
+        assert_eq!(ends(&dry), wanted, "{job}: {dry}");
+        assert_eq!(bulk.jobs(), before);
+        let report = bulk.job(job, &sample, &[]);
+        assert_eq!(ends(&report), wanted, "{job}: {report}");
+        // What is scheduled for 2099 stays.
+        let job_number = report["id"].as_u64().unwrap();
+        let scheduled = u64::from(job == "pair_from_csv");
+        wait_until(
+            || bulk.report(job_number)["pending"].as_u64().unwrap() <= scheduled,
+            || bulk.report(job_number).to_string(),
+        );
+        let list = bulk.run(&["pairing", "list", "--output", "json"]).json();
+        assert_eq!(list.as_array().unwrap().len(), paired, "{job}: {list}");
+    }
+    let header = |name: &str| fs::read_to_string(scripts.join(name)).unwrap();
+    for entry in fs::read_dir(&scripts).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        if name.ends_with(".rhai") {
+            let text = header(&name);
+            for word in ["// Columns ", "// Arguments ", "// Undo "] {
+                assert!(text.contains(word), "{name} says nothing of {word}");
+            }
+            let sample = scripts.join("samples").join(name.replace(".rhai", ".csv"));
+            assert!(sample.is_file(), "{name} has no sample");
+        }
+    }
+}

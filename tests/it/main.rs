@@ -35,6 +35,7 @@ mod http_wire;
 mod immediate;
 mod import_again;
 mod job_scene;
+mod job_scripts;
 mod jobs;
 mod jobs_bulk;
 mod lane;
