@@ -167,15 +167,8 @@ impl Asking {
             return None;
         }
         let providers = self.actions.providers();
-        let is_it = |found: &&Found| {
-            let identifiers = &found.item.identifiers;
-            let is_named = match named {
-                ItemIdentifier::SerialNumber(value) => identifiers.serial_number() == value,
-                ItemIdentifier::AlternativeCode(value) => identifiers.alternative_code() == value,
-                ItemIdentifier::Id(id) => found.item.imported_id == Some(*id),
-            };
-            is_named && providers.takes(&found.product, kind)
-        };
+        let is_it =
+            |found: &&Found| is_named(found, named) && providers.takes(&found.product, kind);
         let own = self.items.iter().find(is_it)?;
         let mut is_known = false;
         self.world.look(&mut |view| {
@@ -186,9 +179,19 @@ impl Asking {
 
     /// A refusal for the operator: an unknown number may be what a spreadsheet made of a known one.
     fn words(&self, refusal: &Refusal) -> String {
-        let Refusal::ItemUnknown { value, .. } = refusal else {
+        let Refusal::ItemUnknown { kind, field, value } = refusal else {
             return refusal.to_string();
         };
+        let serial_number = ItemIdentifier::SerialNumber(value.clone());
+        if let Some(own) = self.items.iter().find(|own| is_named(own, &serial_number)) {
+            let other = Refusal::ItemOfOtherKind {
+                kind: *kind,
+                field,
+                value: value.clone(),
+                product: own.product.clone(),
+            };
+            return other.to_string();
+        }
         if let Some(damage) = damage(value) {
             return damage.to_string();
         }
@@ -198,6 +201,15 @@ impl Asking {
             zeros = lost_zeros(value, is_known);
         });
         zeros.map_or_else(|| refusal.to_string(), |damage| damage.to_string())
+    }
+}
+
+fn is_named(found: &Found, named: &ItemIdentifier) -> bool {
+    let identifiers = &found.item.identifiers;
+    match named {
+        ItemIdentifier::SerialNumber(value) => identifiers.serial_number() == value,
+        ItemIdentifier::AlternativeCode(value) => identifiers.alternative_code() == value,
+        ItemIdentifier::Id(id) => found.item.imported_id == Some(*id),
     }
 }
 
