@@ -2,6 +2,7 @@
 //!
 //! Whatever ends the process in between, the job goes on from the cursor that was recorded with its rows.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -57,10 +58,12 @@ pub enum Step {
 impl Jobs {
     /// Runs a job until it ends, pauses, or the process stops. What goes wrong with it pauses it, for somebody to look.
     pub(super) fn run(&self, number: JobNumber) {
-        let ran = self.run_to_end(number);
+        let ran = catch_unwind(AssertUnwindSafe(|| self.run_to_end(number)));
         let reason = match ran {
-            Ok(()) | Err(JobsError::Refused(Refusal::Stopping)) => return,
-            Err(error) => error.to_string(),
+            Ok(Ok(()) | Err(JobsError::Refused(Refusal::Stopping))) => return,
+            Ok(Err(error)) => error.to_string(),
+            // Nothing of the chunk under way was recorded.
+            Err(_) => "its thread panicked; keep script and input, and report this".to_owned(),
         };
         tracing::error!(job = number.0, reason, "a job is paused");
         let reason = cut(&reason, REASON_BYTES_MAX);

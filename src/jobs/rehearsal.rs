@@ -1,6 +1,7 @@
 //! A dry run: the same rows, the same judgement, on an overlay; told like a job, stored nowhere.
 
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -50,9 +51,14 @@ impl RehearsalReport {
 impl Jobs {
     pub(super) fn rehearse_now(&self, folder: &str, by: &str, fields: &JobFields) {
         let mut report = RehearsalReport::waiting(fields);
-        if let Err(error) = self.go_through(folder, by, fields, &mut report) {
-            report.error = Some(error.to_string());
-        }
+        let went = catch_unwind(AssertUnwindSafe(|| {
+            self.go_through(folder, by, fields, &mut report)
+        }));
+        report.error = match went {
+            Ok(Ok(())) => None,
+            Ok(Err(error)) => Some(error.to_string()),
+            Err(_) => Some("its thread panicked; keep script and input, and report this".into()),
+        };
         report.is_over = true;
         self.board.tell(folder, report);
     }
