@@ -498,3 +498,128 @@ fn every_shipped_job_does_what_its_header_says() {
         }
     }
 }
+
+#[test]
+fn an_interrupt_lets_the_job_go_on_and_says_how_to_come_back() {
+    let bulk = Bulk::new("", 40);
+    let _served = bulk.serve();
+    bulk.pairs("cards.csv", 0, 40);
+    let out = bulk.made.path().join("out");
+    let mut command = bulk.made.command(&[
+        "run",
+        "pair_from_csv",
+        "--input",
+        "cards.csv",
+        "--rate",
+        "4",
+    ]);
+    let mut child = command
+        .stdout(fs::File::create(&out).unwrap())
+        .spawn()
+        .unwrap();
+    wait_until(
+        || bulk.jobs()[0]["done"].as_u64().is_some_and(|done| done > 0),
+        || bulk.jobs().to_string(),
+    );
+    let pid = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    let told = fs::read_to_string(&out).unwrap();
+    assert_eq!(
+        told,
+        "job 1 goes on in the server; `pairbox job watch 1` comes back to it\n"
+    );
+    let report = bulk.run(&["job", "watch", "1", "--output", "json"]).json();
+    assert_eq!(
+        (ends(&report), &report["state"]),
+        ([40, 0, 0, 0], &json!("done"))
+    );
+}
+
+#[test]
+fn with_a_server_and_without_one_the_same_requests_come_out() {
+    let endings = [true, false].map(|is_served| {
+        let bulk = Bulk::new("", 6);
+        bulk.write(
+            "cards.csv",
+            &format!(
+                "smartcard,stb\n{},{}\n{},{}\n{},{}\n7,8\n",
+                card_serial(0),
+                stb_serial(0),
+                card_serial(1),
+                stb_serial(0),
+                card_serial(0),
+                stb_serial(0)
+            ),
+        );
+        let served = is_served.then(|| bulk.serve());
+        let mut report = bulk.job("pair_from_csv", "cards.csv", &["--wait"]);
+        for changing in ["created_at", "ended_at"] {
+            report.as_object_mut().unwrap().remove(changing);
+        }
+        let requests = bulk
+            .run(&["request", "list", "--all", "--output", "json"])
+            .json();
+        let requests: Vec<_> = requests
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|one| {
+                (
+                    one["number"].clone(),
+                    one["card"].clone(),
+                    one["stb"].clone(),
+                )
+            })
+            .collect();
+        drop(served);
+        (report, requests)
+    });
+    assert_eq!(endings[0], endings[1]);
+    assert_eq!(endings[0].1.len(), 1);
+}
+
+#[test]
+fn rows_may_come_by_standard_input() {
+    let bulk = Bulk::new("", 3);
+    let _served = bulk.serve();
+    let path = bulk.pairs("cards.csv", 0, 3);
+    let mut command =
+        bulk.made
+            .command(&["run", "pair_from_csv", "--input", "-", "--output", "json"]);
+    let output = command
+        .stdin(fs::File::open(path).unwrap())
+        .output()
+        .unwrap();
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(
+        (ends(&report), &report["input"]),
+        ([3, 0, 0, 0], &json!("-"))
+    );
+}
+
+#[test]
+fn what_a_spreadsheet_damaged_is_named_and_fails_that_row_only() {
+    let bulk = Bulk::new("", 6);
+    let _served = bulk.serve();
+    let zeros = card_serial(2).trim_start_matches('0').to_owned();
+    bulk.write(
+        "cards.csv",
+        &format!(
+            "SmartCard;STB\r\n{};{}\r\n1.9E+10;{}\r\n\r\n{zeros};{}\r\n'{};{}\r\n\"=\"\"{}\"\"\";{}\r\n{}\r\n",
+            card_serial(0), stb_serial(0), stb_serial(1), stb_serial(2), card_serial(3), stb_serial(3),
+            card_serial(4), stb_serial(4), card_serial(5)
+        ),
+    );
+    let report = bulk.job("pair_from_csv", "cards.csv", &["--wait"]);
+    assert_eq!(report["rows"], 6, "{report}");
+    let failures = fs::read_to_string(bulk.made.path().join("cards.failures.csv")).unwrap();
+    for told in [
+        ",3,looks like a spreadsheet damaged it: 1.9E+10",
+        ",5,looks like a spreadsheet took its leading zeros",
+        ",8,\"expected 2 columns, found 1\"",
+    ] {
+        assert!(failures.contains(told), "{told}: {failures}");
+    }
+    assert!(report["created"].as_u64().unwrap() >= 1, "{report}");
+}
