@@ -33,11 +33,12 @@ pub mod dispatch;
 
 pub mod actions;
 
+pub mod jobs;
+
 pub mod simulate;
 
 pub mod control;
 pub mod http;
-pub mod jobs;
 
 pub mod service;
 

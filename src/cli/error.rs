@@ -169,7 +169,7 @@ impl CliError {
             Self::NoInput { .. } => {
                 "the script's header says which columns; `--dry-run` tries it".to_owned()
             }
-            Self::Input(error) => return error.hint(),
+            Self::Input(error) => return error.hint().map(str::to_owned),
             Self::PlanChanged { .. } => "make the plan anew, or take the rows that are named out of it".to_owned(),
             Self::Ledger(error) => error.hint().to_owned(),
             Self::NoProvider { .. } => "`pairbox provider list` shows them".to_owned(),

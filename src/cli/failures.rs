@@ -8,7 +8,9 @@ use super::error::CliError;
 use crate::actions::spreadsheet::marked;
 use crate::control::{FailedAsk, JobFailed};
 use crate::jobs::FailedRow;
-use crate::jobs::input::FAILURE_COLUMNS;
+
+/// Columns behind the input's own; an input that has them is read without them.
+const FAILURE_COLUMNS: [&str; 2] = ["failed_line", "failed_reason"];
 
 /// Writes the failed rows in the order of the input; answers how many.
 pub fn write_failures(backend: &Backend, job: u64, path: &Path) -> Result<usize, CliError> {

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,11 +15,10 @@ use super::backend::{Backend, Sending};
 use super::error::CliError;
 use super::exit::Exit;
 use super::output::{say, say_csv_rows, table};
-use super::run::source;
 use crate::actions::spreadsheet::marked;
 use crate::config::Config;
-use crate::jobs::input::InputOptions;
-use crate::jobs::{self, FAULT_COLUMN, LINE_COLUMN};
+use crate::jobs;
+use crate::jobs::input::{FAULT_COLUMN, InputOptions, LINE_COLUMN, Source};
 use crate::script::{FreeHost, InputTable, JobScript};
 
 /// What `--input` names, for scripts that want its rows.
@@ -99,7 +98,7 @@ impl Host {
 
 /// The vendor's file as rows of cells.
 fn read_rows(input: &Input) -> Result<(Vec<String>, Vec<Vec<String>>), String> {
-    let (source, _) = source(&input.name).map_err(|error| error.to_string())?;
+    let source = Source::named(Path::new(&input.name));
     let mut plain = Vec::new();
     jobs::input::read(source, &input.options, &mut plain, &mut |_, _| {})
         .map_err(|error| error.to_string())?;

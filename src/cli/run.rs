@@ -2,7 +2,6 @@
 //!
 //! A job's input becomes plain CSV here, and travels in parts to where the job runs: the server, or this process.
 
-use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -19,7 +18,7 @@ use super::output::{Format, say};
 use super::progress::Progress;
 use crate::config::Config;
 use crate::control::{JobCreate, JobPart, JobUpload, PartAsk};
-use crate::jobs::input::{self, Encoding, InputOptions, Source};
+use crate::jobs::input::{self, Encoding, InputOptions, Source, delimiter_named};
 use crate::jobs::{JobFile, NewJob};
 use crate::script::{JobScript, job_text};
 
@@ -80,13 +79,8 @@ fn argument(text: &str) -> Result<(String, String), String> {
 }
 
 fn delimiter(text: &str) -> Result<u8, String> {
-    match (text, text.as_bytes()) {
-        ("tab" | "\\t", _) => Ok(b'\t'),
-        (_, [byte]) if byte.is_ascii() && !byte.is_ascii_alphanumeric() && *byte != b'"' => {
-            Ok(*byte)
-        }
-        _ => Err("expected one character such as , or ; or the word tab".to_owned()),
-    }
+    delimiter_named(text)
+        .ok_or_else(|| "expected one character such as , or ; or the word tab".to_owned())
 }
 
 /// Bytes of one part; base64 makes a third more of them.
@@ -181,12 +175,16 @@ impl RunArgs {
         let script_sha256 = script.end().map_err(told)?;
 
         let options = self.input_options();
-        let (source, length) = source(given)?;
-        let mut progress = Progress::new("rows read", length);
+        let mut progress = Progress::new("rows read", length(given));
         let mut upload = Upload::new(backend, &folder, JobFile::Input);
-        let read = input::read(source, &options, &mut upload, &mut |bytes, rows| {
-            progress.at(bytes, rows);
-        });
+        let read = input::read(
+            Source::named(Path::new(given)),
+            &options,
+            &mut upload,
+            &mut |bytes, rows| {
+                progress.at(bytes, rows);
+            },
+        );
         progress.end();
         let failed = upload.failed.take();
         let plain = match (failed, read) {
@@ -194,7 +192,11 @@ impl RunArgs {
             (None, read) => read?,
         };
         let input_sha256 = upload.end().map_err(told)?;
-        eprintln!("{given}: {plain}");
+        let faults = match plain.faults {
+            0 => String::new(),
+            faults => format!(", {faults} of them cannot be used"),
+        };
+        eprintln!("{given}: {}, {} rows{faults}", plain.found, plain.rows);
         Ok(NewJob {
             folder,
             script: name.to_owned(),
@@ -208,21 +210,10 @@ impl RunArgs {
     }
 }
 
-pub fn source(given: &str) -> Result<(Source, Option<u64>), CliError> {
-    if given == "-" {
-        return Ok((Source::Reader(Box::new(io::stdin())), None));
-    }
-    let path = PathBuf::from(given);
-    let failed = |source| CliError::File {
-        act: "read",
-        path: path.clone(),
-        source,
-    };
-    let length = File::open(&path)
-        .and_then(|file| file.metadata())
-        .map_err(failed)?
-        .len();
-    Ok((Source::Path(path), Some(length)))
+/// How long the input is; nobody knows of standard input.
+fn length(given: &str) -> Option<u64> {
+    let metadata = std::fs::metadata(given).ok()?;
+    (given != "-").then(|| metadata.len())
 }
 
 /// As the job remembers its input.

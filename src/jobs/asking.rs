@@ -7,13 +7,13 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::finder;
-use super::input::{damage, lost_zeros};
 use super::world::World;
 use crate::actions::Actions;
 use crate::actions::ask::Own;
 use crate::actions::find::Found;
 use crate::actions::local_time::parse_local;
 use crate::actions::pair::PairCall;
+use crate::actions::spreadsheet::{damage, lost_zeros};
 use crate::commit::{Act, ItemKey, PairAct, RowAsked};
 use crate::domain::item::Identifiers;
 use crate::domain::items::NewItem;

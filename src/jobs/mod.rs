@@ -37,7 +37,6 @@ pub use folder::{FolderError, JobFile};
 pub use rehearsal::RehearsalReport;
 pub use report::{FailedPage, FailedRow, FullReport, JobReport};
 use rows::Rows;
-pub use rows::{FAULT_COLUMN, LINE_COLUMN};
 
 /// Jobs that run at once; each has a thread of `service.rs`.
 pub const JOBS_AT_ONCE: usize = 2;

@@ -7,10 +7,7 @@ use std::path::{Path, PathBuf};
 use csv::{Position, Reader, ReaderBuilder, StringRecord};
 use thiserror::Error;
 
-/// The line of the vendor's file that a row came from.
-pub const LINE_COLUMN: &str = "input_line";
-/// Why the row is none; empty where all is well.
-pub const FAULT_COLUMN: &str = "input_fault";
+use super::input::{FAULT_COLUMN, LINE_COLUMN};
 
 #[derive(Debug, Error)]
 pub enum RowsError {

@@ -34,6 +34,8 @@ mod http_transport;
 mod http_wire;
 mod immediate;
 mod import_again;
+mod job_input;
+mod job_input_workbook;
 mod job_scene;
 mod job_scripts;
 mod jobs;
