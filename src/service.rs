@@ -40,7 +40,7 @@ use crate::http::{FrontError, Turns};
 use crate::jobs::{JOBS_AT_ONCE, Jobs};
 use crate::ledger::{Cut, Ledger, LedgerError, Options, Preparer, RealFiles};
 use crate::provider::LaneError;
-use crate::script::{STACK_BYTES_MIN, ScriptError};
+use crate::script::{ROW_STACK_BYTES_MIN, STACK_BYTES_MIN, ScriptError};
 use crate::store::{Opened, Progress, State, StoreError};
 use crate::telemetry::{Metric, Metrics, Pulse, fatal};
 
@@ -297,7 +297,7 @@ impl Service {
         for name in job_threads() {
             let jobs = self.jobs.clone();
             self.threads
-                .start(&name, STACK_BYTES_MIN, move || jobs.work())?;
+                .start(&name, ROW_STACK_BYTES_MIN, move || jobs.work())?;
         }
         Ok(())
     }

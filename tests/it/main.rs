@@ -37,6 +37,7 @@ mod import_again;
 mod job_scene;
 mod jobs;
 mod jobs_bulk;
+mod jobs_review;
 mod lane;
 mod ledger_faults;
 mod ledger_scene;
