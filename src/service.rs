@@ -302,6 +302,13 @@ impl Service {
         Ok(())
     }
 
+    /// Lets dry runs of jobs run; nothing else of a job begins by it.
+    pub fn start_rehearsals(&mut self) -> Result<(), ServiceError> {
+        let jobs = self.jobs.clone();
+        self.threads
+            .start(REHEARSALS, ROW_STACK_BYTES_MIN, move || jobs.rehearse_all())
+    }
+
     /// Where this machine's own eyes look, if anywhere.
     pub fn ops_address(&self) -> Option<SocketAddr> {
         self.doors.as_ref().and_then(|doors| doors.ops_address)
@@ -341,7 +348,7 @@ impl Service {
         if let Some(doors) = &doors {
             doors.close();
         }
-        for name in job_threads() {
+        for name in job_threads().chain([REHEARSALS.to_owned()]) {
             self.threads.join(&name, soon());
         }
         self.stop_sending();
@@ -366,6 +373,9 @@ impl Service {
         self.threads.join_all(soon());
     }
 }
+
+/// The thread of dry runs.
+const REHEARSALS: &str = "dry runs";
 
 fn job_threads() -> impl Iterator<Item = String> {
     (1..=JOBS_AT_ONCE).map(|at| format!("job {at}"))

@@ -106,10 +106,10 @@ impl RunArgs {
         let Some(given) = self.apply.as_ref().or(self.input.as_ref()) else {
             return Err(CliError::NoInput { script: name });
         };
-        let sending = if self.wait {
-            Sending::WithJobs
-        } else {
-            Sending::JobsOnly
+        let sending = match (self.dry_run, self.wait) {
+            (true, _) => Sending::RehearsalsOnly,
+            (false, true) => Sending::WithJobs,
+            (false, false) => Sending::JobsOnly,
         };
         let backend = Backend::open(&config, sending)?;
         if self.dry_run {

@@ -123,11 +123,8 @@ impl Board {
 
     /// Waits until something happens, or for so long.
     pub fn wait(&self, at_most: Duration) {
-        let inner = self.lock();
-        if inner.waiting.is_empty() {
-            let waited = self.bell.wait_timeout(inner, at_most);
-            drop(waited.unwrap_or_else(PoisonError::into_inner));
-        }
+        let waited = self.bell.wait_timeout(self.lock(), at_most);
+        drop(waited.unwrap_or_else(PoisonError::into_inner));
     }
 
     /// Has all threads look.

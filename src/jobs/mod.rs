@@ -210,13 +210,21 @@ impl Jobs {
     /// Takes one job after the other until `stop`; for a thread of its own, with the stack that scripts need.
     pub fn work(&self) {
         while !self.is_stopping() {
-            if let Some((folder, by, fields)) = self.board.take_rehearsal() {
-                self.rehearse_now(&folder, &by, &fields);
-            } else if let Some(number) = self.take() {
+            if let Some(number) = self.take() {
                 self.run(number);
                 self.board.give_back(number);
             } else {
                 self.board.wait(LOOK_EVERY);
+            }
+        }
+    }
+
+    /// Takes one dry run after the other until `stop`; for a thread of its own, so that none waits for the end of a job.
+    pub fn rehearse_all(&self) {
+        while !self.is_stopping() {
+            match self.board.take_rehearsal() {
+                Some((folder, by, fields)) => self.rehearse_now(&folder, &by, &fields),
+                None => self.board.wait(LOOK_EVERY),
             }
         }
     }

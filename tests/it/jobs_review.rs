@@ -40,3 +40,34 @@ fn a_script_that_hides_data_in_functions_fails_its_rows_and_ends_nobody() {
     );
     assert_eq!(bulk.run(&["status"]).code, 0);
 }
+
+#[test]
+fn a_dry_run_waits_for_no_job_and_lets_none_go_on() {
+    let bulk = Bulk::new("", 90);
+    for (input, from) in [("one.csv", 0), ("two.csv", 30), ("three.csv", 60)] {
+        bulk.pairs(input, from, from + 30);
+    }
+    let slowly = |input| {
+        [
+            "run",
+            "pair_from_csv",
+            "--input",
+            input,
+            "--detach",
+            "--rate",
+            "1",
+        ]
+    };
+    let served = bulk.serve();
+    bulk.made.run(&slowly("one.csv"));
+    bulk.made.run(&slowly("two.csv"));
+    let dry = bulk.job("pair_from_csv", "three.csv", &["--dry-run"]);
+    assert_eq!(ends(&dry), [30, 0, 0, 0]);
+    assert_eq!(bulk.report(1)["state"], "running");
+    served.stop();
+    // Offline it would have taken them further.
+    let before = (bulk.report(1), bulk.report(2));
+    let dry = bulk.job("pair_from_csv", "three.csv", &["--dry-run"]);
+    assert_eq!(ends(&dry), [30, 0, 0, 0]);
+    assert_eq!((bulk.report(1), bulk.report(2)), before);
+}
