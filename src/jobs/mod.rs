@@ -111,21 +111,31 @@ impl Jobs {
 
     /// Records a job; it begins at once if a thread is free.
     pub fn create(&self, by: &str, new: &NewJob) -> Result<JobNumber, JobsError> {
-        let fields = self.prepare(new)?;
+        let fields = self.hand_in(new)?;
         let command = Command::CreateJob(Box::new(fields));
-        let number = match self.actions.door.call(by, command)? {
-            Committed::Job(number) => number,
-            _ => return Err(Refusal::Changed.into()),
+        let created = self.actions.door.call(by, command);
+        self.board.forget(&new.folder);
+        let refusal = match created {
+            Ok(Committed::Job(number)) => {
+                self.board.ring();
+                return Ok(number);
+            }
+            Ok(_) => Refusal::Changed,
+            Err(refusal) => refusal,
         };
-        self.board.is_recorded(&new.folder);
-        Ok(number)
+        // Whether one was recorded is not known of a box that stops; its next start knows.
+        if refusal != Refusal::Stopping {
+            self.folders.remove(&new.folder);
+        }
+        Err(refusal.into())
     }
 
     /// Begins a dry run; its folder names it.
     pub fn rehearse(&self, by: &str, new: &NewJob) -> Result<String, JobsError> {
-        let fields = self.prepare(new)?;
+        let fields = self.hand_in(new)?;
         let limit = rehearsal::ROWS_MAX;
         if fields.rows > limit {
+            self.discard(&new.folder);
             let (input, found) = (fields.input, fields.rows);
             return Err(JobsError::RehearsalTooLong {
                 limit,
@@ -139,10 +149,10 @@ impl Jobs {
 
     /// How far a dry run is. Its end is told once; then it is forgotten.
     pub fn rehearsal(&self, folder: &str) -> Result<RehearsalReport, JobsError> {
-        let report = self.board.rehearsal(folder)?;
+        let now = self.actions.clock.monotonic();
+        let report = self.board.rehearsal(folder, now)?;
         if report.is_over {
-            self.board.forget(folder);
-            self.folders.remove(folder);
+            self.discard(folder);
         }
         Ok(report)
     }
@@ -254,10 +264,24 @@ impl Jobs {
         Ok(job.ok_or(Refusal::JobUnknown { number })?)
     }
 
+    /// Takes what came for one job or dry run. What is wrong with it is said once: it is handed in anew from the beginning.
+    fn hand_in(&self, new: &NewJob) -> Result<JobFields, JobsError> {
+        let now = self.actions.clock.monotonic();
+        self.board.hand_in(&new.folder, now)?;
+        let prepared = self.prepare(new);
+        if prepared.is_err() {
+            self.discard(&new.folder);
+        }
+        prepared
+    }
+
+    fn discard(&self, folder: &str) {
+        self.board.forget(folder);
+        self.folders.remove(folder);
+    }
+
     /// Checks what was handed in, and makes it durable.
     fn prepare(&self, new: &NewJob) -> Result<JobFields, JobsError> {
-        self.board
-            .came(&new.folder, self.actions.clock.monotonic())?;
         let folder = new.folder.as_str();
         for (file, sha256) in [
             (JobFile::Script, &new.script_sha256),

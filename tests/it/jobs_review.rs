@@ -1,6 +1,11 @@
 //! What a review of bulk jobs found, each with the test that showed it.
 
+use pairbox::control::{Client, JobCreate, JobPart, JobRehearsal, JobRehearse, JobUpload, PartAsk};
+use pairbox::jobs::{JobFile, NewJob};
+use sha2::{Digest, Sha256};
+
 use super::job_scene::{Bulk, ends};
+use super::scene::{card_serial, stb_serial, wait_until};
 
 #[test]
 fn a_script_that_hides_data_in_functions_fails_its_rows_and_ends_nobody() {
@@ -70,4 +75,88 @@ fn a_dry_run_waits_for_no_job_and_lets_none_go_on() {
     let dry = bulk.job("pair_from_csv", "three.csv", &["--dry-run"]);
     assert_eq!(ends(&dry), [30, 0, 0, 0]);
     assert_eq!((bulk.report(1), bulk.report(2)), before);
+}
+
+#[test]
+fn what_was_handed_in_is_one_job_or_one_dry_run_and_nothing_else() {
+    let bulk = Bulk::new("", 4);
+    let _served = bulk.serve();
+    let client = Client::find(&bulk.made.data()).unwrap().unwrap();
+    let script = "fn row(row, job) { pair(row.smartcard, row.stb, #{ resend: true }); }";
+    let input = format!(
+        "smartcard,stb,input_line,input_fault\n{},{},2,\n",
+        card_serial(0),
+        stb_serial(0)
+    );
+    let job = hand_in(&client, script, &input);
+    client.call::<JobRehearse>("me", &job).unwrap();
+    // Its end takes the folder away, under a job that is made of it too.
+    client.call::<JobCreate>("me", &job).unwrap_err();
+    let part = PartAsk::new(&job.folder, JobFile::Input, input.len() as u64, b"1,2,3,\n");
+    client.call::<JobPart>("me", &part).unwrap_err();
+    wait_until(
+        || {
+            client
+                .call::<JobRehearsal>("me", &job.folder)
+                .unwrap()
+                .is_over
+        },
+        || "the dry run ends".to_owned(),
+    );
+    let job = hand_in(&client, script, &input);
+    let created = std::thread::scope(|scope| {
+        let callers: Vec<_> = (0..4)
+            .map(|_| scope.spawn(|| client.call::<JobCreate>("me", &job).is_ok()))
+            .collect();
+        let ends = callers.into_iter().map(|caller| caller.join().unwrap());
+        ends.filter(|is_created| *is_created).count()
+    });
+    assert_eq!(created, 1);
+    wait_until(
+        || bulk.report(1)["state"] == "done",
+        || bulk.report(1).to_string(),
+    );
+    assert_eq!(bulk.requests(), 1);
+}
+
+#[test]
+fn what_was_refused_takes_no_room_from_the_next() {
+    let bulk = Bulk::new("", 2);
+    let _served = bulk.serve();
+    bulk.pairs("cards.csv", 0, 2);
+    bulk.write("other.csv", "card,stb\n1,2\n");
+    for _ in 0..17 {
+        let said = bulk.run(&["run", "pair_from_csv", "--input", "other.csv"]);
+        assert!(
+            said.err.contains("column `smartcard` is missing"),
+            "{}",
+            said.err
+        );
+    }
+    let jobs = bulk.made.data().join("jobs");
+    assert_eq!(std::fs::read_dir(jobs).unwrap().count(), 0);
+    assert_eq!(
+        ends(&bulk.job("pair_from_csv", "cards.csv", &[])),
+        [2, 0, 0, 0]
+    );
+}
+
+/// Sends a script and plain rows as the command line does.
+fn hand_in(client: &Client, script: &str, input: &str) -> NewJob {
+    let folder = client.call::<JobUpload>("me", &()).unwrap();
+    for (file, text) in [(JobFile::Script, script), (JobFile::Input, input)] {
+        let part = PartAsk::new(&folder, file, 0, text.as_bytes());
+        client.call::<JobPart>("me", &part).unwrap();
+    }
+    let sha256 = |text: &str| hex::encode(Sha256::digest(text));
+    NewJob {
+        folder,
+        script: "a.rhai".into(),
+        input: "a.csv".into(),
+        script_sha256: sha256(script),
+        input_sha256: sha256(input),
+        args: Vec::new(),
+        rate_per_s: None,
+        stop_after: None,
+    }
 }
