@@ -28,14 +28,14 @@ use crate::actions::Actions;
 use crate::commit::{Command, Committed};
 use crate::domain::event::JobFields;
 use crate::domain::length::check_reason;
-use crate::domain::{JobNumber, JobPhase, Position, Refusal, View};
+use crate::domain::{JobNumber, JobPhase, Refusal, View};
 use crate::script::JobScript;
 use board::Board;
 pub use error::JobsError;
 use folder::Folders;
 pub use folder::{FolderError, JobFile};
 pub use rehearsal::RehearsalReport;
-pub use report::{FailedPage, FailedRow, FullReport, JobReport};
+pub use report::{FailedCursor, FailedPage, FailedRow, FullReport, JobReport};
 use rows::Rows;
 pub use rows::{FAULT_COLUMN, LINE_COLUMN};
 
@@ -187,11 +187,10 @@ impl Jobs {
     pub fn failed(
         &self,
         number: JobNumber,
-        before: Option<Position>,
-        limit: usize,
+        before: Option<FailedCursor>,
     ) -> Result<FailedPage, JobsError> {
         let job = self.job(number)?;
-        report::failed(&self.actions, &self.folders, &job, before, limit)
+        report::failed(&self.actions, &self.folders, &job, before)
     }
 
     pub fn pause(&self, by: &str, job: JobNumber, reason: &str) -> Result<(), JobsError> {

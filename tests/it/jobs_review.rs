@@ -141,6 +141,28 @@ fn what_was_refused_takes_no_room_from_the_next() {
     );
 }
 
+#[test]
+fn failed_rows_are_told_however_wide_they_are() {
+    let bulk = Bulk::new("", 2);
+    let _served = bulk.serve();
+    // One chunk of them is more than one answer may be.
+    let mut text = String::from("smartcard,stb,note\n");
+    for at in 0..400 {
+        let note = format!("{at} {}", "\"\"".repeat(2_500));
+        text.push_str(&format!("77{at},{},\"{note}\"\n", stb_serial(0)));
+    }
+    bulk.write("wide.csv", &text);
+    let report = bulk.job("pair_from_csv", "wide.csv", &["--stop-after", "0"]);
+    assert_eq!(ends(&report), [0, 0, 0, 400], "{report}");
+    let mut failed = csv::Reader::from_path(bulk.made.path().join("wide.failures.csv")).unwrap();
+    let lines: Vec<String> = failed
+        .records()
+        .map(|row| row.unwrap()[3].to_owned())
+        .collect();
+    let wanted: Vec<String> = (2..402).map(|line: u32| line.to_string()).collect();
+    assert_eq!(lines, wanted);
+}
+
 /// Sends a script and plain rows as the command line does.
 fn hand_in(client: &Client, script: &str, input: &str) -> NewJob {
     let folder = client.call::<JobUpload>("me", &()).unwrap();
