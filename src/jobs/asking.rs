@@ -158,6 +158,7 @@ impl Asking {
             own_subscription,
             resends: act.options.resend,
             swaps: act.swaps,
+            replaces_holder: self.actions.policy.get().replaces_holder,
         })))
     }
 

@@ -163,6 +163,24 @@ fn failed_rows_are_told_however_wide_they_are() {
     assert_eq!(lines, wanted);
 }
 
+#[test]
+fn a_later_row_of_the_same_chunk_takes_an_stb_over_where_that_is_the_policy() {
+    let bulk = Bulk::with("", 4, "[pairing]\nstb_taken = \"replace\"");
+    let _served = bulk.serve();
+    let text: String = (0..3)
+        .map(|card| format!("{},{}\n", card_serial(card), stb_serial(0)))
+        .collect();
+    bulk.write("cards.csv", &format!("smartcard,stb\n{text}"));
+    let dry = bulk.job("pair_from_csv", "cards.csv", &["--dry-run"]);
+    let report = bulk.job("pair_from_csv", "cards.csv", &["--wait"]);
+    assert_eq!(ends(&report), [3, 0, 0, 0], "{report}");
+    assert_eq!(ends(&dry), ends(&report));
+    let list = bulk.run(&["pairing", "list", "--output", "json"]).json();
+    let pairings = list.as_array().unwrap();
+    assert_eq!(pairings.len(), 1, "{list}");
+    assert_eq!(pairings[0]["card"], card_serial(2));
+}
+
 /// Sends a script and plain rows as the command line does.
 fn hand_in(client: &Client, script: &str, input: &str) -> NewJob {
     let folder = client.call::<JobUpload>("me", &()).unwrap();
