@@ -6,14 +6,14 @@ use std::fs::File;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 
 use serde_json::Value;
-use signal_hook::consts::{SIGINT, SIGTERM};
 
 use super::backend::{Backend, Sending};
 use super::error::CliError;
 use super::exit::Exit;
+use super::follow::watch_signals;
 use super::output::{say, say_csv_rows, table};
 use super::run::source;
 use crate::actions::spreadsheet::marked;
@@ -41,10 +41,7 @@ pub fn run(
     input: Option<Input>,
 ) -> Result<Exit, CliError> {
     let backend = Backend::open(config, Sending::On)?;
-    let stop = Arc::new(AtomicBool::new(false));
-    for signal in [SIGINT, SIGTERM] {
-        signal_hook::flag::register(signal, stop.clone()).map_err(CliError::Signals)?;
-    }
+    let stop = watch_signals()?;
     let host = Rc::new(Host {
         backend,
         input,

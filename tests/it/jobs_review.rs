@@ -1,7 +1,12 @@
 //! What a review of bulk jobs found, each with the test that showed it.
 
+use std::io::Read;
+use std::os::unix::process::ExitStatusExt;
+use std::process::Stdio;
+
 use pairbox::control::{Client, JobCreate, JobPart, JobRehearsal, JobRehearse, JobUpload, PartAsk};
 use pairbox::jobs::{JobFile, NewJob};
+use rustix::process::{Pid, Signal, kill_process};
 use sha2::{Digest, Sha256};
 
 use super::job_scene::{Bulk, ends};
@@ -179,6 +184,40 @@ fn a_later_row_of_the_same_chunk_takes_an_stb_over_where_that_is_the_policy() {
     let pairings = list.as_array().unwrap();
     assert_eq!(pairings.len(), 1, "{list}");
     assert_eq!(pairings[0]["card"], card_serial(2));
+}
+
+#[test]
+fn a_second_interruption_ends_a_free_script_that_waits_for_its_input() {
+    let bulk = Bulk::new("", 2);
+    let _served = bulk.serve();
+    bulk.write(
+        "read.rhai",
+        "fn main(args) { print(1); input_by(\"smartcard\"); }\n",
+    );
+    let mut command = bulk.made.command(&["run", "read.rhai", "--input", "-"]);
+    let mut running = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = [0; 2];
+    running
+        .stdout
+        .as_mut()
+        .unwrap()
+        .read_exact(&mut said)
+        .unwrap();
+    let id = Pid::from_child(&running);
+    let mut end = None;
+    wait_until(
+        || {
+            kill_process(id, Signal::INT).unwrap();
+            end = running.try_wait().unwrap();
+            end.is_some()
+        },
+        || "it hears nobody".to_owned(),
+    );
+    assert_eq!(end.unwrap().signal(), Some(Signal::INT.as_raw()));
 }
 
 /// Sends a script and plain rows as the command line does.
