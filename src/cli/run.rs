@@ -32,7 +32,7 @@ pub struct RunArgs {
     #[arg(long, value_name = "FILE")]
     input: Option<String>,
     /// Carry out a plan that the script made: nothing at all if the world has changed since
-    #[arg(long, value_name = "PLAN.csv", conflicts_with_all = ["input", "dry_run"])]
+    #[arg(long, value_name = "PLAN.csv", value_parser = plan, conflicts_with_all = ["input", "dry_run"])]
     apply: Option<String>,
     /// An argument of the script; its header names them
     #[arg(long = "arg", value_name = "NAME=VALUE", value_parser = argument)]
@@ -76,6 +76,14 @@ fn argument(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
         _ => Err("expected NAME=VALUE".to_owned()),
+    }
+}
+
+/// A plan is read twice: to be judged, and to be carried out.
+fn plan(text: &str) -> Result<String, String> {
+    match text {
+        "-" => Err("expected a file: a plan is read twice".to_owned()),
+        path => Ok(path.to_owned()),
     }
 }
 

@@ -220,6 +220,40 @@ fn a_second_interruption_ends_a_free_script_that_waits_for_its_input() {
     assert_eq!(end.unwrap().signal(), Some(Signal::INT.as_raw()));
 }
 
+#[test]
+fn a_plan_is_there_when_it_is_whole_and_is_a_file() {
+    let bulk = Bulk::new("", 4);
+    bulk.pairs("cards.csv", 0, 4);
+    bulk.write(
+        "planner.rhai",
+        "fn main(args) {\n    input_by(\"smartcard\").each(|row| {\n        plan(#{ smartcard: row.smartcard, stb: row.stb });\n        if \"break\" in args { throw \"broken off\"; }\n    });\n}\nfn row(row, job) { pair(row.smartcard, row.stb); }\n",
+    );
+    let run = ["run", "planner.rhai", "--input", "cards.csv"];
+    let said = bulk.run(&[&run[..], &["--arg", "break=1"]].concat());
+    assert!(said.err.contains("broken off"), "{}", said.err);
+    let plans = || {
+        let names = std::fs::read_dir(bulk.made.path()).unwrap();
+        let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        names
+            .filter(|name| name.contains("plan.csv"))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(plans(), Vec::<String>::new());
+    assert_eq!(bulk.run(&run).code, 3);
+    assert_eq!(plans(), ["cards.plan.csv"]);
+    let piped = bulk.run(&["run", "planner.rhai", "--apply", "-"]);
+    assert_eq!(piped.code, 2, "{}", piped.err);
+    let report = bulk.run(&[
+        "run",
+        "planner.rhai",
+        "--apply",
+        "cards.plan.csv",
+        "--output",
+        "json",
+    ]);
+    assert_eq!(ends(&report.json()), [4, 0, 0, 0]);
+}
+
 /// Sends a script and plain rows as the command line does.
 fn hand_in(client: &Client, script: &str, input: &str) -> NewJob {
     let folder = client.call::<JobUpload>("me", &()).unwrap();
