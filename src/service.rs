@@ -237,7 +237,8 @@ impl Service {
         actions.metrics = metrics.clone();
         let _ = actions.threads.set(threads.shown());
         let actions = Arc::new(actions);
-        let jobs = Jobs::open(actions.clone(), &config.data_dir, config.api.time_zone);
+        let in_force = Arc::new(Live::new(setup::in_force(config)));
+        let jobs = Jobs::open(actions.clone(), &config.data_dir, in_force.clone());
         Ok(Self {
             config: config.clone(),
             arrival: Arrival {
@@ -262,7 +263,7 @@ impl Service {
             watch,
             watch_stop: None,
             dispatch_pulse,
-            in_force: Arc::new(Live::new(setup::in_force(config))),
+            in_force,
             reserve_bytes,
             started_at,
             _lock: lock,

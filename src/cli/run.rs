@@ -185,8 +185,10 @@ impl RunArgs {
     ) -> Result<NewJob, CliError> {
         let folder = backend.call::<JobUpload>(&())?;
         let mut script = Upload::new(backend, &folder, JobFile::Script);
-        script.write_all(text.as_bytes()).map_err(told)?;
-        let script_sha256 = script.end().map_err(told)?;
+        if let Err(error) = script.write_all(text.as_bytes()) {
+            return Err(script.why(error));
+        }
+        let script_sha256 = script.end()?;
 
         let options = self.input_options();
         let (source, length) = source(given)?;
@@ -201,7 +203,7 @@ impl RunArgs {
             (Some(error), _) => return Err(error),
             (None, read) => read?,
         };
-        let input_sha256 = upload.end().map_err(told)?;
+        let input_sha256 = upload.end()?;
         eprintln!("{given}: {plain}");
         Ok(NewJob {
             folder,
@@ -288,9 +290,16 @@ impl<'a> Upload<'a> {
     }
 
     /// Sends the rest; answers the SHA-256 of all of it.
-    fn end(mut self) -> io::Result<String> {
-        self.send()?;
-        Ok(hex::encode(self.hasher.finalize()))
+    fn end(mut self) -> Result<String, CliError> {
+        match self.send() {
+            Ok(()) => Ok(hex::encode(self.hasher.finalize())),
+            Err(error) => Err(self.why(error)),
+        }
+    }
+
+    /// The error behind the words that a writer has for it.
+    fn why(&mut self, error: io::Error) -> CliError {
+        self.failed.take().unwrap_or(CliError::Upload(error))
     }
 }
 
@@ -306,8 +315,4 @@ impl Write for Upload<'_> {
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
-}
-
-fn told(error: io::Error) -> CliError {
-    CliError::Upload(error)
 }

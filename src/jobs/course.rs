@@ -125,8 +125,9 @@ impl<'a> Course<'a> {
         let mut absent = script.options()?.optional;
         absent.retain(|column| !rows.columns().any(|there| there == column));
         let now = jobs.actions.clock.monotonic();
+        let zone = jobs.in_force.get().zone;
         Ok(Self {
-            asking: Asking::new(jobs.actions.clone(), world.clone(), number, jobs.zone),
+            asking: Asking::new(jobs.actions.clone(), world.clone(), number, zone),
             jobs,
             world,
             number,

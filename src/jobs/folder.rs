@@ -12,6 +12,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
+use crate::actions::status::free_bytes;
+
 /// Most bytes of a script.
 pub const SCRIPT_BYTES_MAX: u64 = 256 * 1024;
 /// Most bytes of an input.
@@ -97,6 +99,11 @@ impl Folders {
         let path = self.root.join(&name);
         fs::create_dir_all(&path).map_err(failed("make", &path))?;
         Ok(name)
+    }
+
+    /// Whether so many bytes are free; where that cannot be told, the writing will.
+    pub fn has_room(&self, bytes: u64) -> bool {
+        free_bytes(&self.root).is_none_or(|free| free >= bytes)
     }
 
     /// Adds the next bytes of a file; they must follow those that came before.

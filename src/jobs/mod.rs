@@ -22,10 +22,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use chrono_tz::Tz;
-
 use crate::actions::Actions;
+use crate::actions::status::InForce;
 use crate::commit::{Command, Committed};
+use crate::config::Live;
 use crate::domain::event::JobFields;
 use crate::domain::length::check_reason;
 use crate::domain::{JobNumber, JobPhase, Refusal, View};
@@ -65,12 +65,12 @@ pub struct Jobs {
     folders: Folders,
     board: Board,
     is_stopping: AtomicBool,
-    zone: Tz,
+    in_force: Arc<Live<InForce>>,
 }
 
 impl Jobs {
     /// The jobs of a data directory; folders that no job has are taken away.
-    pub fn open(actions: Arc<Actions>, data_dir: &Path, zone: Tz) -> Arc<Self> {
+    pub fn open(actions: Arc<Actions>, data_dir: &Path, in_force: Arc<Live<InForce>>) -> Arc<Self> {
         let folders = Folders::new(data_dir);
         let jobs = actions.state.view().jobs();
         let known: HashSet<String> = jobs
@@ -83,7 +83,7 @@ impl Jobs {
             folders,
             board: Board::default(),
             is_stopping: AtomicBool::new(false),
-            zone,
+            in_force,
         })
     }
 
@@ -106,6 +106,11 @@ impl Jobs {
         bytes: &[u8],
     ) -> Result<(), JobsError> {
         self.board.came(folder, self.actions.clock.monotonic())?;
+        let reserve = self.in_force.get().reserve_bytes;
+        if !self.folders.has_room(reserve + bytes.len() as u64) {
+            self.discard(folder);
+            return Err(Refusal::ReserveLow.into());
+        }
         Ok(self.folders.append(folder, file, at, bytes)?)
     }
 

@@ -254,6 +254,25 @@ fn a_plan_is_there_when_it_is_whole_and_is_a_file() {
     assert_eq!(ends(&report.json()), [4, 0, 0, 0]);
 }
 
+#[test]
+fn an_input_leaves_the_reserve_of_the_disk_alone() {
+    let bulk = Bulk::new("", 2);
+    bulk.pairs("cards.csv", 0, 2);
+    let config = bulk.made.path().join("pairbox.toml");
+    let text = std::fs::read_to_string(&config).unwrap();
+    std::fs::write(&config, text.replace("\"1MiB\"", "\"1000GiB\"")).unwrap();
+    let _served = bulk.serve();
+    let said = bulk.run(&["run", "pair_from_csv", "--input", "cards.csv"]);
+    assert_eq!(said.code, 1, "{}", said.err);
+    assert!(
+        said.err.contains("too little free disk space") && said.err.contains("hint: free space"),
+        "{}",
+        said.err
+    );
+    let jobs = bulk.made.data().join("jobs");
+    assert_eq!(std::fs::read_dir(jobs).unwrap().count(), 0);
+}
+
 /// Sends a script and plain rows as the command line does.
 fn hand_in(client: &Client, script: &str, input: &str) -> NewJob {
     let folder = client.call::<JobUpload>("me", &()).unwrap();
