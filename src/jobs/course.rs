@@ -13,7 +13,7 @@ use super::error::JobsError;
 use super::folder::JobFile;
 use super::rows::{Row, Rows};
 use super::world::{Live, World, job};
-use crate::commit::{Chunk, ChunkRow, RowAsked};
+use crate::commit::{Chunk, ChunkRow, RowAsked, row_reason};
 use crate::domain::event::JobFields;
 use crate::domain::job::{CHUNK_ROWS_MAX, RowEnding};
 use crate::domain::length::{REASON_BYTES_MAX, cut};
@@ -229,7 +229,7 @@ impl<'a> Course<'a> {
             Ok(acts) => self.asking.asked(acts),
             Err(error) => {
                 self.jobs.actions.metrics.count(Metric::ScriptErrors);
-                RowAsked::Failed(error.to_string())
+                RowAsked::Failed(row_reason(&error.to_string()))
             }
         }
     }

@@ -273,6 +273,34 @@ fn an_input_leaves_the_reserve_of_the_disk_alone() {
     assert_eq!(std::fs::read_dir(jobs).unwrap().count(), 0);
 }
 
+#[test]
+fn what_rows_ask_for_is_held_only_as_far_as_it_may_be_asked_for() {
+    let bulk = Bulk::new("", 2);
+    let served = bulk.serve();
+    let rows: String = (0..256).map(|row| format!("{row},1\n")).collect();
+    bulk.write("rows.csv", &format!("smartcard,stb\n{rows}"));
+    let long = "let long = \"x\"; while long.len() < 120000 { long += long; }";
+    for (script, act) in [
+        (
+            "notes.rhai",
+            "for at in 0..16 { register_item(#{ product: \"SC-0\", serial_number: row.smartcard + at, \
+             alternative_code: row.smartcard + at, notes: long + at }); }",
+        ),
+        (
+            "number.rhai",
+            "for at in 0..16 { register_subscription(#{ number: long + at }); }",
+        ),
+        ("thrown.rhai", "throw long;"),
+        ("failed.rhai", "fail(long);"),
+    ] {
+        bulk.write(script, &format!("fn row(row, job) {{ {long} {act} }}\n"));
+        let report = bulk.job(script, "rows.csv", &["--stop-after", "0"]);
+        assert_eq!(ends(&report), [0, 0, 0, 256], "{script}: {report}");
+    }
+    let most = served.memory_mib_max();
+    assert!(most < 250, "{most} MiB for a chunk");
+}
+
 /// Sends a script and plain rows as the command line does.
 fn hand_in(client: &Client, script: &str, input: &str) -> NewJob {
     let folder = client.call::<JobUpload>("me", &()).unwrap();
