@@ -40,7 +40,7 @@ use crate::http::{FrontError, Turns};
 use crate::jobs::{JOBS_AT_ONCE, Jobs};
 use crate::ledger::{Cut, Ledger, LedgerError, Options, Preparer, RealFiles};
 use crate::provider::LaneError;
-use crate::script::{STACK_BYTES_MIN, ScriptError};
+use crate::script::{ROW_STACK_BYTES_MIN, STACK_BYTES_MIN, ScriptError};
 use crate::store::{Opened, Progress, State, StoreError};
 use crate::telemetry::{Metric, Metrics, Pulse, fatal};
 
@@ -237,7 +237,8 @@ impl Service {
         actions.metrics = metrics.clone();
         let _ = actions.threads.set(threads.shown());
         let actions = Arc::new(actions);
-        let jobs = Jobs::open(actions.clone(), &config.data_dir, config.api.time_zone);
+        let in_force = Arc::new(Live::new(setup::in_force(config)));
+        let jobs = Jobs::open(actions.clone(), &config.data_dir, in_force.clone());
         Ok(Self {
             config: config.clone(),
             arrival: Arrival {
@@ -262,7 +263,7 @@ impl Service {
             watch,
             watch_stop: None,
             dispatch_pulse,
-            in_force: Arc::new(Live::new(setup::in_force(config))),
+            in_force,
             reserve_bytes,
             started_at,
             _lock: lock,
@@ -297,9 +298,16 @@ impl Service {
         for name in job_threads() {
             let jobs = self.jobs.clone();
             self.threads
-                .start(&name, STACK_BYTES_MIN, move || jobs.work())?;
+                .start(&name, ROW_STACK_BYTES_MIN, move || jobs.work())?;
         }
         Ok(())
+    }
+
+    /// Lets dry runs of jobs run; nothing else of a job begins by it.
+    pub fn start_rehearsals(&mut self) -> Result<(), ServiceError> {
+        let jobs = self.jobs.clone();
+        self.threads
+            .start(REHEARSALS, ROW_STACK_BYTES_MIN, move || jobs.rehearse_all())
     }
 
     /// Where this machine's own eyes look, if anywhere.
@@ -341,7 +349,7 @@ impl Service {
         if let Some(doors) = &doors {
             doors.close();
         }
-        for name in job_threads() {
+        for name in job_threads().chain([REHEARSALS.to_owned()]) {
             self.threads.join(&name, soon());
         }
         self.stop_sending();
@@ -366,6 +374,9 @@ impl Service {
         self.threads.join_all(soon());
     }
 }
+
+/// The thread of dry runs.
+const REHEARSALS: &str = "dry runs";
 
 fn job_threads() -> impl Iterator<Item = String> {
     (1..=JOBS_AT_ONCE).map(|at| format!("job {at}"))

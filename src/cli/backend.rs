@@ -35,6 +35,8 @@ pub enum Sending {
     WithJobs,
     /// Runs jobs and sends nothing: `run`.
     JobsOnly,
+    /// Judges dry runs, and lets no job go on: `run --dry-run`.
+    RehearsalsOnly,
 }
 
 /// How long a server may take from its lock to its socket.
@@ -115,12 +117,15 @@ impl Drop for LocalService {
 fn open_local(config: &Config, sending: Sending, lock: DataLock) -> Result<LocalService, CliError> {
     let mut service = Service::open(config, lock, &mut |_| ControlFlow::Continue(()))?;
     match sending {
-        Sending::Off | Sending::JobsOnly => {}
+        Sending::Off | Sending::JobsOnly | Sending::RehearsalsOnly => {}
         Sending::On => service.start_sending(Mode::Manual)?,
         Sending::WithJobs => service.start_sending(Mode::Continuous)?,
     }
     if matches!(sending, Sending::WithJobs | Sending::JobsOnly) {
         service.start_jobs()?;
+    }
+    if !matches!(sending, Sending::Off | Sending::On) {
+        service.start_rehearsals()?;
     }
     Ok(LocalService {
         context: service.control(),

@@ -229,7 +229,7 @@ fn exit(job: &JobReport) -> Exit {
 }
 
 /// Ctrl-C asks this process to leave; a second one ends it.
-fn watch_signals() -> Result<Arc<AtomicBool>, CliError> {
+pub fn watch_signals() -> Result<Arc<AtomicBool>, CliError> {
     let stop = Arc::new(AtomicBool::new(false));
     for signal in [SIGINT, SIGTERM] {
         signal_hook::flag::register_conditional_default(signal, stop.clone())

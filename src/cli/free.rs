@@ -2,18 +2,19 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::fs::File;
+use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 
 use serde_json::Value;
-use signal_hook::consts::{SIGINT, SIGTERM};
 
 use super::backend::{Backend, Sending};
 use super::error::CliError;
 use super::exit::Exit;
+use super::follow::watch_signals;
 use super::output::{say, say_csv_rows, table};
 use crate::actions::spreadsheet::marked;
 use crate::config::Config;
@@ -40,10 +41,7 @@ pub fn run(
     input: Option<Input>,
 ) -> Result<Exit, CliError> {
     let backend = Backend::open(config, Sending::On)?;
-    let stop = Arc::new(AtomicBool::new(false));
-    for signal in [SIGINT, SIGTERM] {
-        signal_hook::flag::register(signal, stop.clone()).map_err(CliError::Signals)?;
-    }
+    let stop = watch_signals()?;
     let host = Rc::new(Host {
         backend,
         input,
@@ -51,24 +49,25 @@ pub fn run(
     });
     let ran = script.run_main(args, host.clone(), stop.clone());
     let planned = host.plan.take();
+    if let Some(input) = host.input.as_ref().filter(|_| planned.is_some())
+        && (ran.is_err() || stop.load(Ordering::Relaxed))
+    {
+        let _ = fs::remove_file(unfinished(&input.plan));
+    }
     if stop.load(Ordering::Relaxed) {
         eprintln!("interrupted; what it has asked for so far is done");
         return Ok(Exit::No);
     }
     ran?;
     match (planned, &host.input) {
-        (Some(mut plan), Some(input)) => {
-            plan.writer.flush().map_err(|source| CliError::File {
+        (Some(plan), Some(input)) => {
+            let (rows, path) = (plan.rows, input.plan.display());
+            plan.keep(&input.plan).map_err(|source| CliError::File {
                 act: "write",
                 path: input.plan.clone(),
                 source,
             })?;
-            eprintln!(
-                "{} rows are planned in {}; `--apply {}` carries them out",
-                plan.rows,
-                input.plan.display(),
-                input.plan.display()
-            );
+            eprintln!("{rows} rows are planned in {path}; `--apply {path}` carries them out");
             Ok(Exit::No)
         }
         _ => Ok(Exit::Done),
@@ -81,11 +80,34 @@ struct Host {
     plan: RefCell<Option<Plan>>,
 }
 
-/// The plan file; made with its first row, whose columns it has.
+/// The plan file; made with its first row, whose columns it has. It has its name when it is whole: nobody carries out half of
+/// a plan.
 struct Plan {
     columns: Vec<String>,
     writer: csv::Writer<File>,
     rows: u64,
+}
+
+impl Plan {
+    fn begin(path: &Path, columns: Vec<String>) -> csv::Result<Self> {
+        let mut writer = csv::Writer::from_path(unfinished(path))?;
+        writer.write_record(&columns)?;
+        Ok(Self {
+            columns,
+            writer,
+            rows: 0,
+        })
+    }
+
+    fn keep(mut self, path: &Path) -> io::Result<()> {
+        self.writer.flush()?;
+        fs::rename(unfinished(path), path)
+    }
+}
+
+/// What a plan is called while it is made.
+fn unfinished(path: &Path) -> PathBuf {
+    path.with_extension("csv.unfinished")
 }
 
 impl Host {
@@ -163,14 +185,8 @@ impl FreeHost for Host {
         let wrong = |error: csv::Error| format!("cannot write `{}`: {error}", path.display());
         let mut slot = self.plan.borrow_mut();
         if slot.is_none() {
-            let mut writer = csv::Writer::from_path(path).map_err(wrong)?;
-            let columns: Vec<String> = cells.keys().cloned().collect();
-            writer.write_record(&columns).map_err(wrong)?;
-            *slot = Some(Plan {
-                columns,
-                writer,
-                rows: 0,
-            });
+            let columns = cells.keys().cloned().collect();
+            *slot = Some(Plan::begin(path, columns).map_err(wrong)?);
         }
         let Some(plan) = slot.as_mut() else {
             return Ok(());

@@ -31,7 +31,7 @@ pub struct RunArgs {
     #[arg(long, value_name = "FILE")]
     input: Option<String>,
     /// Carry out a plan that the script made: nothing at all if the world has changed since
-    #[arg(long, value_name = "PLAN.csv", conflicts_with_all = ["input", "dry_run"])]
+    #[arg(long, value_name = "PLAN.csv", value_parser = plan, conflicts_with_all = ["input", "dry_run"])]
     apply: Option<String>,
     /// An argument of the script; its header names them
     #[arg(long = "arg", value_name = "NAME=VALUE", value_parser = argument)]
@@ -78,6 +78,14 @@ fn argument(text: &str) -> Result<(String, String), String> {
     }
 }
 
+/// A plan is read twice: to be judged, and to be carried out.
+fn plan(text: &str) -> Result<String, String> {
+    match text {
+        "-" => Err("expected a file: a plan is read twice".to_owned()),
+        path => Ok(path.to_owned()),
+    }
+}
+
 fn delimiter(text: &str) -> Result<u8, String> {
     delimiter_named(text)
         .ok_or_else(|| "expected one character such as , or ; or the word tab".to_owned())
@@ -100,10 +108,10 @@ impl RunArgs {
         let Some(given) = self.apply.as_ref().or(self.input.as_ref()) else {
             return Err(CliError::NoInput { script: name });
         };
-        let sending = if self.wait {
-            Sending::WithJobs
-        } else {
-            Sending::JobsOnly
+        let sending = match (self.dry_run, self.wait) {
+            (true, _) => Sending::RehearsalsOnly,
+            (false, true) => Sending::WithJobs,
+            (false, false) => Sending::JobsOnly,
         };
         let backend = Backend::open(&config, sending)?;
         if self.dry_run {
@@ -171,8 +179,10 @@ impl RunArgs {
     ) -> Result<NewJob, CliError> {
         let folder = backend.call::<JobUpload>(&())?;
         let mut script = Upload::new(backend, &folder, JobFile::Script);
-        script.write_all(text.as_bytes()).map_err(told)?;
-        let script_sha256 = script.end().map_err(told)?;
+        if let Err(error) = script.write_all(text.as_bytes()) {
+            return Err(script.why(error));
+        }
+        let script_sha256 = script.end()?;
 
         let options = self.input_options();
         let mut progress = Progress::new("rows read", length(given));
@@ -191,7 +201,7 @@ impl RunArgs {
             (Some(error), _) => return Err(error),
             (None, read) => read?,
         };
-        let input_sha256 = upload.end().map_err(told)?;
+        let input_sha256 = upload.end()?;
         let faults = match plain.faults {
             0 => String::new(),
             faults => format!(", {faults} of them cannot be used"),
@@ -271,9 +281,16 @@ impl<'a> Upload<'a> {
     }
 
     /// Sends the rest; answers the SHA-256 of all of it.
-    fn end(mut self) -> io::Result<String> {
-        self.send()?;
-        Ok(hex::encode(self.hasher.finalize()))
+    fn end(mut self) -> Result<String, CliError> {
+        match self.send() {
+            Ok(()) => Ok(hex::encode(self.hasher.finalize())),
+            Err(error) => Err(self.why(error)),
+        }
+    }
+
+    /// The error behind the words that a writer has for it.
+    fn why(&mut self, error: io::Error) -> CliError {
+        self.failed.take().unwrap_or(CliError::Upload(error))
     }
 }
 
@@ -289,8 +306,4 @@ impl Write for Upload<'_> {
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
-}
-
-fn told(error: io::Error) -> CliError {
-    CliError::Upload(error)
 }

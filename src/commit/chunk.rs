@@ -62,6 +62,8 @@ pub struct PairAct {
     pub resends: bool,
     /// Only for a card that has a pairing.
     pub swaps: bool,
+    /// Whoever holds the STB gives it up.
+    pub replaces_holder: bool,
 }
 
 /// Names an item whatever its number.
@@ -275,9 +277,12 @@ fn pair(view: &dyn View, act: &PairAct, now: Timestamp) -> Result<(Done, Vec<Eve
     if !sends_anyway && is_so_already(view, &ask, now)? {
         return Ok((Done::Unchanged, Vec::new()));
     }
-    match admit(view, &ask, now)? {
-        Admission::New { request, events } => Ok((Done::Request(request), events)),
-        Admission::Repeat(_) => Ok((Done::Unchanged, Vec::new())),
+    match admit(view, &ask, now) {
+        Ok(Admission::New { request, events }) => Ok((Done::Request(request), events)),
+        Ok(Admission::Repeat(_)) => Ok((Done::Unchanged, Vec::new())),
+        // The holder came after the look-up, as by a row before this one in the chunk.
+        Err(Refusal::StbTaken { .. }) if act.replaces_holder => Err(Refusal::Changed),
+        Err(refusal) => Err(refusal),
     }
 }
 

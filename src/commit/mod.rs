@@ -13,7 +13,10 @@ mod pushes;
 mod recover;
 mod writer;
 
-pub use chunk::{Act, Chunk, ChunkRow, Desk, ItemKey, PairAct, RowAsked, judge as judge_chunk};
+pub use chunk::{
+    Act, Chunk, ChunkRow, Desk, ItemKey, PairAct, RowAsked, judge as judge_chunk,
+    reason as row_reason,
+};
 pub use command::{
     Answered, Begin, Command, Committed, DispatchCommand, EndUnsent, RegisteredItem, Reply,
     RowResult, SettleAttempt,

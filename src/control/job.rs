@@ -5,11 +5,10 @@ use base64::prelude::BASE64_STANDARD;
 use serde::{Deserialize, Serialize};
 
 use super::{ControlContext, ControlError, PAGE_ROWS_MAX, Page, Verb};
-use crate::domain::{JobNumber, Position};
-use crate::jobs::{FailedPage, FullReport, JobFile, JobReport, JobsError, NewJob, RehearsalReport};
-
-/// Failed rows of one page, about; a page ends with a chunk.
-const FAILED_ROWS: usize = 500;
+use crate::domain::JobNumber;
+use crate::jobs::{
+    FailedCursor, FailedPage, FullReport, JobFile, JobReport, JobsError, NewJob, RehearsalReport,
+};
 
 pub struct JobUpload;
 
@@ -156,7 +155,7 @@ impl Verb for JobReportOf {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct FailedAsk {
     pub job: u64,
-    pub before: Option<Position>,
+    pub before: Option<FailedCursor>,
 }
 
 pub struct JobFailed;
@@ -172,7 +171,7 @@ impl Verb for JobFailed {
         ask: FailedAsk,
     ) -> Result<FailedPage, ControlError> {
         let job = JobNumber(ask.job);
-        Ok(context.jobs.failed(job, ask.before, FAILED_ROWS)?)
+        Ok(context.jobs.failed(job, ask.before)?)
     }
 }
 

@@ -14,9 +14,9 @@ use crate::actions::find::Found;
 use crate::actions::local_time::parse_local;
 use crate::actions::pair::PairCall;
 use crate::actions::spreadsheet::{damage, lost_zeros};
-use crate::commit::{Act, ItemKey, PairAct, RowAsked};
+use crate::commit::{Act, ItemKey, PairAct, RowAsked, row_reason};
 use crate::domain::item::Identifiers;
-use crate::domain::items::NewItem;
+use crate::domain::items::{self, NewItem};
 use crate::domain::{
     Item, ItemIdentifier, ItemKind, ItemNumber, JobNumber, Position, ProcessName, ProductNumber,
     PublicId, Refusal, RequestIdentifier, SubscriptionIdentifier, View,
@@ -71,8 +71,8 @@ impl Asking {
     /// One row. A refusal of one act is the row's failure.
     pub fn asked(&mut self, acts: RowActs) -> RowAsked {
         let acts = match acts {
-            RowActs::Skipped(why) => return RowAsked::Skipped(why),
-            RowActs::Failed(why) => return RowAsked::Failed(why),
+            RowActs::Skipped(why) => return RowAsked::Skipped(row_reason(&why)),
+            RowActs::Failed(why) => return RowAsked::Failed(row_reason(&why)),
             RowActs::Acts(acts) => acts,
         };
         let (items, subscriptions) = (self.items.len(), self.subscriptions.len());
@@ -82,7 +82,7 @@ impl Asking {
             Err(why) => {
                 self.items.truncate(items);
                 self.subscriptions.truncate(subscriptions);
-                RowAsked::Failed(why)
+                RowAsked::Failed(row_reason(&why))
             }
         }
     }
@@ -97,6 +97,8 @@ impl Asking {
                 if let Some(ca_id) = &item.ca_id {
                     refuse_damage(ca_id)?;
                 }
+                // A chunk is held whole: what is too long is let go of here.
+                items::check_texts(&item).map_err(|refusal| refusal.to_string())?;
                 self.items.push(found(&item));
                 Ok(Act::RegisterItem { item, may_update })
             }
@@ -104,6 +106,8 @@ impl Asking {
                 subscription,
                 may_update,
             } => {
+                items::check_subscription_texts(&subscription)
+                    .map_err(|refusal| refusal.to_string())?;
                 self.subscriptions.push(subscription.number.clone());
                 Ok(Act::RegisterSubscription {
                     subscription,
@@ -158,6 +162,7 @@ impl Asking {
             own_subscription,
             resends: act.options.resend,
             swaps: act.swaps,
+            replaces_holder: self.actions.policy.get().replaces_holder,
         })))
     }
 

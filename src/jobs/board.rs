@@ -24,30 +24,41 @@ pub struct Board {
 struct Inner {
     /// Folders that no job has yet, with the instant of the last word about them.
     folders: HashMap<String, Duration>,
+    /// Those of them that were handed in: nothing comes for them any more, and nobody hands them in again.
+    handed_in: HashSet<String>,
     taken: HashSet<JobNumber>,
     waiting: VecDeque<(String, String, JobFields)>,
     rehearsals: HashMap<String, RehearsalReport>,
+}
+
+impl Inner {
+    /// Whether a job is being made of the folder, or its dry run waits or runs.
+    fn is_busy(&self, folder: &str) -> bool {
+        match self.rehearsals.get(folder) {
+            Some(report) => !report.is_over,
+            None => self.handed_in.contains(folder),
+        }
+    }
+
+    fn forget(&mut self, folder: &str) {
+        self.folders.remove(folder);
+        self.handed_in.remove(folder);
+        self.rehearsals.remove(folder);
+    }
 }
 
 impl Board {
     /// Forgets what is idle; refuses if there is no room even so. `lost` hears each folder that goes.
     pub fn make_room(&self, now: Duration, lost: impl Fn(&str)) -> Result<(), JobsError> {
         let mut inner = self.lock();
-        let running: Vec<String> = inner
-            .rehearsals
-            .iter()
-            .filter(|(_, report)| !report.is_over)
-            .map(|(folder, _)| folder.clone())
-            .collect();
         let idle: Vec<String> = inner
             .folders
             .iter()
-            .filter(|(folder, at)| now.saturating_sub(**at) > IDLE_MAX && !running.contains(folder))
+            .filter(|(folder, at)| now.saturating_sub(**at) > IDLE_MAX && !inner.is_busy(folder))
             .map(|(folder, _)| folder.clone())
             .collect();
         for folder in idle {
-            inner.folders.remove(&folder);
-            inner.rehearsals.remove(&folder);
+            inner.forget(&folder);
             lost(&folder);
         }
         if inner.folders.len() >= FOLDERS_MAX {
@@ -63,21 +74,29 @@ impl Board {
 
     /// Something came for a folder that is on its way.
     pub fn came(&self, folder: &str, now: Duration) -> Result<(), JobsError> {
-        match self.lock().folders.get_mut(folder) {
-            Some(at) => {
+        let mut inner = self.lock();
+        let is_handed_in = inner.handed_in.contains(folder);
+        match inner.folders.get_mut(folder) {
+            Some(at) if !is_handed_in => {
                 *at = now;
                 Ok(())
             }
-            None => Err(JobsError::NoRehearsal {
+            _ => Err(JobsError::NoUpload {
                 folder: folder.to_owned(),
             }),
         }
     }
 
-    /// The folder belongs to a job now.
-    pub fn is_recorded(&self, folder: &str) {
-        self.lock().folders.remove(folder);
-        self.ring();
+    /// The folder came whole: one job or one dry run is made of it.
+    pub fn hand_in(&self, folder: &str, now: Duration) -> Result<(), JobsError> {
+        let mut inner = self.lock();
+        if !inner.folders.contains_key(folder) || !inner.handed_in.insert(folder.to_owned()) {
+            return Err(JobsError::NoUpload {
+                folder: folder.to_owned(),
+            });
+        }
+        inner.folders.insert(folder.to_owned(), now);
+        Ok(())
     }
 
     pub fn rehearse(&self, folder: &str, by: &str, fields: JobFields) {
@@ -99,17 +118,20 @@ impl Board {
         self.lock().rehearsals.insert(folder.to_owned(), report);
     }
 
-    pub fn rehearsal(&self, folder: &str) -> Result<RehearsalReport, JobsError> {
-        let report = self.lock().rehearsals.get(folder).cloned();
-        report.ok_or_else(|| JobsError::NoRehearsal {
-            folder: folder.to_owned(),
-        })
+    pub fn rehearsal(&self, folder: &str, now: Duration) -> Result<RehearsalReport, JobsError> {
+        let mut inner = self.lock();
+        let Some(report) = inner.rehearsals.get(folder).cloned() else {
+            return Err(JobsError::NoRehearsal {
+                folder: folder.to_owned(),
+            });
+        };
+        inner.folders.insert(folder.to_owned(), now);
+        Ok(report)
     }
 
+    /// The folder is a job's now, or nobody's.
     pub fn forget(&self, folder: &str) {
-        let mut inner = self.lock();
-        inner.rehearsals.remove(folder);
-        inner.folders.remove(folder);
+        self.lock().forget(folder);
     }
 
     /// Takes a job for one thread; `false` if another has it.
@@ -123,11 +145,8 @@ impl Board {
 
     /// Waits until something happens, or for so long.
     pub fn wait(&self, at_most: Duration) {
-        let inner = self.lock();
-        if inner.waiting.is_empty() {
-            let waited = self.bell.wait_timeout(inner, at_most);
-            drop(waited.unwrap_or_else(PoisonError::into_inner));
-        }
+        let waited = self.bell.wait_timeout(self.lock(), at_most);
+        drop(waited.unwrap_or_else(PoisonError::into_inner));
     }
 
     /// Has all threads look.

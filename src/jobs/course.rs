@@ -14,7 +14,7 @@ use super::error::JobsError;
 use super::folder::JobFile;
 use super::rows::{Row, Rows};
 use super::world::{Live, World, job};
-use crate::commit::{Chunk, ChunkRow, RowAsked};
+use crate::commit::{Chunk, ChunkRow, RowAsked, row_reason};
 use crate::domain::event::JobFields;
 use crate::domain::job::{CHUNK_ROWS_MAX, RowEnding};
 use crate::domain::length::{REASON_BYTES_MAX, cut};
@@ -128,8 +128,9 @@ impl<'a> Course<'a> {
         let mut absent = script.options()?.optional;
         absent.retain(|column| !rows.columns().any(|there| there == column));
         let now = jobs.actions.clock.monotonic();
+        let zone = jobs.in_force.get().zone;
         Ok(Self {
-            asking: Asking::new(jobs.actions.clone(), world.clone(), number, jobs.zone),
+            asking: Asking::new(jobs.actions.clone(), world.clone(), number, zone),
             jobs,
             world,
             number,
@@ -231,7 +232,7 @@ impl<'a> Course<'a> {
             Ok(acts) => self.asking.asked(acts),
             Err(error) => {
                 self.jobs.actions.metrics.count(Metric::ScriptErrors);
-                RowAsked::Failed(error.to_string())
+                RowAsked::Failed(row_reason(&error.to_string()))
             }
         }
     }

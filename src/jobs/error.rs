@@ -31,6 +31,10 @@ pub enum JobsError {
         "{limit} inputs are on their way already, the most there may be; try again in a minute"
     )]
     TooManyUploads { limit: usize },
+    #[error(
+        "no input is on its way as `{folder}`, or not any more: it was handed in, or nothing came of it for too long"
+    )]
+    NoUpload { folder: String },
     #[error("there is no dry run `{folder}`, or not any more")]
     NoRehearsal { folder: String },
     #[error("a dry run is of at most {limit} rows, and `{input}` has {found}")]

@@ -4,13 +4,16 @@
 //! start.
 
 use std::collections::HashSet;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use sha2::{Digest, Sha256};
 use thiserror::Error;
+
+use crate::actions::status::free_bytes;
 
 /// Most bytes of a script.
 pub const SCRIPT_BYTES_MAX: u64 = 256 * 1024;
@@ -19,6 +22,9 @@ pub const INPUT_BYTES_MAX: u64 = 4 << 30;
 /// Random bytes of a folder's name.
 const NAME_BYTES: usize = 8;
 const COPY_BYTES: usize = 256 * 1024;
+/// The members of `[control] group` pass through the data directory to its socket, and read nothing on the way.
+const OWNER_ONLY_FOLDER: u32 = 0o700;
+const OWNER_ONLY: u32 = 0o600;
 
 /// One of the two files of a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -95,8 +101,15 @@ impl Folders {
         let count = MADE.fetch_add(1, Ordering::Relaxed);
         let name = format!("{}-{count}", hex::encode(random));
         let path = self.root.join(&name);
-        fs::create_dir_all(&path).map_err(failed("make", &path))?;
+        let mut private = DirBuilder::new();
+        private.recursive(true).mode(OWNER_ONLY_FOLDER);
+        private.create(&path).map_err(failed("make", &path))?;
         Ok(name)
+    }
+
+    /// Whether so many bytes are free; where that cannot be told, the writing will.
+    pub fn has_room(&self, bytes: u64) -> bool {
+        free_bytes(&self.root).is_none_or(|free| free >= bytes)
     }
 
     /// Adds the next bytes of a file; they must follow those that came before.
@@ -111,6 +124,7 @@ impl Folders {
         let mut out = OpenOptions::new()
             .create(true)
             .append(true)
+            .mode(OWNER_ONLY)
             .open(&path)
             .map_err(failed("open", &path))?;
         let found = out.metadata().map_err(failed("read", &path))?.len();
@@ -234,6 +248,8 @@ fn failed<'a>(act: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> Fo
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     #[test]
@@ -251,6 +267,23 @@ mod tests {
         assert!(matches!(other, Err(FolderError::OtherBytes { .. })));
         let long = folders.append(&name, JobFile::Script, 0, &vec![b'x'; 300_000]);
         assert!(matches!(long, Err(FolderError::TooLarge { .. })));
+    }
+
+    #[test]
+    fn nobody_but_the_owner_reads_what_was_handed_in() {
+        let data = tempfile::tempdir().unwrap();
+        let folders = Folders::new(data.path());
+        let name = folders.make().unwrap();
+        folders.append(&name, JobFile::Input, 0, b"ab").unwrap();
+        let jobs = data.path().join("jobs");
+        for path in [
+            &jobs,
+            &jobs.join(&name),
+            &jobs.join(&name).join("input.csv"),
+        ] {
+            let mode = fs::metadata(path).unwrap().permissions().mode();
+            assert_eq!(mode & 0o077, 0, "{}", path.display());
+        }
     }
 
     #[test]

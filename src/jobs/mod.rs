@@ -22,20 +22,20 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use chrono_tz::Tz;
-
 use crate::actions::Actions;
+use crate::actions::status::InForce;
 use crate::commit::{Command, Committed};
+use crate::config::Live;
 use crate::domain::event::JobFields;
 use crate::domain::length::check_reason;
-use crate::domain::{JobNumber, JobPhase, Position, Refusal, View};
+use crate::domain::{JobNumber, JobPhase, Refusal, View};
 use crate::script::JobScript;
 use board::Board;
 pub use error::JobsError;
 use folder::Folders;
 pub use folder::{FolderError, JobFile};
 pub use rehearsal::RehearsalReport;
-pub use report::{FailedPage, FailedRow, FullReport, JobReport};
+pub use report::{FailedCursor, FailedPage, FailedRow, FullReport, JobReport};
 use rows::Rows;
 
 /// Jobs that run at once; each has a thread of `service.rs`.
@@ -64,12 +64,12 @@ pub struct Jobs {
     folders: Folders,
     board: Board,
     is_stopping: AtomicBool,
-    zone: Tz,
+    in_force: Arc<Live<InForce>>,
 }
 
 impl Jobs {
     /// The jobs of a data directory; folders that no job has are taken away.
-    pub fn open(actions: Arc<Actions>, data_dir: &Path, zone: Tz) -> Arc<Self> {
+    pub fn open(actions: Arc<Actions>, data_dir: &Path, in_force: Arc<Live<InForce>>) -> Arc<Self> {
         let folders = Folders::new(data_dir);
         let jobs = actions.state.view().jobs();
         let known: HashSet<String> = jobs
@@ -82,7 +82,7 @@ impl Jobs {
             folders,
             board: Board::default(),
             is_stopping: AtomicBool::new(false),
-            zone,
+            in_force,
         })
     }
 
@@ -105,26 +105,41 @@ impl Jobs {
         bytes: &[u8],
     ) -> Result<(), JobsError> {
         self.board.came(folder, self.actions.clock.monotonic())?;
+        let reserve = self.in_force.get().reserve_bytes;
+        if !self.folders.has_room(reserve + bytes.len() as u64) {
+            self.discard(folder);
+            return Err(Refusal::ReserveLow.into());
+        }
         Ok(self.folders.append(folder, file, at, bytes)?)
     }
 
     /// Records a job; it begins at once if a thread is free.
     pub fn create(&self, by: &str, new: &NewJob) -> Result<JobNumber, JobsError> {
-        let fields = self.prepare(new)?;
+        let fields = self.hand_in(new)?;
         let command = Command::CreateJob(Box::new(fields));
-        let number = match self.actions.door.call(by, command)? {
-            Committed::Job(number) => number,
-            _ => return Err(Refusal::Changed.into()),
+        let created = self.actions.door.call(by, command);
+        self.board.forget(&new.folder);
+        let refusal = match created {
+            Ok(Committed::Job(number)) => {
+                self.board.ring();
+                return Ok(number);
+            }
+            Ok(_) => Refusal::Changed,
+            Err(refusal) => refusal,
         };
-        self.board.is_recorded(&new.folder);
-        Ok(number)
+        // Whether one was recorded is not known of a box that stops; its next start knows.
+        if refusal != Refusal::Stopping {
+            self.folders.remove(&new.folder);
+        }
+        Err(refusal.into())
     }
 
     /// Begins a dry run; its folder names it.
     pub fn rehearse(&self, by: &str, new: &NewJob) -> Result<String, JobsError> {
-        let fields = self.prepare(new)?;
+        let fields = self.hand_in(new)?;
         let limit = rehearsal::ROWS_MAX;
         if fields.rows > limit {
+            self.discard(&new.folder);
             let (input, found) = (fields.input, fields.rows);
             return Err(JobsError::RehearsalTooLong {
                 limit,
@@ -138,10 +153,10 @@ impl Jobs {
 
     /// How far a dry run is. Its end is told once; then it is forgotten.
     pub fn rehearsal(&self, folder: &str) -> Result<RehearsalReport, JobsError> {
-        let report = self.board.rehearsal(folder)?;
+        let now = self.actions.clock.monotonic();
+        let report = self.board.rehearsal(folder, now)?;
         if report.is_over {
-            self.board.forget(folder);
-            self.folders.remove(folder);
+            self.discard(folder);
         }
         Ok(report)
     }
@@ -176,11 +191,10 @@ impl Jobs {
     pub fn failed(
         &self,
         number: JobNumber,
-        before: Option<Position>,
-        limit: usize,
+        before: Option<FailedCursor>,
     ) -> Result<FailedPage, JobsError> {
         let job = self.job(number)?;
-        report::failed(&self.actions, &self.folders, &job, before, limit)
+        report::failed(&self.actions, &self.folders, &job, before)
     }
 
     pub fn pause(&self, by: &str, job: JobNumber, reason: &str) -> Result<(), JobsError> {
@@ -209,13 +223,21 @@ impl Jobs {
     /// Takes one job after the other until `stop`; for a thread of its own, with the stack that scripts need.
     pub fn work(&self) {
         while !self.is_stopping() {
-            if let Some((folder, by, fields)) = self.board.take_rehearsal() {
-                self.rehearse_now(&folder, &by, &fields);
-            } else if let Some(number) = self.take() {
+            if let Some(number) = self.take() {
                 self.run(number);
                 self.board.give_back(number);
             } else {
                 self.board.wait(LOOK_EVERY);
+            }
+        }
+    }
+
+    /// Takes one dry run after the other until `stop`; for a thread of its own, so that none waits for the end of a job.
+    pub fn rehearse_all(&self) {
+        while !self.is_stopping() {
+            match self.board.take_rehearsal() {
+                Some((folder, by, fields)) => self.rehearse_now(&folder, &by, &fields),
+                None => self.board.wait(LOOK_EVERY),
             }
         }
     }
@@ -245,10 +267,24 @@ impl Jobs {
         Ok(job.ok_or(Refusal::JobUnknown { number })?)
     }
 
+    /// Takes what came for one job or dry run. What is wrong with it is said once: it is handed in anew from the beginning.
+    fn hand_in(&self, new: &NewJob) -> Result<JobFields, JobsError> {
+        let now = self.actions.clock.monotonic();
+        self.board.hand_in(&new.folder, now)?;
+        let prepared = self.prepare(new);
+        if prepared.is_err() {
+            self.discard(&new.folder);
+        }
+        prepared
+    }
+
+    fn discard(&self, folder: &str) {
+        self.board.forget(folder);
+        self.folders.remove(folder);
+    }
+
     /// Checks what was handed in, and makes it durable.
     fn prepare(&self, new: &NewJob) -> Result<JobFields, JobsError> {
-        self.board
-            .came(&new.folder, self.actions.clock.monotonic())?;
         let folder = new.folder.as_str();
         for (file, sha256) in [
             (JobFile::Script, &new.script_sha256),

@@ -11,13 +11,14 @@ use super::course::{Course, Step};
 use super::error::JobsError;
 use super::report::{FullReport, JobReport, Reasons};
 use super::world::{Overlay, World, job};
+use crate::domain::Refusal;
 use crate::domain::event::JobFields;
 use crate::domain::job::RowEnding;
 
 /// Most rows of a dry run: what it foresees lives in memory.
 pub const ROWS_MAX: u64 = 500_000;
-/// Failed rows that are told one by one.
-const FAILED_TOLD_MAX: usize = 1_000;
+/// Failed rows that are told one by one; whoever waits is told them again each time it asks.
+const FAILED_TOLD_MAX: usize = 20;
 
 /// How far a dry run is, and what came out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -83,7 +84,11 @@ impl Jobs {
             };
             report.done = row.row;
             report.failed = row.counts.failed;
-            if row.phase.is_over() || self.is_stopping() {
+            if self.is_stopping() && !row.phase.is_over() {
+                // A part of it would look like all of it.
+                return Err(Refusal::Stopping.into());
+            }
+            if row.phase.is_over() {
                 let mut job = JobReport::of(number, &row);
                 // What would be asked for was not asked for.
                 (job.id, job.pending) = (0, 0);

@@ -15,6 +15,13 @@ use crate::domain::{Job, JobNumber, JobPhase, Position, Timestamp};
 /// Different reasons that are told; the rest are counted together.
 const REASONS_MAX: usize = 1_000;
 const OTHER_REASONS: &str = "(other reasons)";
+/// Bytes of the failed rows of one page; as JSON they may be some times as many.
+const PAGE_BYTES_MAX: usize = 128 * 1024;
+/// Chunks that are looked through for one page.
+const PAGE_CHUNKS_MAX: usize = 1_000;
+/// What surrounds a cell and a row in an answer.
+const CELL_FRAME_BYTES: usize = 3;
+const ROW_FRAME_BYTES: usize = 50;
 /// Shorter cells stand in too many words by chance.
 const CELL_BYTES_MIN: usize = 2;
 
@@ -70,7 +77,15 @@ pub struct FailedPage {
     pub columns: Vec<String>,
     pub rows: Vec<FailedRow>,
     /// Ask again with this; none: there is no more.
-    pub before: Option<Position>,
+    pub before: Option<FailedCursor>,
+}
+
+/// How far the failed rows were told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FailedCursor {
+    pub chunk: Position,
+    /// Failed rows of this chunk, from its end, that were told already.
+    pub told: usize,
 }
 
 impl JobReport {
@@ -161,16 +176,19 @@ fn replace_whole(text: &str, value: &str, by: &str) -> String {
     plain
 }
 
-/// The chunks of a job, the newest first.
-pub fn chunks(actions: &Actions, from: Position) -> impl Iterator<Item = JobChunk> + '_ {
-    let mut position = from;
+/// The chunks of a job with their places, the newest first.
+pub fn chunks(
+    actions: &Actions,
+    from: Position,
+) -> impl Iterator<Item = (Position, JobChunk)> + '_ {
+    let mut next = from;
     std::iter::from_fn(move || {
-        let (event, ..) = actions.event(position)?;
+        let (event, ..) = actions.event(next)?;
         let Event::JobAdvanced(chunk) = event else {
             return None;
         };
-        position = chunk.before;
-        Some(chunk)
+        let position = std::mem::replace(&mut next, chunk.before);
+        Some((position, chunk))
     })
 }
 
@@ -185,7 +203,7 @@ pub fn reasons(
         return Ok(reasons.into_map());
     }
     let mut rows = Rows::open(&folders.file(&job.fields.folder, JobFile::Input)?)?;
-    for chunk in chunks(actions, job.latest_chunk) {
+    for (_, chunk) in chunks(actions, job.latest_chunk) {
         each_ended(&mut rows, &chunk, |rows, row, ending| {
             if let RowEnding::Failed(why) | RowEnding::Skipped(why) = ending {
                 reasons.count(why, rows.cells(row));
@@ -195,13 +213,12 @@ pub fn reasons(
     Ok(reasons.into_map())
 }
 
-/// A page of the rows that failed: of the chunks up to `before`, the newest first.
+/// A page of the rows that failed, from `before` on, the newest first.
 pub fn failed(
     actions: &Actions,
     folders: &Folders,
     job: &Job,
-    before: Option<Position>,
-    limit: usize,
+    before: Option<FailedCursor>,
 ) -> Result<FailedPage, JobsError> {
     let mut rows = Rows::open(&folders.file(&job.fields.folder, JobFile::Input)?)?;
     let mut page = FailedPage {
@@ -209,24 +226,58 @@ pub fn failed(
         rows: Vec::new(),
         before: None,
     };
-    for chunk in chunks(actions, before.unwrap_or(job.latest_chunk)) {
-        let mut found = Vec::new();
-        each_ended(&mut rows, &chunk, |rows, row, ending| {
-            if let RowEnding::Failed(reason) = ending {
-                found.push(FailedRow {
-                    line: row.line,
-                    reason: reason.clone(),
-                    cells: rows.cells(row).map(|(_, cell)| cell.to_owned()).collect(),
-                });
+    let mut bytes = 0;
+    let from = before.unwrap_or(FailedCursor {
+        chunk: job.latest_chunk,
+        told: 0,
+    });
+    for (looked_through, (position, chunk)) in chunks(actions, from.chunk).enumerate() {
+        let skipped = if position == from.chunk { from.told } else { 0 };
+        let found = failed_rows(&mut rows, &chunk)?;
+        let is_last_chunk = looked_through + 1 == PAGE_CHUNKS_MAX;
+        for (told, row) in found.into_iter().rev().enumerate().skip(skipped) {
+            let row_bytes = row.bytes();
+            if !page.rows.is_empty() && bytes + row_bytes > PAGE_BYTES_MAX {
+                let chunk = position;
+                page.before = Some(FailedCursor { chunk, told });
+                return Ok(page);
             }
-        })?;
-        page.rows.extend(found.into_iter().rev());
-        if page.rows.len() >= limit {
-            page.before = Some(chunk.before).filter(|before| before.is_some());
+            bytes += row_bytes;
+            page.rows.push(row);
+        }
+        if is_last_chunk {
+            let (chunk, told) = (chunk.before, 0);
+            page.before = Some(FailedCursor { chunk, told }).filter(|_| chunk.is_some());
             break;
         }
     }
     Ok(page)
+}
+
+fn failed_rows(rows: &mut Rows, chunk: &JobChunk) -> Result<Vec<FailedRow>, JobsError> {
+    let mut found = Vec::new();
+    each_ended(rows, chunk, |rows, row, ending| {
+        if let RowEnding::Failed(reason) = ending {
+            found.push(FailedRow {
+                line: row.line,
+                reason: reason.clone(),
+                cells: rows.cells(row).map(|(_, cell)| cell.to_owned()).collect(),
+            });
+        }
+    })?;
+    Ok(found)
+}
+
+impl FailedRow {
+    /// About what it takes in an answer.
+    fn bytes(&self) -> usize {
+        let cells: usize = self
+            .cells
+            .iter()
+            .map(|cell| cell.len() + CELL_FRAME_BYTES)
+            .sum();
+        cells + self.reason.len() + ROW_FRAME_BYTES
+    }
 }
 
 /// Goes through the rows of a chunk with their endings; a chunk where every row was created is not read.

@@ -27,6 +27,11 @@ pub struct Budget {
 }
 
 impl Budget {
+    /// For what needs little and is called where the stack is small.
+    pub const SMALL: Self = Self {
+        operations_max: 20_000,
+        time_max: TIME_MAX,
+    };
     /// Only [`Stoppable`] ends the call.
     pub const UNBOUNDED: Self = Self {
         operations_max: u64::MAX,

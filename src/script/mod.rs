@@ -28,7 +28,7 @@ pub mod contract;
 pub mod shipped;
 
 pub use definitions::text as definitions;
-pub use engine::STACK_BYTES_MIN;
+pub use engine::{ROW_STACK_BYTES_MIN, STACK_BYTES_MIN};
 pub use error::{Bound, Place, ScriptError};
 pub use free::{FreeHost, verbs as free_verbs};
 pub use job::{

@@ -117,7 +117,18 @@ impl Program {
         arguments: Vec<Dynamic>,
     ) -> Result<Dynamic, ScriptError> {
         self.require((function, parameters))?;
-        self.run(function, CallFnOptions::new(), arguments)
+        self.run(self.budget, function, CallFnOptions::new(), arguments)
+    }
+
+    /// Calls a function that must exist within another budget than the script's own.
+    pub(crate) fn call_within(
+        &self,
+        budget: Budget,
+        hook: Hook,
+        arguments: Vec<Dynamic>,
+    ) -> Result<Dynamic, ScriptError> {
+        self.require(hook)?;
+        self.run(budget, hook.0, CallFnOptions::new(), arguments)
     }
 
     /// Calls a function with `this` bound to `state`, which the script changes in place.
@@ -129,6 +140,7 @@ impl Program {
     ) -> Result<Dynamic, ScriptError> {
         self.require((function, parameters))?;
         self.run(
+            self.budget,
             function,
             CallFnOptions::new().bind_this_ptr(state),
             arguments,
@@ -144,7 +156,7 @@ impl Program {
     ) -> Result<Dynamic, ScriptError> {
         self.require(hook)?;
         let _stoppable = Stoppable::until(stop);
-        self.run(hook.0, CallFnOptions::new(), arguments)
+        self.run(self.budget, hook.0, CallFnOptions::new(), arguments)
     }
 
     pub(crate) fn require(&self, (function, parameters): Hook) -> Result<(), ScriptError> {
@@ -159,11 +171,12 @@ impl Program {
 
     fn run(
         &self,
+        budget: Budget,
         function: &str,
         options: CallFnOptions<'_>,
         arguments: Vec<Dynamic>,
     ) -> Result<Dynamic, ScriptError> {
-        let run = Run::start(self.budget, &self.script);
+        let run = Run::start(budget, &self.script);
         let result = catch_unwind(AssertUnwindSafe(|| {
             engine(self.profile).call_fn_with_options::<Dynamic>(
                 options.eval_ast(false),

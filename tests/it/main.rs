@@ -40,6 +40,7 @@ mod job_scene;
 mod job_scripts;
 mod jobs;
 mod jobs_bulk;
+mod jobs_review;
 mod lane;
 mod ledger_faults;
 mod ledger_scene;

@@ -19,6 +19,7 @@ pub(crate) use host::{FUNCTIONS, register, thrown};
 pub use host::{Finder, Lookup};
 pub use options::{JobArg, JobOptions};
 
+use super::budget::Budget;
 use super::engine::Profile;
 use super::error::ScriptError;
 use super::program::{Hook, Program};
@@ -79,7 +80,9 @@ impl JobScript {
         if !self.program.has(OPTIONS) {
             return Ok(JobOptions::default());
         }
-        let value = self.program.call(OPTIONS, Vec::new())?;
+        let value = self
+            .program
+            .call_within(Budget::SMALL, OPTIONS, Vec::new())?;
         options::read(value).map_err(|wrong| self.program.shape(OPTIONS.0, wrong))
     }
 
@@ -126,7 +129,10 @@ impl JobScript {
         if !self.program.has(SUMMARY) {
             return Ok(None);
         }
-        let value = self.program.call(SUMMARY, vec![from_json(job)])?;
+        let arguments = vec![from_json(job)];
+        let value = self
+            .program
+            .call_within(Budget::SMALL, SUMMARY, arguments)?;
         if value.is_unit() {
             return Ok(None);
         }
