@@ -12,7 +12,7 @@ use super::error::CliError;
 use super::exit::Exit;
 use super::failures::write_failures;
 use super::output::{Format, lines, say};
-use super::progress::JobProgress;
+use super::progress::{JobProgress, per_second};
 use crate::control::{JobRehearsal, JobRehearse, JobReportOf, JobShow};
 use crate::domain::JobPhase;
 use crate::jobs::{FullReport, JobReport, NewJob, RehearsalReport};
@@ -140,8 +140,8 @@ pub fn tell(report: &FullReport, format: Format, took: Option<Duration>) -> Resu
     }
     let job = &report.job;
     let took = took.map(|took| {
-        let rate = job.done as f64 / took.as_secs_f64().max(0.001);
-        format!("{} ({rate:.0} rows/s)", super::progress::seconds(took))
+        let rate = per_second(job.done, took);
+        format!("{} ({rate} rows/s)", super::progress::seconds(took))
     });
     let of_requests = if job.requests == 0 {
         String::new()

@@ -114,8 +114,8 @@ impl JobProgress {
 
     fn tell(&mut self, done: u64, rows: u64, failed: u64, pending: u64) {
         let first = *self.first.get_or_insert(done);
-        let rate = (done - first) as f64 / self.started.elapsed().as_secs_f64().max(0.001);
-        let mut message = format!("{done} of {rows} rows, {rate:.0} rows/s, {failed} failed");
+        let rate = per_second(done - first, self.started.elapsed());
+        let mut message = format!("{done} of {rows} rows, {rate} rows/s, {failed} failed");
         if done == rows && pending > 0 {
             message = format!("{done} rows, {failed} failed, {pending} wait for the CAS");
         }
@@ -136,4 +136,10 @@ impl JobProgress {
         }
         self.started.elapsed()
     }
+}
+
+/// How many of them a second, in whole ones.
+pub fn per_second(count: u64, span: Duration) -> u64 {
+    let millis = u64::try_from(span.as_millis()).unwrap_or(u64::MAX).max(1);
+    count.saturating_mul(1_000) / millis
 }

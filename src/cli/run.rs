@@ -223,7 +223,7 @@ impl RunArgs {
 /// How long the input is; nobody knows of standard input.
 fn length(given: &str) -> Option<u64> {
     let metadata = std::fs::metadata(given).ok()?;
-    (given != "-").then(|| metadata.len())
+    (given != "-").then_some(metadata.len())
 }
 
 /// As the job remembers its input.

@@ -205,6 +205,7 @@ struct Made {
     has_changed: bool,
 }
 
+#[derive(Clone, Copy)]
 enum Done {
     Request(RequestNumber),
     Changed,
@@ -234,7 +235,7 @@ fn judge_act(view: &dyn View, act: &Act, now: Timestamp) -> Result<(Done, Vec<Ev
         Act::Pair(act) => pair(view, act, now),
         Act::RegisterItem { item, may_update } => {
             let (registered, events) = items::register(view, item, *may_update)?;
-            Ok((registered_as(registered), events))
+            Ok((registered_as(&registered), events))
         }
         Act::RegisterSubscription {
             subscription,
@@ -242,12 +243,12 @@ fn judge_act(view: &dyn View, act: &Act, now: Timestamp) -> Result<(Done, Vec<Ev
         } => {
             let (registered, events) =
                 items::register_subscription(view, subscription, *may_update)?;
-            Ok((registered_as(registered), events))
+            Ok((registered_as(&registered), events))
         }
     }
 }
 
-fn registered_as<N>(registered: Registered<N>) -> Done {
+fn registered_as<N>(registered: &Registered<N>) -> Done {
     match registered {
         Registered::Added(_) | Registered::Changed(_) => Done::Changed,
         Registered::Unchanged(_) => Done::Unchanged,

@@ -81,7 +81,6 @@ impl ControlError {
                 Fault::Passing
             }
             Self::Jobs(JobsError::TooManyUploads { .. }) => Fault::Passing,
-            Self::Jobs(JobsError::Folder(_) | JobsError::Rows(_)) => Fault::Failed,
             Self::Access(
                 AccessError::Read { .. }
                 | AccessError::Write { .. }
@@ -91,7 +90,8 @@ impl ControlError {
                 | AccessError::Random(_),
             )
             | Self::Answer { .. }
-            | Self::AnswerTooLong { .. } => Fault::Failed,
+            | Self::AnswerTooLong { .. }
+            | Self::Jobs(JobsError::Folder(_) | JobsError::Rows(_)) => Fault::Failed,
             Self::Refused(_)
             | Self::Item(_)
             | Self::ListTooWide { .. }

@@ -565,7 +565,7 @@ impl Parameter {
 
 /// A text is a serial number; `named(by, value)` anything else.
 fn item(argument: &Dynamic) -> Result<Value, String> {
-    let named = super::job::named("the item", argument.clone()).map_err(|wrong| wrong.message)?;
+    let named = super::job::named("the item", argument).map_err(|wrong| wrong.message)?;
     let by = super::job::NamedBy::ALL
         .into_iter()
         .find(|(_, by)| *by == named.by);
@@ -596,17 +596,15 @@ fn options(defaults: &str, given: Option<&Dynamic>) -> Result<Value, String> {
         return Err("expected a map of options".to_owned());
     };
     for (key, value) in given {
-        match all.get_mut(&key) {
-            Some(slot) => *slot = value,
-            None => {
-                let known: Vec<&str> = all
-                    .as_object()
-                    .into_iter()
-                    .flat_map(|known| known.keys().map(String::as_str))
-                    .collect();
-                return Err(format!("no option `{key}`: known are {}", known.join(", ")));
-            }
-        }
+        let Some(slot) = all.get_mut(&key) else {
+            let known: Vec<&str> = all
+                .as_object()
+                .into_iter()
+                .flat_map(|known| known.keys().map(String::as_str))
+                .collect();
+            return Err(format!("no option `{key}`: known are {}", known.join(", ")));
+        };
+        *slot = value;
     }
     if let Some(subscription) = all.get_mut("subscription")
         && let Some(text) = subscription.as_str().map(str::to_owned)

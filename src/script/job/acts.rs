@@ -78,7 +78,7 @@ impl NamedBy {
 }
 
 /// A text is a serial number; a map says what it is.
-pub fn named(what: &'static str, value: Dynamic) -> Read<Named> {
+pub fn named(what: &'static str, value: &Dynamic) -> Read<Named> {
     if let Some(map) = value.read_lock::<Map>() {
         let mut fields = Fields::of(what, Dynamic::from_map(map.clone()))?;
         let word = fields.text("by")?.unwrap_or_default();
@@ -93,10 +93,10 @@ pub fn named(what: &'static str, value: Dynamic) -> Read<Named> {
             value: name_text(what, value)?,
         });
     }
-    let text = text_of(&value).ok_or_else(|| {
+    let text = text_of(value).ok_or_else(|| {
         Wrong::new(format!(
             "{what} must be a serial number or a map of by and value, found {}",
-            show(&value)
+            show(value)
         ))
     })?;
     Ok(Named {

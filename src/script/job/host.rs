@@ -55,7 +55,7 @@ impl RowContext {
     }
 
     /// What the row wants.
-    pub(super) fn end(self) -> RowActs {
+    pub(super) fn end() -> RowActs {
         match ROW.take() {
             Some(row) => row.ended.unwrap_or(RowActs::Acts(row.acts)),
             None => RowActs::Acts(Vec::new()),
@@ -159,27 +159,27 @@ pub(crate) const FUNCTIONS: &[Function] = &[
 /// Puts the functions on an engine.
 pub(crate) fn register(engine: &mut Engine) {
     engine.register_fn("pair", |card: Dynamic, stb: Dynamic| -> Called {
-        record(|| pair(card, Some(stb), ActOptions::default(), false))
+        record(|| pair(&card, Some(&stb), ActOptions::default(), false))
     });
     engine.register_fn(
         "pair",
         |card: Dynamic, stb: Dynamic, options: Map| -> Called {
-            record(|| pair(card, Some(stb), act_options("pair()", options)?, false))
+            record(|| pair(&card, Some(&stb), act_options("pair()", options)?, false))
         },
     );
     engine.register_fn("unpair", |card: Dynamic| -> Called {
-        record(|| pair(card, None, ActOptions::default(), false))
+        record(|| pair(&card, None, ActOptions::default(), false))
     });
     engine.register_fn("unpair", |card: Dynamic, options: Map| -> Called {
-        record(|| pair(card, None, act_options("unpair()", options)?, false))
+        record(|| pair(&card, None, act_options("unpair()", options)?, false))
     });
     engine.register_fn("swap", |card: Dynamic, stb: Dynamic| -> Called {
-        record(|| pair(card, Some(stb), ActOptions::default(), true))
+        record(|| pair(&card, Some(&stb), ActOptions::default(), true))
     });
     engine.register_fn(
         "swap",
         |card: Dynamic, stb: Dynamic, options: Map| -> Called {
-            record(|| pair(card, Some(stb), act_options("swap()", options)?, true))
+            record(|| pair(&card, Some(&stb), act_options("swap()", options)?, true))
         },
     );
     engine.register_fn("register_item", |item: Map| -> Called {
@@ -213,7 +213,7 @@ pub(crate) fn register(engine: &mut Engine) {
         ("find_request", Lookup::Request),
     ] {
         engine.register_fn(name, move |value: Dynamic| -> Found {
-            find(what, name, value)
+            find(what, name, &value)
         });
     }
 }
@@ -222,7 +222,7 @@ fn act_options(what: &'static str, options: Map) -> Read<ActOptions> {
     acts::act_options(what, Dynamic::from_map(options))
 }
 
-fn pair(card: Dynamic, stb: Option<Dynamic>, options: ActOptions, swaps: bool) -> Read<RowAct> {
+fn pair(card: &Dynamic, stb: Option<&Dynamic>, options: ActOptions, swaps: bool) -> Read<RowAct> {
     Ok(RowAct::Pair(PairAct {
         card: acts::named("the card", card)?,
         stb: stb.map(|stb| acts::named("the STB", stb)).transpose()?,
@@ -258,7 +258,7 @@ fn end(ending: RowActs) -> Called {
     })
 }
 
-fn find(what: Lookup, name: &'static str, value: Dynamic) -> Found {
+fn find(what: Lookup, name: &'static str, value: &Dynamic) -> Found {
     let named = acts::named(name, value).map_err(wrong)?;
     let finder = ROW.with_borrow(|row| row.as_ref().map(|row| row.finder.clone()));
     let Some(finder) = finder else {
@@ -268,6 +268,10 @@ fn find(what: Lookup, name: &'static str, value: Dynamic) -> Found {
     Ok(found.as_ref().map_or(Dynamic::UNIT, from_json))
 }
 
+#[expect(
+    clippy::unnecessary_box_returns,
+    reason = "as rhai's own results have it"
+)]
 fn wrong(wrong: Wrong) -> Box<EvalAltResult> {
     thrown(match wrong.hint {
         Some(hint) => format!("{}; {hint}", wrong.message),
@@ -275,6 +279,10 @@ fn wrong(wrong: Wrong) -> Box<EvalAltResult> {
     })
 }
 
+#[expect(
+    clippy::unnecessary_box_returns,
+    reason = "as rhai's own results have it"
+)]
 pub(crate) fn thrown(message: String) -> Box<EvalAltResult> {
     EvalAltResult::ErrorRuntime(message.into(), Position::NONE).into()
 }

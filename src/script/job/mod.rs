@@ -118,7 +118,9 @@ impl JobScript {
             .program
             .call(ROW, vec![Dynamic::from_map(row), Dynamic::from_map(job)]);
         // `skip` and `fail` end the call like an error that nothing catches.
-        match (context.end(), called) {
+        let acts = RowContext::end();
+        drop(context);
+        match (acts, called) {
             (RowActs::Acts(_), Err(error)) => Err(error),
             (acts, _) => Ok(acts),
         }
