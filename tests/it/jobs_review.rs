@@ -364,6 +364,20 @@ fn interrupted(
     (output.status.code(), said)
 }
 
+#[test]
+fn a_script_that_prints_in_every_row_does_not_fill_the_log() {
+    let bulk = Bulk::new("", 600);
+    let _served = bulk.serve();
+    bulk.pairs("cards.csv", 0, 600);
+    bulk.write(
+        "talks.rhai",
+        "fn row(row, job) { for at in 0..5 { print(row.smartcard); } skip(\"enough\"); }\n",
+    );
+    let report = bulk.job("talks.rhai", "cards.csv", &[]);
+    assert_eq!(ends(&report), [0, 0, 600, 0], "{report}");
+    assert_eq!(bulk.made.log().matches("script prints").count(), 1_000);
+}
+
 /// Sends a script and plain rows as the command line does.
 fn hand_in(client: &Client, script: &str, input: &str) -> NewJob {
     let folder = client.call::<JobUpload>("me", &()).unwrap();
