@@ -35,7 +35,9 @@ pub fn follow(backend: &Backend, number: u64, followed: &Followed) -> Result<Exi
     let stop = watch_signals()?;
     let mut progress = JobProgress::new();
     let job = loop {
-        let job = backend.call::<JobShow>(&number)?;
+        let job = backend.call::<JobShow>(&number).inspect_err(|_| {
+            eprintln!("job {number} is kept; `pairbox job watch {number}` comes back to it");
+        })?;
         progress.at(&job);
         let waits = followed.waits_for_cas && job.state == JobPhase::Done && job.pending > 0;
         if (job.state != JobPhase::Running && !waits) || stop.load(Ordering::Relaxed) {
@@ -59,7 +61,7 @@ pub fn follow(backend: &Backend, number: u64, followed: &Followed) -> Result<Exi
         );
     }
     next(backend, &job, followed.waits_for_cas);
-    Ok(exit(&job))
+    Ok(exit(&job, followed.waits_for_cas))
 }
 
 /// A dry run from its begin to its report.
@@ -80,20 +82,19 @@ pub fn rehearse(backend: &Backend, job: &NewJob, format: Format) -> Result<Exit,
     Ok(if is_good { Exit::Done } else { Exit::No })
 }
 
-/// Refuses a plan of which any row would fail now.
-pub fn refuse_changed(backend: &Backend, plan: &NewJob, given: &str) -> Result<(), CliError> {
-    let changed = |rows| CliError::PlanChanged {
-        plan: given.to_owned(),
-        rows,
-    };
+/// Refuses a plan of which any row would fail now; `false` if it was left by Ctrl-C.
+pub fn fits_still(backend: &Backend, plan: &NewJob, given: &str) -> Result<bool, CliError> {
     let Some((end, _)) = try_job(backend, plan)? else {
-        return Err(changed(0));
+        return Ok(false);
     };
     if end.failed == 0 {
-        return Ok(());
+        return Ok(true);
     }
     tell_failures(&end);
-    Err(changed(end.failed))
+    Err(CliError::PlanChanged {
+        plan: given.to_owned(),
+        rows: end.failed,
+    })
 }
 
 /// Has a job judged without storing anything; none if it was left by Ctrl-C.
@@ -203,7 +204,9 @@ fn detached(backend: &Backend, job: &JobReport) -> Result<Exit, CliError> {
         )
     };
     say(&goes_on)?;
-    Ok(Exit::Done)
+    // Here nobody goes on with it.
+    let is_good = backend.is_remote();
+    Ok(if is_good { Exit::Done } else { Exit::No })
 }
 
 /// The next command.
@@ -223,8 +226,10 @@ fn next(backend: &Backend, job: &JobReport, has_waited: bool) {
     }
 }
 
-fn exit(job: &JobReport) -> Exit {
-    let is_good = job.state == JobPhase::Done && job.failed == 0 && job.rejected == 0;
+fn exit(job: &JobReport, waits_for_cas: bool) -> Exit {
+    let is_answered = !waits_for_cas || job.pending == 0;
+    let is_good =
+        job.state == JobPhase::Done && job.failed == 0 && job.rejected == 0 && is_answered;
     if is_good { Exit::Done } else { Exit::No }
 }
 

@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use super::backend::{Backend, Sending};
 use super::error::CliError;
 use super::exit::Exit;
-use super::follow::{Followed, follow, refuse_changed, rehearse};
+use super::follow::{Followed, fits_still, follow, rehearse};
 use super::free;
 use super::global::Global;
 use super::output::{Format, say};
@@ -120,7 +120,10 @@ impl RunArgs {
         }
         if self.apply.is_some() {
             let trial = self.hand_in(&backend, &name, &text, given)?;
-            refuse_changed(&backend, &trial, given)?;
+            if !fits_still(&backend, &trial, given)? {
+                eprintln!("left; nothing of the plan was done");
+                return Ok(Exit::No);
+            }
         }
         let job = self.hand_in(&backend, &name, &text, given)?;
         let number = backend.call::<JobCreate>(&job)?;

@@ -24,6 +24,8 @@ const CLOCK_EVERY: u64 = 256;
 pub struct Budget {
     pub operations_max: u64,
     pub time_max: Duration,
+    /// Lines that are printed; the others are dropped.
+    pub prints_max: u32,
 }
 
 impl Budget {
@@ -31,11 +33,13 @@ impl Budget {
     pub const SMALL: Self = Self {
         operations_max: 20_000,
         time_max: TIME_MAX,
+        prints_max: PRINTS_MAX,
     };
     /// Only [`Stoppable`] ends the call.
     pub const UNBOUNDED: Self = Self {
         operations_max: u64::MAX,
         time_max: Duration::MAX,
+        prints_max: PRINTS_MAX,
     };
 }
 
@@ -44,6 +48,7 @@ impl Default for Budget {
         Self {
             operations_max: OPERATIONS_MAX,
             time_max: TIME_MAX,
+            prints_max: PRINTS_MAX,
         }
     }
 }
@@ -79,6 +84,11 @@ impl Run {
         TRIPPED.set(None);
         SCRIPT.with_borrow_mut(|name| *name = Some(Arc::clone(script)));
         Self(())
+    }
+
+    /// Lines that the latest call on this thread wanted printed.
+    pub(crate) fn prints() -> u32 {
+        PRINTS.get()
     }
 
     /// The bound that ended the call, if one did.
@@ -148,7 +158,10 @@ pub(crate) fn tick() -> bool {
 pub(crate) fn printed(write: impl FnOnce(&str)) {
     let count = PRINTS.get().saturating_add(1);
     PRINTS.set(count);
-    if count <= PRINTS_MAX {
+    let most = RUNNING
+        .get()
+        .map_or(PRINTS_MAX, |running| running.budget.prints_max);
+    if count <= most {
         SCRIPT.with_borrow(|name| write(name.as_deref().unwrap_or("")));
     }
 }
@@ -162,7 +175,7 @@ mod tests {
         let script: Arc<str> = Arc::from("test");
         let budget = Budget {
             operations_max: 3,
-            time_max: TIME_MAX,
+            ..Budget::default()
         };
         let run = Run::start(budget, &script);
         assert!(!tick() && !tick() && !tick());

@@ -110,7 +110,7 @@ fn refuse(text: &str) -> Refusal {
 }
 
 const SLEEP: &str = "`sleep` is not for scripts: the engine keeps all waits and time-outs";
-const CLOCK: &str = "`timestamp` is not for scripts: use ctx.now and ctx.date";
+const CLOCK: &str = "`timestamp` is not for scripts: a mapping has ctx.now and ctx.date";
 const READ: &str = "rhai's parse_le/parse_be functions misread short fields: use frame.u8(at), frame.u16be(at), \
                     frame.u16le(at), frame.u24be(at), frame.u32be(at), frame.u32le(at)";
 const WRITE: &str = "rhai's write_le/write_be functions miswrite short fields: use put_u8, put_u16be, put_u16le, put_u24be, \

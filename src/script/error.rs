@@ -184,7 +184,9 @@ impl ScriptError {
                 Bound::Operations(_) | Bound::TimeMs(_) => {
                     "use the native helpers in place of loops over bytes".to_owned()
                 }
-                Bound::Size => "a mapping handles one frame at a time; keep nothing".to_owned(),
+                Bound::Size => {
+                    "a script has one frame or one row at a time; keep nothing".to_owned()
+                }
                 Bound::Stopped => return None,
                 Bound::Depth => "replace the recursion by a loop".to_owned(),
             }),

@@ -301,6 +301,83 @@ fn what_rows_ask_for_is_held_only_as_far_as_it_may_be_asked_for() {
     assert!(most < 250, "{most} MiB for a chunk");
 }
 
+#[test]
+fn who_leaves_before_the_end_is_not_told_that_all_is_done() {
+    let bulk = Bulk::new("", 40);
+    bulk.pairs("cards.csv", 0, 30);
+    bulk.pairs("card.csv", 30, 31);
+    let run = ["run", "pair_from_csv", "--input"];
+    // Here nobody goes on with the job.
+    let offline = [&run[..], &["cards.csv", "--rate", "1"]].concat();
+    let (left, said) = interrupted(&bulk, &offline, |_| {
+        bulk.made
+            .data()
+            .join("jobs")
+            .read_dir()
+            .is_ok_and(|mut jobs| jobs.next().is_some())
+    });
+    assert_eq!(left, Some(3), "{said}");
+    bulk.made
+        .run(&["provider", "pause", "north", "--reason", "no answers"]);
+    bulk.made
+        .run(&["job", "cancel", "1", "--reason", "in the way"]);
+    let _served = bulk.serve();
+    let waiting = [&run[..], &["card.csv", "--wait"]].concat();
+    let (left, said) = interrupted(&bulk, &waiting, |bulk| {
+        let jobs = bulk.run(&["job", "list", "--output", "json"]).json();
+        jobs.as_array()
+            .unwrap()
+            .iter()
+            .any(|job| job["pending"] == 1 && job["id"] == 2)
+    });
+    assert_eq!(left, Some(3), "{said}");
+}
+
+/// Runs a command until `is_under_way`, interrupts it, and answers how it ended and what it said.
+fn interrupted(
+    bulk: &Bulk,
+    arguments: &[&str],
+    is_under_way: impl Fn(&Bulk) -> bool,
+) -> (Option<i32>, String) {
+    let mut command = bulk.made.command(arguments);
+    let running = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    wait_until(|| is_under_way(bulk), || "it does not begin".to_owned());
+    let id = Pid::from_child(&running);
+    // It hears signals from the moment that it follows the job.
+    let caught = || {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", running.id())).unwrap();
+        let line = status
+            .lines()
+            .find(|line| line.starts_with("SigCgt:"))
+            .unwrap();
+        let mask = u64::from_str_radix(line["SigCgt:".len()..].trim(), 16).unwrap();
+        mask & 2 != 0
+    };
+    wait_until(caught, || "it hears nobody".to_owned());
+    kill_process(id, Signal::INT).unwrap();
+    let output = running.wait_with_output().unwrap();
+    let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+    (output.status.code(), said)
+}
+
+#[test]
+fn a_script_that_prints_in_every_row_does_not_fill_the_log() {
+    let bulk = Bulk::new("", 600);
+    let _served = bulk.serve();
+    bulk.pairs("cards.csv", 0, 600);
+    bulk.write(
+        "talks.rhai",
+        "fn row(row, job) { for at in 0..5 { print(row.smartcard); } skip(\"enough\"); }\n",
+    );
+    let report = bulk.job("talks.rhai", "cards.csv", &[]);
+    assert_eq!(ends(&report), [0, 0, 600, 0], "{report}");
+    assert_eq!(bulk.made.log().matches("script prints").count(), 1_000);
+}
+
 /// Sends a script and plain rows as the command line does.
 fn hand_in(client: &Client, script: &str, input: &str) -> NewJob {
     let folder = client.call::<JobUpload>("me", &()).unwrap();

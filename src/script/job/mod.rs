@@ -9,6 +9,7 @@ mod host;
 mod options;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use rhai::{Dynamic, Map};
 use serde_json::Value;
@@ -19,7 +20,7 @@ pub(crate) use host::{FUNCTIONS, register, thrown};
 pub use host::{Finder, Lookup};
 pub use options::{JobArg, JobOptions};
 
-use super::budget::Budget;
+use super::budget::{Budget, Run};
 use super::engine::Profile;
 use super::error::ScriptError;
 use super::program::{Hook, Program};
@@ -35,9 +36,14 @@ const HOOKS: &[Hook] = &[OPTIONS, ROW, SUMMARY, MAIN];
 /// Longest summary, in characters.
 const SUMMARY_CHARACTERS_MAX: usize = 2_000;
 
+/// Lines that all rows of a job may print; they go to the log of the server.
+const JOB_PRINTS_MAX: u32 = 1_000;
+
 /// A compiled script of either kind.
 pub struct JobScript {
     pub(crate) program: Program,
+    /// Lines that its rows may still print.
+    prints_left: AtomicU32,
 }
 
 /// What a row's function is told beside the row.
@@ -55,14 +61,21 @@ impl JobScript {
     pub fn compile(name: &str, text: String) -> Result<Self, ScriptError> {
         let program = Program::compile(name, text, Profile::Job, HOOKS)?;
         program.require(ROW)?;
-        Ok(Self { program })
+        Ok(Self::of(program))
+    }
+
+    fn of(program: Program) -> Self {
+        Self {
+            program,
+            prints_left: AtomicU32::new(JOB_PRINTS_MAX),
+        }
     }
 
     /// Compiles an administrator's script.
     pub fn compile_free(name: &str, text: String) -> Result<Self, ScriptError> {
         let program = Program::compile(name, text, Profile::Free, HOOKS)?;
         program.require(MAIN)?;
-        Ok(Self { program })
+        Ok(Self::of(program))
     }
 
     /// Whether a script has `main(args)`; one that has `row` too carries out what `main` plans.
@@ -114,9 +127,17 @@ impl JobScript {
         job.insert("dry_run".into(), facts.is_dry_run.into());
         job.insert("args".into(), from_json(facts.args));
         let context = RowContext::begin(finder.clone());
-        let called = self
-            .program
-            .call(ROW, vec![Dynamic::from_map(row), Dynamic::from_map(job)]);
+        let prints_left = self.prints_left.load(Ordering::Relaxed);
+        let budget = Budget::default();
+        let budget = Budget {
+            prints_max: budget.prints_max.min(prints_left),
+            ..budget
+        };
+        let arguments = vec![Dynamic::from_map(row), Dynamic::from_map(job)];
+        let called = self.program.call_within(budget, ROW, arguments);
+        let printed = Run::prints().min(budget.prints_max);
+        self.prints_left
+            .store(prints_left - printed, Ordering::Relaxed);
         // `skip` and `fail` end the call like an error that nothing catches.
         let acts = RowContext::end();
         drop(context);
