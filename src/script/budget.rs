@@ -20,6 +20,7 @@ pub const PRINTS_MAX: u32 = 20;
 const CLOCK_EVERY: u64 = 256;
 
 /// The bounds of one call.
+#[expect(clippy::struct_field_names, reason = "each is the most of something")]
 #[derive(Clone, Copy, Debug)]
 pub struct Budget {
     pub operations_max: u64,

@@ -1,5 +1,6 @@
 //! Bulk jobs from the command line: every row has one ending, every ending is told, nothing is stored that should not be.
 
+use std::fmt::Write as _;
 use std::fs;
 
 use serde_json::json;
@@ -22,10 +23,8 @@ fn every_row_has_one_ending_and_the_report_says_which() {
         // Has nothing to give up.
         (card_serial(3), String::new()),
     ];
-    let text: String = rows
-        .iter()
-        .map(|(card, stb)| format!("{card},{stb}\n"))
-        .collect();
+    let lines = rows.iter().map(|(card, stb)| format!("{card},{stb}\n"));
+    let text = lines.collect::<Vec<_>>().concat();
     bulk.write("cards.csv", &format!("smartcard,stb\n{text}"));
     let dry = bulk.run(&[
         "run",
@@ -144,7 +143,7 @@ fn too_many_failures_pause_a_job_and_nothing_is_lost() {
         } else {
             card_serial(at)
         };
-        text.push_str(&format!("{card},{}\n", stb_serial(at)));
+        writeln!(text, "{card},{}", stb_serial(at)).unwrap();
     }
     bulk.write("cards.csv", &text);
     let said = bulk.run(&[
@@ -431,9 +430,8 @@ fn every_shipped_job_does_what_its_header_says() {
     let scripts = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/jobs");
     let mut items = String::from("serial_number,alternative_code,product\n");
     for at in 1..6 {
-        items.push_str(&format!(
-            "0190000000{at:02},A{at},SC-0\n10000{at:02},B{at},STB-1\n"
-        ));
+        writeln!(items, "0190000000{at:02},A{at},SC-0").unwrap();
+        writeln!(items, "10000{at:02},B{at},STB-1").unwrap();
     }
     bulk.write("items.csv", &items);
     bulk.made.run(&["item", "import", "items.csv"]);
@@ -488,12 +486,12 @@ fn every_shipped_job_does_what_its_header_says() {
     let header = |name: &str| fs::read_to_string(scripts.join(name)).unwrap();
     for entry in fs::read_dir(&scripts).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();
-        if name.ends_with(".rhai") {
-            let text = header(&name);
+        if let Some(name) = name.strip_suffix(".rhai") {
+            let text = header(&format!("{name}.rhai"));
             for word in ["// Columns ", "// Arguments ", "// Undo "] {
                 assert!(text.contains(word), "{name} says nothing of {word}");
             }
-            let sample = scripts.join("samples").join(name.replace(".rhai", ".csv"));
+            let sample = scripts.join("samples").join(format!("{name}.csv"));
             assert!(sample.is_file(), "{name} has no sample");
         }
     }

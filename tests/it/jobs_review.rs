@@ -1,5 +1,6 @@
 //! What a review of bulk jobs found, each with the test that showed it.
 
+use std::fmt::Write as _;
 use std::io::Read;
 use std::os::unix::process::ExitStatusExt;
 use std::process::Stdio;
@@ -154,7 +155,7 @@ fn failed_rows_are_told_however_wide_they_are() {
     let mut text = String::from("smartcard,stb,note\n");
     for at in 0..400 {
         let note = format!("{at} {}", "\"\"".repeat(2_500));
-        text.push_str(&format!("77{at},{},\"{note}\"\n", stb_serial(0)));
+        writeln!(text, "77{at},{},\"{note}\"", stb_serial(0)).unwrap();
     }
     bulk.write("wide.csv", &text);
     let report = bulk.job("pair_from_csv", "wide.csv", &["--stop-after", "0"]);
@@ -172,9 +173,8 @@ fn failed_rows_are_told_however_wide_they_are() {
 fn a_later_row_of_the_same_chunk_takes_an_stb_over_where_that_is_the_policy() {
     let bulk = Bulk::with("", 4, "[pairing]\nstb_taken = \"replace\"");
     let _served = bulk.serve();
-    let text: String = (0..3)
-        .map(|card| format!("{},{}\n", card_serial(card), stb_serial(0)))
-        .collect();
+    let lines = (0..3).map(|card| format!("{},{}\n", card_serial(card), stb_serial(0)));
+    let text = lines.collect::<Vec<_>>().concat();
     bulk.write("cards.csv", &format!("smartcard,stb\n{text}"));
     let dry = bulk.job("pair_from_csv", "cards.csv", &["--dry-run"]);
     let report = bulk.job("pair_from_csv", "cards.csv", &["--wait"]);
@@ -277,7 +277,8 @@ fn an_input_leaves_the_reserve_of_the_disk_alone() {
 fn what_rows_ask_for_is_held_only_as_far_as_it_may_be_asked_for() {
     let bulk = Bulk::new("", 2);
     let served = bulk.serve();
-    let rows: String = (0..256).map(|row| format!("{row},1\n")).collect();
+    let rows = (0..256).map(|row| format!("{row},1\n"));
+    let rows = rows.collect::<Vec<_>>().concat();
     bulk.write("rows.csv", &format!("smartcard,stb\n{rows}"));
     let long = "let long = \"x\"; while long.len() < 120000 { long += long; }";
     for (script, act) in [
