@@ -35,6 +35,7 @@ mod http_wire;
 mod immediate;
 mod import_again;
 mod job_input;
+mod job_input_large;
 mod job_input_workbook;
 mod job_scene;
 mod job_scripts;

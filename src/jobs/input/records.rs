@@ -198,7 +198,6 @@ impl Row {
         Record {
             line,
             excess: match self.full {
-                None if self.cells_used > ROW_BYTES_MAX => Some(Excess::Bytes),
                 // Empty cells behind the last column are no columns.
                 Some(Excess::Columns) if !self.has_lost => None,
                 full => full,
