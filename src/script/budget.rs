@@ -25,7 +25,7 @@ pub struct Budget {
     pub operations_max: u64,
     pub time_max: Duration,
     /// Lines that are printed; the others are dropped.
-    pub prints_max: u32,
+    pub prints_allowed: u32,
 }
 
 impl Budget {
@@ -33,13 +33,13 @@ impl Budget {
     pub const SMALL: Self = Self {
         operations_max: 20_000,
         time_max: TIME_MAX,
-        prints_max: PRINTS_MAX,
+        prints_allowed: PRINTS_MAX,
     };
     /// Only [`Stoppable`] ends the call.
     pub const UNBOUNDED: Self = Self {
         operations_max: u64::MAX,
         time_max: Duration::MAX,
-        prints_max: PRINTS_MAX,
+        prints_allowed: PRINTS_MAX,
     };
 }
 
@@ -48,7 +48,7 @@ impl Default for Budget {
         Self {
             operations_max: OPERATIONS_MAX,
             time_max: TIME_MAX,
-            prints_max: PRINTS_MAX,
+            prints_allowed: PRINTS_MAX,
         }
     }
 }
@@ -160,7 +160,7 @@ pub(crate) fn printed(write: impl FnOnce(&str)) {
     PRINTS.set(count);
     let most = RUNNING
         .get()
-        .map_or(PRINTS_MAX, |running| running.budget.prints_max);
+        .map_or(PRINTS_MAX, |running| running.budget.prints_allowed);
     if count <= most {
         SCRIPT.with_borrow(|name| write(name.as_deref().unwrap_or("")));
     }
