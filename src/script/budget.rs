@@ -20,12 +20,13 @@ pub const PRINTS_MAX: u32 = 20;
 const CLOCK_EVERY: u64 = 256;
 
 /// The bounds of one call.
+#[expect(clippy::struct_field_names, reason = "each is the most of something")]
 #[derive(Clone, Copy, Debug)]
 pub struct Budget {
     pub operations_max: u64,
     pub time_max: Duration,
     /// Lines that are printed; the others are dropped.
-    pub prints_allowed: u32,
+    pub prints_max: u32,
 }
 
 impl Budget {
@@ -33,13 +34,13 @@ impl Budget {
     pub const SMALL: Self = Self {
         operations_max: 20_000,
         time_max: TIME_MAX,
-        prints_allowed: PRINTS_MAX,
+        prints_max: PRINTS_MAX,
     };
     /// Only [`Stoppable`] ends the call.
     pub const UNBOUNDED: Self = Self {
         operations_max: u64::MAX,
         time_max: Duration::MAX,
-        prints_allowed: PRINTS_MAX,
+        prints_max: PRINTS_MAX,
     };
 }
 
@@ -48,7 +49,7 @@ impl Default for Budget {
         Self {
             operations_max: OPERATIONS_MAX,
             time_max: TIME_MAX,
-            prints_allowed: PRINTS_MAX,
+            prints_max: PRINTS_MAX,
         }
     }
 }
@@ -160,7 +161,7 @@ pub(crate) fn printed(write: impl FnOnce(&str)) {
     PRINTS.set(count);
     let most = RUNNING
         .get()
-        .map_or(PRINTS_MAX, |running| running.budget.prints_allowed);
+        .map_or(PRINTS_MAX, |running| running.budget.prints_max);
     if count <= most {
         SCRIPT.with_borrow(|name| write(name.as_deref().unwrap_or("")));
     }

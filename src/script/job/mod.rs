@@ -130,12 +130,12 @@ impl JobScript {
         let prints_left = self.prints_left.load(Ordering::Relaxed);
         let budget = Budget::default();
         let budget = Budget {
-            prints_allowed: budget.prints_allowed.min(prints_left),
+            prints_max: budget.prints_max.min(prints_left),
             ..budget
         };
         let arguments = vec![Dynamic::from_map(row), Dynamic::from_map(job)];
         let called = self.program.call_within(budget, ROW, arguments);
-        let printed = Run::prints().min(budget.prints_allowed);
+        let printed = Run::prints().min(budget.prints_max);
         self.prints_left
             .store(prints_left - printed, Ordering::Relaxed);
         // `skip` and `fail` end the call like an error that nothing catches.
