@@ -30,6 +30,9 @@ pub struct Changes {
     pub(super) queues: HashMap<ItemNumber, Vec<Place>>,
     pub(super) remembered: HashMap<Box<str>, Remembered>,
     pub(super) jobs: HashMap<JobNumber, Arc<Job>>,
+    /// What brought which id; whoever looks asks the row, so that nothing here need be taken back.
+    imported_items: HashMap<PublicId, ItemNumber>,
+    imported_subscriptions: HashMap<PublicId, SubscriptionNumber>,
     /// Requests that changed, and the new first of each queue that changed.
     touched: Vec<RequestNumber>,
     touched_providers: Vec<ProviderNumber>,
@@ -184,12 +187,12 @@ impl View for Draft<'_> {
     }
 
     fn item_by_imported_id(&self, id: PublicId) -> Option<ItemNumber> {
-        let own = self
-            .changes
-            .items
-            .iter()
-            .find(|(_, item)| item.imported_id == Some(id));
-        own.map(|(number, _)| *number)
+        let own = self.changes.imported_items.get(&id).copied();
+        let has_it = |number: &ItemNumber| {
+            let item = self.changes.items.get(number);
+            item.is_some_and(|item| item.imported_id == Some(id))
+        };
+        own.filter(has_it)
             .or_else(|| self.base.item_by_imported_id(id))
     }
 
@@ -225,12 +228,12 @@ impl View for Draft<'_> {
     }
 
     fn subscription_by_imported_id(&self, id: PublicId) -> Option<SubscriptionNumber> {
-        let own = self
-            .changes
-            .subscriptions
-            .iter()
-            .find(|(_, row)| row.imported_id == Some(id));
-        own.map(|(number, _)| *number)
+        let own = self.changes.imported_subscriptions.get(&id).copied();
+        let has_it = |number: &SubscriptionNumber| {
+            let row = self.changes.subscriptions.get(number);
+            row.is_some_and(|row| row.imported_id == Some(id))
+        };
+        own.filter(has_it)
             .or_else(|| self.base.subscription_by_imported_id(id))
     }
 
@@ -311,6 +314,9 @@ impl Edit for Draft<'_> {
                 index.entry(text.of(&item).into()).or_default().push(number);
             }
         }
+        if let Some(id) = item.imported_id {
+            self.changes.imported_items.insert(id, number);
+        }
         self.replaces(|changes| Replaced::Item(number, changes.items.get(&number).cloned()));
         self.changes.items.insert(number, Arc::new(item));
     }
@@ -321,6 +327,9 @@ impl Edit for Draft<'_> {
     }
 
     fn put_subscription(&mut self, number: SubscriptionNumber, subscription: Subscription) {
+        if let Some(id) = subscription.imported_id {
+            self.changes.imported_subscriptions.insert(id, number);
+        }
         let text = &subscription.number;
         self.replaces(|changes| {
             let before = changes.subscription_numbers.get(text).copied();

@@ -379,6 +379,30 @@ fn a_script_that_prints_in_every_row_does_not_fill_the_log() {
     assert_eq!(bulk.made.log().matches("script prints").count(), 1_000);
 }
 
+#[test]
+fn an_id_that_a_refused_row_brought_is_free_for_the_next() {
+    let bulk = Bulk::new("", 2);
+    bulk.write(
+        "ids.rhai",
+        "fn row(row, job) {\n    let text = row.serial;\n    register_item(#{ product: \"SC-0\", serial_number: text, \
+         alternative_code: text, id: row.id });\n    register_subscription(#{ number: text, id: row.other });\n    \
+         if row.pairs != \"\" { swap(text, \"1000\"); }\n}\n",
+    );
+    let (id, other) = ("A".repeat(32), "B".repeat(32));
+    let rows = [("701", "yes"), ("702", ""), ("703", ""), ("702", "")];
+    let text: String = rows
+        .iter()
+        .map(|(serial, pairs)| format!("{serial},{id},{other},{pairs}\n"))
+        .collect();
+    bulk.write("ids.csv", &format!("serial,id,other,pairs\n{text}"));
+    let dry = bulk.job("ids.rhai", "ids.csv", &["--dry-run"]);
+    let report = bulk.job("ids.rhai", "ids.csv", &[]);
+    assert_eq!(ends(&report), [1, 1, 0, 2], "{report}");
+    assert_eq!(ends(&dry), ends(&report));
+    let show = |serial| bulk.run(&["item", "show", serial]).code;
+    assert_eq!((show("701"), show("702"), show("703")), (1, 0, 1));
+}
+
 /// Sends a script and plain rows as the command line does.
 fn hand_in(client: &Client, script: &str, input: &str) -> NewJob {
     let folder = client.call::<JobUpload>("me", &()).unwrap();
