@@ -11,7 +11,7 @@ use super::backend::Backend;
 use super::error::CliError;
 use super::exit::Exit;
 use super::failures::write_failures;
-use super::output::{Format, lines, say};
+use super::output::{Format, lines, say, say_csv_rows};
 use super::progress::{JobProgress, per_second};
 use crate::control::{JobRehearsal, JobRehearse, JobReportOf, JobShow};
 use crate::domain::JobPhase;
@@ -139,6 +139,9 @@ pub fn tell(report: &FullReport, format: Format, took: Option<Duration>) -> Resu
             serde_json::to_string_pretty(report).map_err(|error| CliError::Output(error.into()))?;
         return say(&text);
     }
+    if format == Format::Csv {
+        return tell_csv(report);
+    }
     let job = &report.job;
     let took = took.map(|took| {
         let rate = per_second(job.done, took);
@@ -182,6 +185,33 @@ pub fn tell(report: &FullReport, format: Format, took: Option<Duration>) -> Resu
         say(&format!("\n{summary}"))?;
     }
     Ok(())
+}
+
+/// Two columns, so that counts and reasons stand below each other.
+fn tell_csv(report: &FullReport) -> Result<(), CliError> {
+    let job = &report.job;
+    let line = |what: &str, value: String| vec![what.to_owned(), value];
+    let mut rows = vec![
+        line("script", job.script.clone()),
+        line("input", job.input.clone()),
+        line("state", state_words(job)),
+    ];
+    let counts = [
+        ("rows", job.rows),
+        ("done", job.done),
+        ("created", job.created),
+        ("unchanged", job.unchanged),
+        ("skipped", job.skipped),
+        ("failed", job.failed),
+        ("requests", job.requests),
+        ("completed", job.completed),
+        ("rejected", job.rejected),
+        ("pending", job.pending),
+    ];
+    rows.extend(counts.map(|(what, count)| line(what, count.to_string())));
+    let reasons = report.reasons.iter();
+    rows.extend(reasons.map(|(reason, count)| line(reason, count.to_string())));
+    say_csv_rows(line("what", "value".to_owned()), rows)
 }
 
 /// The state, with the reason where there is one.
