@@ -37,9 +37,10 @@ use crate::domain::{Refusal, Timestamp, View};
 use crate::http::gate::DoorError;
 use crate::http::tls::TlsError;
 use crate::http::{FrontError, Turns};
+use crate::jobs::{JOBS_AT_ONCE, Jobs};
 use crate::ledger::{Cut, Ledger, LedgerError, Options, Preparer, RealFiles};
 use crate::provider::LaneError;
-use crate::script::{STACK_BYTES_MIN, ScriptError};
+use crate::script::{ROW_STACK_BYTES_MIN, STACK_BYTES_MIN, ScriptError};
 use crate::store::{Opened, Progress, State, StoreError};
 use crate::telemetry::{Metric, Metrics, Pulse, fatal};
 
@@ -115,6 +116,7 @@ pub struct Service {
     pub arrival: Arrival,
     actions: Arc<Actions>,
     access: Arc<Access>,
+    jobs: Arc<Jobs>,
     clock: Arc<dyn Clock>,
     threads: Threads,
     preparer: Preparer,
@@ -234,6 +236,9 @@ impl Service {
         );
         actions.metrics = metrics.clone();
         let _ = actions.threads.set(threads.shown());
+        let actions = Arc::new(actions);
+        let in_force = Arc::new(Live::new(setup::in_force(config)));
+        let jobs = Jobs::open(actions.clone(), &config.data_dir, in_force.clone());
         Ok(Self {
             config: config.clone(),
             arrival: Arrival {
@@ -241,8 +246,9 @@ impl Service {
                 state: opened,
                 was_clean: opening.was_clean,
             },
-            actions: Arc::new(actions),
+            actions,
             access,
+            jobs,
             clock,
             threads,
             preparer,
@@ -257,7 +263,7 @@ impl Service {
             watch,
             watch_stop: None,
             dispatch_pulse,
-            in_force: Arc::new(Live::new(setup::in_force(config))),
+            in_force,
             reserve_bytes,
             started_at,
             _lock: lock,
@@ -287,6 +293,23 @@ impl Service {
         Ok(address)
     }
 
+    /// Lets jobs run, those too that an earlier process left unfinished.
+    pub fn start_jobs(&mut self) -> Result<(), ServiceError> {
+        for name in job_threads() {
+            let jobs = self.jobs.clone();
+            self.threads
+                .start(&name, ROW_STACK_BYTES_MIN, move || jobs.work())?;
+        }
+        Ok(())
+    }
+
+    /// Lets dry runs of jobs run; nothing else of a job begins by it.
+    pub fn start_rehearsals(&mut self) -> Result<(), ServiceError> {
+        let jobs = self.jobs.clone();
+        self.threads
+            .start(REHEARSALS, ROW_STACK_BYTES_MIN, move || jobs.rehearse_all())
+    }
+
     /// Where this machine's own eyes look, if anywhere.
     pub fn ops_address(&self) -> Option<SocketAddr> {
         self.doors.as_ref().and_then(|doors| doors.ops_address)
@@ -305,6 +328,7 @@ impl Service {
         ControlContext {
             actions: self.actions.clone(),
             access: self.access.clone(),
+            jobs: self.jobs.clone(),
             setting,
         }
     }
@@ -315,6 +339,7 @@ impl Service {
     pub fn stop(mut self) {
         let soon = || Instant::now() + LEAVE_AFTER;
         self.watch.stopping();
+        self.jobs.stop();
         if let Some(stop) = self.watch_stop.take() {
             systemd::stopping(STOP_AT_MOST);
             let _ = stop.send(());
@@ -323,6 +348,9 @@ impl Service {
         let doors = self.doors.take();
         if let Some(doors) = &doors {
             doors.close();
+        }
+        for name in job_threads().chain([REHEARSALS.to_owned()]) {
+            self.threads.join(&name, soon());
         }
         self.stop_sending();
         record_failures(&self.access, &self.actions.door, true);
@@ -341,9 +369,17 @@ impl Service {
         }
         self.stopping.store(true, Ordering::Release);
         self.preparer.wake();
+        drop(self.jobs);
         drop(self.actions);
         self.threads.join_all(soon());
     }
+}
+
+/// The thread of dry runs.
+const REHEARSALS: &str = "dry runs";
+
+fn job_threads() -> impl Iterator<Item = String> {
+    (1..=JOBS_AT_ONCE).map(|at| format!("job {at}"))
 }
 
 /// Answers on its own thread, so that the writer never renders or writes to a client.

@@ -8,7 +8,7 @@ use csv::ByteRecord;
 use thiserror::Error;
 
 use super::Actions;
-use super::spreadsheet::unmarked;
+use super::spreadsheet::{damage, unmarked};
 use crate::domain::apply::{Recorded, apply};
 use crate::domain::event::SubscriptionFields;
 use crate::domain::items::{self, NewItem, Registered};
@@ -149,7 +149,7 @@ impl Import for NewItem {
 
     fn read<'a>(cell: impl Fn(&'static str) -> &'a str) -> Result<Self, RowFault> {
         for column in ["serial_number", "alternative_code", "ca_id"] {
-            refuse_spreadsheet_number(column, cell(column))?;
+            sound(column, cell(column))?;
         }
         let is_effective = match cell("state").to_ascii_uppercase().as_str() {
             "" | "EFFECTIVE" => true,
@@ -212,25 +212,15 @@ fn public_id(text: &str) -> Result<Option<PublicId>, RowFault> {
     }
 }
 
-/// A spreadsheet turns a long serial number into `1.90008E+10`: its digits are lost, so the row must not come in.
-fn refuse_spreadsheet_number(column: &'static str, text: &str) -> Result<(), RowFault> {
-    let is_one = text
-        .split_once("E+")
-        .or_else(|| text.split_once("e+"))
-        .is_some_and(|(digits, exponent)| {
-            let is_digit = |c: char| c.is_ascii_digit();
-            digits.contains(is_digit)
-                && digits.chars().all(|c| is_digit(c) || c == '.' || c == ',')
-                && !exponent.is_empty()
-                && exponent.chars().all(is_digit)
-        });
-    if !is_one {
-        return Ok(());
+/// An identifier whose digits a spreadsheet took must not come in.
+fn sound(column: &'static str, text: &str) -> Result<(), RowFault> {
+    match damage(text) {
+        None => Ok(()),
+        Some(damage) => Err(RowFault {
+            column,
+            reason: damage.to_string(),
+        }),
     }
-    let reason = format!(
-        "`{text}` is what a spreadsheet made of a long number; its digits are lost, export the column as text"
-    );
-    Err(RowFault { column, reason })
 }
 
 impl Actions {

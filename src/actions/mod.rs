@@ -4,6 +4,7 @@
 //! mapping's checks, hands one command to `commit/` and says what became of it. There is no second road.
 
 pub mod access_changed;
+pub mod ask;
 pub mod blacklist;
 pub mod cancel;
 pub mod details;

@@ -5,17 +5,16 @@
 
 use std::sync::Arc;
 
-use super::{Actions, find};
+use super::Actions;
+use super::ask::Own;
 use crate::commit::{Command, Committed};
-use crate::domain::admission::{Ask, Replaced, Wanted, foresee};
+use crate::domain::admission::Ask;
 use crate::domain::event::Idempotency;
 use crate::domain::view::IDEMPOTENCY_LIFE;
 use crate::domain::{
-    ItemIdentifier, ItemKind, ItemNumber, Priority, ProcessName, Refusal, RequestNumber,
-    SubscriptionIdentifier, Timestamp, View,
+    ItemIdentifier, Priority, ProcessName, Refusal, RequestNumber, SubscriptionIdentifier,
+    Timestamp, View,
 };
-use crate::provider::{Provider, Providers};
-use crate::script::contract::{Action, MappingRequest};
 use crate::telemetry::Metric;
 
 /// What the caller asks for.
@@ -103,140 +102,16 @@ impl Actions {
             .submit(by, Command::Ask(Box::new(ask)), Box::new(reply));
     }
 
-    /// Resolves, normalizes and validates; nothing is stored yet.
+    /// From the call to what the writer judges; nothing is stored yet.
     fn ask(&self, call: &PairCall) -> Result<Ask, Refusal> {
-        let (providers, policy) = (self.providers(), self.policy.get());
-        let view = self.state.view();
-        if let Some(ask) = repeated(&view, call, self.clock.now())? {
-            return Ok(ask);
-        }
-        if call.is_immediate
-            && call
-                .scheduled
-                .is_some_and(|scheduled| scheduled > self.clock.now())
-        {
-            let fault = "expected no future date together with process_immediately".into();
-            return Err(Refusal::Field {
-                field: "scheduled_date",
-                fault,
-            });
-        }
-        let subscription = call
-            .subscription
-            .as_ref()
-            .map(|named| find::subscription(&view, named))
-            .transpose()?;
-        let card = find::item(&view, &providers, &call.card, ItemKind::Smartcard)?;
-        let provider = providers.for_card(call.family.as_deref(), &card.product)?;
-        let stb = call
-            .stb
-            .as_ref()
-            .map(|named| find::item(&view, &providers, named, ItemKind::Stb))
-            .transpose()?;
-        if let Some(stb) = &stb
-            && provider.classify(&stb.product) != Some(ItemKind::Stb)
-        {
-            let (kind, product) = (ItemKind::Stb, stb.product.clone());
-            let value = stb.item.identifiers.serial_number().to_owned();
-            return Err(Refusal::ItemOfOtherKind {
-                kind,
-                field: "serial_number",
-                value,
-                product,
-            });
-        }
-        let wanted = Wanted {
-            card: card.number,
-            stb: stb.as_ref().map(|stb| stb.number),
-            scheduled: call.scheduled,
-            replaces_holder: policy.replaces_holder,
+        let looked_up = {
+            let view = self.state.view();
+            if let Some(ask) = repeated(&view, call, self.clock.now())? {
+                return Ok(ask);
+            }
+            self.look_up(&view, call, &Own::NONE)?
         };
-        let foreseen = foresee(&view, &wanted, self.clock.now());
-        let previous = foreseen.leaves;
-        let holder = foreseen.holder.filter(|_| policy.replaces_holder);
-        let ca_ids = |number: Option<ItemNumber>| {
-            number
-                .and_then(|number| view.item(number))
-                .map(|item| item.identifiers.ca_id().to_owned())
-        };
-        let previous_ca = ca_ids(previous);
-        let holder = holder.and_then(|holder| find::by_number(&view, holder));
-        drop(view);
-
-        let card_ca = normalize(provider, ItemKind::Smartcard, card.item.identifiers.ca_id())?;
-        let stb_ca = stb
-            .as_ref()
-            .map(|stb| normalize(provider, ItemKind::Stb, stb.item.identifiers.ca_id()));
-        let stb_ca = stb_ca.transpose()?;
-        let previous_ca = previous_ca
-            .map(|ca_id| normalize(provider, ItemKind::Stb, &ca_id))
-            .transpose()?;
-        let replaces = holder
-            .map(|holder| replaced(&providers, &holder))
-            .transpose()?;
-        check_capability(provider, stb.is_none())?;
-        let request = MappingRequest {
-            action: if stb.is_some() {
-                Action::Pair
-            } else {
-                Action::Unpair
-            },
-            number: 0,
-            card: card_ca.clone(),
-            stb: stb_ca.clone(),
-            previous_stb: previous_ca,
-        };
-        validate(provider, &request)?;
-        let caps = &provider.mapping.description().caps;
-        Ok(Ask {
-            provider: crate::domain::ProviderNumber(provider.number),
-            card: card.number,
-            card_ca,
-            stb: stb.map(|stb| stb.number),
-            stb_ca,
-            subscription,
-            scheduled: call.scheduled,
-            priority: call.priority,
-            is_immediate: call.is_immediate,
-            process_name: call.process_name,
-            sends_unknown: policy.sends_unknown_unpairs && !caps.needs_previous_stb,
-            replaces,
-            idempotency: call.idempotency.clone(),
-            retries: call.retries,
-        })
-    }
-}
-
-/// The holder that must give up the STB, at its own provider and by that provider's mapping.
-fn replaced(providers: &Providers, holder: &find::Found) -> Result<Replaced, Refusal> {
-    let provider = providers.for_card(None, &holder.product)?;
-    check_capability(provider, true)?;
-    let holder_ca = normalize(
-        provider,
-        ItemKind::Smartcard,
-        holder.item.identifiers.ca_id(),
-    )?;
-    let request = MappingRequest {
-        action: Action::Unpair,
-        number: 0,
-        card: holder_ca.clone(),
-        stb: None,
-        previous_stb: None,
-    };
-    validate(provider, &request)?;
-    let provider = crate::domain::ProviderNumber(provider.number);
-    Ok(Replaced {
-        provider,
-        holder: holder.number,
-        holder_ca,
-    })
-}
-
-fn validate(provider: &Provider, request: &MappingRequest) -> Result<(), Refusal> {
-    match provider.mapping.validate(request, &provider.settings) {
-        Ok(None) => Ok(()),
-        Ok(Some(text)) => Err(Refusal::MappingRefuses { text }),
-        Err(error) => Err(script_failed(provider, &error)),
+        looked_up.ask(call)
     }
 }
 
@@ -272,33 +147,6 @@ fn repeated(view: &dyn View, call: &PairCall, now: Timestamp) -> Result<Option<A
         replaces: None,
         idempotency: Some(idempotency.clone()),
         retries: None,
+        job: None,
     }))
-}
-
-fn normalize(provider: &Provider, kind: ItemKind, ca_id: &str) -> Result<String, Refusal> {
-    provider
-        .mapping
-        .normalize(kind, ca_id, &provider.settings)
-        .map_err(|error| script_failed(provider, &error))
-}
-
-fn check_capability(provider: &Provider, is_unpair: bool) -> Result<(), Refusal> {
-    let caps = &provider.mapping.description().caps;
-    let (is_able, action) = if is_unpair {
-        (caps.unpair, "unpair")
-    } else {
-        (caps.pair, "pair")
-    };
-    if is_able {
-        return Ok(());
-    }
-    Err(Refusal::CapabilityMissing {
-        provider: provider.name.clone(),
-        action,
-    })
-}
-
-fn script_failed(provider: &Provider, error: &crate::script::ScriptError) -> Refusal {
-    tracing::error!(provider = provider.name, %error, "a mapping script failed; the call was refused");
-    Refusal::ScriptFailed
 }

@@ -1,7 +1,11 @@
 //! Cells that a spreadsheet reads: what it would run as a formula gets a mark going out and loses it coming in.
 //!
 //! The mark is an apostrophe, as OWASP advises. A plain number needs none. `unmarked(marked(text))` is `text`, whatever the
-//! text, so that an export or a rejects file is imported as it was.
+//! text, so that an export or a rejects file is imported as it was. What a spreadsheet does to identifiers is in `damage.rs`.
+
+mod damage;
+
+pub use damage::{Damage, DamageKind, LostZeros, damage, lost_zeros};
 
 /// What begins a formula, also in the wide letters of East Asian spreadsheets (OWASP, CSV injection).
 const FORMULA_BEGINS: [char; 11] = [

@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 use super::data_dir;
 use super::error::CliError;
 use crate::config::Config;
-use crate::control::{Client, ControlContext, DataLock, LockError, Verb, handle, write_call};
+use crate::control::{
+    Client, ControlContext, DataLock, LockError, Verb, handle, write_call, write_call_of,
+};
 use crate::dispatch::Mode;
 use crate::service::Service;
 
@@ -27,8 +29,14 @@ pub struct LocalService {
 pub enum Sending {
     /// Accepts and looks only.
     Off,
-    /// Connects to the CASs and dispatches: `process`, `--wait`.
+    /// Connects to the CASs and sends what it is asked to: `process`, `--wait`.
     On,
+    /// Connects to the CASs and sends whatever is due, and runs jobs: `run --wait`.
+    WithJobs,
+    /// Runs jobs and sends nothing: `run`.
+    JobsOnly,
+    /// Judges dry runs, and lets no job go on: `run --dry-run`.
+    RehearsalsOnly,
 }
 
 /// How long a server may take from its lock to its socket.
@@ -74,6 +82,23 @@ impl Backend {
         }
     }
 
+    /// As `call`, by the verb's name, in JSON.
+    pub fn call_by_name(
+        &self,
+        verb: &str,
+        ask: &serde_json::Value,
+    ) -> Result<serde_json::Value, CliError> {
+        match self {
+            Self::Remote { client, by } => Ok(client.call_by_name(by, verb, ask)?),
+            Self::Local { service, by } => {
+                let failed = |source| crate::control::ControlError::Answer { verb: "it", source };
+                let call = write_call_of(by, ask).map_err(failed)?;
+                let answer = handle(&service.context, verb, &call, None)?;
+                Ok(serde_json::from_slice(&answer).map_err(failed)?)
+            }
+        }
+    }
+
     /// Whether a server does the work, which goes on when this process ends.
     pub fn is_remote(&self) -> bool {
         matches!(self, Self::Remote { .. })
@@ -88,11 +113,19 @@ impl Drop for LocalService {
     }
 }
 
-/// Opens the box in this process, without doors; with [`Sending::On`] it connects and dispatches what it is asked to.
+/// Opens the box in this process, without doors; and does what `sending` says.
 fn open_local(config: &Config, sending: Sending, lock: DataLock) -> Result<LocalService, CliError> {
     let mut service = Service::open(config, lock, &mut |_| ControlFlow::Continue(()))?;
-    if sending == Sending::On {
-        service.start_sending(Mode::Manual)?;
+    match sending {
+        Sending::Off | Sending::JobsOnly | Sending::RehearsalsOnly => {}
+        Sending::On => service.start_sending(Mode::Manual)?,
+        Sending::WithJobs => service.start_sending(Mode::Continuous)?,
+    }
+    if matches!(sending, Sending::WithJobs | Sending::JobsOnly) {
+        service.start_jobs()?;
+    }
+    if !matches!(sending, Sending::Off | Sending::On) {
+        service.start_rehearsals()?;
     }
     Ok(LocalService {
         context: service.control(),

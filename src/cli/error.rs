@@ -9,6 +9,7 @@ use super::exit::Exit;
 use crate::actions::import::HeaderError;
 use crate::config::ConfigErrors;
 use crate::control::{ClientError, ControlError, ErrorReport, Fault, LockError};
+use crate::jobs::input::InputError;
 use crate::ledger::LedgerError;
 use crate::script::ScriptError;
 use crate::service::ServiceError;
@@ -74,6 +75,18 @@ pub enum CliError {
     NoProvider { name: String },
     #[error(transparent)]
     Service(#[from] ServiceError),
+    #[error("`{script}` is a bulk job and needs rows: expected `--input FILE`")]
+    NoInput { script: String },
+    #[error(transparent)]
+    Input(#[from] InputError),
+    #[error("the input did not get to where the job runs: {0}")]
+    Upload(#[source] io::Error),
+    #[error(
+        "plan `{plan}` does not fit any more: {rows} of its rows would fail now; nothing was done"
+    )]
+    PlanChanged { plan: String, rows: u64 },
+    #[error("the dry run ended early: {0}")]
+    Rehearsal(String),
     #[error("cannot watch for signals: {0}")]
     Signals(#[source] io::Error),
     #[error("the demo's {process} ended too early; its last words are above")]
@@ -89,6 +102,8 @@ impl CliError {
             | Self::Argument { .. }
             | Self::FaultList(_)
             | Self::NothingToSendAgain { .. }
+            | Self::NoInput { .. }
+            | Self::Input(_)
             | Self::Header { .. } => Exit::Usage,
             Self::Told(report) if report.fault == Fault::Usage => Exit::Usage,
             Self::Told(report) if report.fault == Fault::Denied => Exit::Unsafe,
@@ -97,7 +112,7 @@ impl CliError {
                 Exit::NoServer
             }
             Self::Lock(LockError::Held { .. }) | Self::SilentHolder(_) => Exit::Locked,
-            Self::NotOwner { .. } | Self::Exists { .. } => Exit::Unsafe,
+            Self::NotOwner { .. } | Self::Exists { .. } | Self::PlanChanged { .. } => Exit::Unsafe,
             // `pairbox ... | head` is no failure.
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Done,
             _ => Exit::Failed,
@@ -151,6 +166,11 @@ impl CliError {
             Self::Header { .. } => {
                 "the first line names the columns, in any order; lines after it are rows".to_owned()
             }
+            Self::NoInput { .. } => {
+                "the script's header says which columns; `--dry-run` tries it".to_owned()
+            }
+            Self::Input(error) => return error.hint().map(str::to_owned),
+            Self::PlanChanged { .. } => "make the plan anew, or take the rows that are named out of it".to_owned(),
             Self::Ledger(error) => error.hint().to_owned(),
             Self::NoProvider { .. } => "`pairbox provider list` shows them".to_owned(),
             _ => return None,

@@ -9,10 +9,14 @@ mod data_dir;
 mod demo;
 mod error;
 mod exit;
+mod failures;
+mod follow;
+mod free;
 mod global;
 mod import;
 mod init;
 mod item;
+mod job;
 mod key;
 mod ledger;
 mod mapping;
@@ -26,6 +30,7 @@ mod progress;
 mod provider;
 mod reload;
 mod request;
+mod run;
 mod serve;
 mod simulate;
 mod status;
@@ -77,6 +82,11 @@ enum Command {
     Pair(pair::PairArgs),
     /// Unpair a smartcard from its STB
     Unpair(pair::UnpairArgs),
+    /// Run a script: a bulk job over a vendor's file, or an administrator's own
+    Run(run::RunArgs),
+    /// Bulk jobs
+    #[command(subcommand)]
+    Job(job::JobCommand),
     /// Smartcards and STBs
     #[command(subcommand)]
     Item(item::ItemCommand),
@@ -147,6 +157,8 @@ impl Command {
             Self::Process(_) => process::ProcessArgs::run(global),
             Self::Pair(args) => args.run(global),
             Self::Unpair(args) => args.run(global),
+            Self::Run(args) => args.run(global),
+            Self::Job(command) => command.run(global),
             Self::Item(command) => command.run(global),
             Self::Subscription(command) => command.run(global),
             Self::Request(command) => command.run(global),

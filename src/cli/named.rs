@@ -1,11 +1,11 @@
 //! How things are named on the command line: items by serial number unless said otherwise, requests by number, instants in
 //! the configured zone.
 
-use chrono::{DateTime, LocalResult, NaiveDate, NaiveDateTime, TimeZone};
 use chrono_tz::Tz;
 use clap::{Args, ValueEnum};
 
 use super::error::CliError;
+use crate::actions::local_time::parse_local;
 use crate::control::{ItemNamed, RequestNamed, SubscriptionNamed};
 use crate::domain::{PublicId, Timestamp};
 
@@ -66,33 +66,13 @@ fn id(text: &str) -> Result<PublicId, CliError> {
     })
 }
 
-/// An instant: RFC 3339, or local date and time, or a date. An ambiguous local time is the earlier one.
+/// An instant as `parse_local` reads it.
 pub fn instant(text: &str, zone: Tz) -> Result<Timestamp, CliError> {
-    if let Ok(at) = DateTime::parse_from_rfc3339(text) {
-        return Ok(Timestamp::from_utc(at.to_utc()));
-    }
-    let spaced = text.replacen('T', " ", 1);
-    let local = ["%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M"]
-        .into_iter()
-        .find_map(|format| NaiveDateTime::parse_from_str(&spaced, format).ok())
-        .or_else(|| {
-            let date = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?;
-            date.and_hms_opt(0, 0, 0)
-        });
-    let wrong = |expected| CliError::Argument {
+    parse_local(text, zone).map_err(|expected| CliError::Argument {
         what: "--scheduled",
         expected,
         found: text.to_owned(),
-    };
-    let local = local.ok_or_else(|| wrong("a date and time such as 2026-11-23T22:00:00"))?;
-    match zone.from_local_datetime(&local) {
-        LocalResult::Single(at) | LocalResult::Ambiguous(at, _) => {
-            Ok(Timestamp::from_utc(at.to_utc()))
-        }
-        LocalResult::None => Err(wrong(
-            "a local time that exists; the clock is put forward then",
-        )),
-    }
+    })
 }
 
 #[cfg(test)]

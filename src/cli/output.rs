@@ -163,6 +163,15 @@ fn say_raw(text: &str) -> Result<(), CliError> {
     write!(stdout().lock(), "{text}").map_err(CliError::Output)
 }
 
+/// CSV that is there whole, guarded against formulas.
+pub fn say_csv_rows(headings: Vec<String>, rows: Vec<Vec<String>>) -> Result<(), CliError> {
+    say_csv(headings.into_iter())?;
+    for row in rows {
+        say_csv(row.into_iter().map(marked))?;
+    }
+    Ok(())
+}
+
 fn say_csv(cells: impl Iterator<Item = String>) -> Result<(), CliError> {
     let mut writer = csv::Writer::from_writer(stdout().lock());
     writer

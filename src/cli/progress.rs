@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::config::SpanText;
+use crate::jobs::JobReport;
 
 const LINE_EVERY: Duration = Duration::from_secs(10);
 
@@ -74,4 +75,71 @@ pub fn seconds(span: Duration) -> String {
 /// Bytes for the eye.
 pub fn bytes(bytes: u64) -> String {
     indicatif::BinaryBytes(bytes).to_string()
+}
+
+/// How far a job is: rows of all rows, rows a second, failures.
+pub struct JobProgress {
+    bar: Option<ProgressBar>,
+    started: Instant,
+    told: Instant,
+    /// The rows that were done when it was first looked at.
+    first: Option<u64>,
+}
+
+impl JobProgress {
+    pub fn new() -> Self {
+        let bar = std::io::stderr().is_terminal().then(|| {
+            let style = ProgressStyle::with_template(
+                "{wide_bar} {percent:>3}%  {msg}  {elapsed} (eta {eta})",
+            );
+            let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
+            ProgressBar::new(0).with_style(style)
+        });
+        let now = Instant::now();
+        Self {
+            bar,
+            started: now,
+            told: now,
+            first: None,
+        }
+    }
+
+    pub fn at(&mut self, job: &JobReport) {
+        self.tell(job.done, job.rows, job.failed, job.pending);
+    }
+
+    pub fn of(&mut self, done: u64, rows: u64, failed: u64) {
+        self.tell(done, rows, failed, 0);
+    }
+
+    fn tell(&mut self, done: u64, rows: u64, failed: u64, pending: u64) {
+        let first = *self.first.get_or_insert(done);
+        let rate = per_second(done - first, self.started.elapsed());
+        let mut message = format!("{done} of {rows} rows, {rate} rows/s, {failed} failed");
+        if done == rows && pending > 0 {
+            message = format!("{done} rows, {failed} failed, {pending} wait for the CAS");
+        }
+        if let Some(bar) = &self.bar {
+            bar.set_length(rows);
+            bar.set_position(done);
+            bar.set_message(message);
+        } else if self.told.elapsed() >= LINE_EVERY {
+            self.told = Instant::now();
+            eprintln!("{message}, after {}", seconds(self.started.elapsed()));
+        }
+    }
+
+    /// Takes the bar away; answers how long it took.
+    pub fn end(&self) -> Duration {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+        self.started.elapsed()
+    }
+}
+
+/// How many of them a second, in whole ones.
+pub fn per_second(count: u64, span: Duration) -> u64 {
+    let millis = u64::try_from(span.as_millis()).unwrap_or(u64::MAX).max(1);
+    count.saturating_mul(1_000) / millis
 }

@@ -64,6 +64,8 @@ fn serve(loaded: &Loaded, overrides: &Overrides, lock: DataLock) -> Result<Exit,
     let actions = service.actions().clone();
     actions.reloads.open();
     let address = service.start_doors()?;
+    service.start_jobs()?;
+    service.start_rehearsals()?;
     let ops = service.ops_address().map(tracing::field::display);
     tracing::info!(%address, ops, data_dir = %config.data_dir.display(), "serving");
     let scheme = config.http.tls.as_ref().map_or("http", |_| "https");

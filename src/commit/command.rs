@@ -1,13 +1,15 @@
 //! The commands that the writer takes, and what it answers.
 
+use super::chunk::Chunk;
 use crate::domain::admission::Ask;
 use crate::domain::event::{
-    Ending, Event, Frame, ProviderSettings, Resolution, SubscriptionFields, Then,
+    Ending, Event, Frame, JobFields, ProviderSettings, Resolution, SubscriptionFields, Then,
 };
 use crate::domain::items::{NewItem, Registered};
+use crate::domain::job::RowEnding;
 use crate::domain::{
-    Confirms, ItemNumber, Outcome, ProviderNumber, Purpose, Refusal, RequestNumber, Step,
-    SubscriptionNumber, Timestamp,
+    Confirms, ItemNumber, JobNumber, Outcome, ProviderNumber, Purpose, Refusal, RequestNumber,
+    Step, SubscriptionNumber, Timestamp,
 };
 
 /// What people, clients and jobs ask for.
@@ -59,6 +61,20 @@ pub enum Command {
     StartRun {
         mode: String,
     },
+    CreateJob(Box<JobFields>),
+    /// The next rows of a job, and its cursor.
+    RunChunk(Chunk),
+    PauseJob {
+        job: JobNumber,
+        reason: String,
+    },
+    ResumeJob {
+        job: JobNumber,
+    },
+    CancelJob {
+        job: JobNumber,
+        reason: String,
+    },
     /// A fact that needs no judgement.
     Record(Vec<Event>),
 }
@@ -79,6 +95,9 @@ pub enum Committed {
         is_repeat: bool,
     },
     Run(u64),
+    Job(JobNumber),
+    /// The endings of the rows that were done, which may be fewer than were handed in.
+    Chunk(Vec<RowEnding>),
     /// `false`: it was so already.
     Done(bool),
 }

@@ -11,6 +11,7 @@ use crate::domain::event::{
 };
 use crate::domain::head::{self, Head};
 use crate::domain::items;
+use crate::domain::job;
 use crate::domain::length::cut;
 use crate::domain::settle::{Late, confirmed, late_effect};
 use crate::domain::view::LATE_ANSWERS_MAX;
@@ -27,13 +28,20 @@ const PUSH_BYTES_MAX: usize = 4 * 1024;
 /// Bytes of a text where the whole of it is too large for one command.
 const BRIEF_BYTES_MAX: usize = 256;
 
-/// Judges everything but registrations, which are judged row by row.
+/// Judges everything but registrations and chunks, which are judged row by row.
 pub fn command(view: &dyn View, command: &Command, now: Timestamp) -> Judged<Committed> {
     let done = |event: Event| (Committed::Done(true), vec![event]);
     match command {
-        Command::RegisterItems { .. } | Command::RegisterSubscriptions { .. } => {
-            Ok((Committed::Done(false), Vec::new()))
+        Command::CreateJob(fields) => {
+            let (number, event) = job::create(view, fields);
+            Ok((Committed::Job(number), vec![event]))
         }
+        Command::PauseJob { job, reason } => job::pause(view, *job, reason).map(done),
+        Command::ResumeJob { job } => job::resume(view, *job).map(done),
+        Command::CancelJob { job, reason } => job::cancel(view, *job, reason).map(done),
+        Command::RegisterItems { .. }
+        | Command::RegisterSubscriptions { .. }
+        | Command::RunChunk(_) => Ok((Committed::Done(false), Vec::new())),
         Command::Blacklist {
             item,
             is_blacklisted,

@@ -4,6 +4,7 @@
 //! syncs once, makes it visible, then answers everyone. Runs no script and does no I/O but the ledger's. Its callers are
 //! `actions/` and `dispatch/`, nobody else. A site that outgrows one box replaces what lies behind this door.
 
+mod chunk;
 mod command;
 mod door;
 mod judge;
@@ -12,6 +13,10 @@ mod pushes;
 mod recover;
 mod writer;
 
+pub use chunk::{
+    Act, Chunk, ChunkRow, Desk, ItemKey, PairAct, RowAsked, judge as judge_chunk,
+    reason as row_reason,
+};
 pub use command::{
     Answered, Begin, Command, Committed, DispatchCommand, EndUnsent, RegisteredItem, Reply,
     RowResult, SettleAttempt,

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Select, Sender};
 
+use super::chunk::{self, Desk};
 use super::command::{Command, Committed, DispatchCommand, Reply};
 use super::door::{Order, Queues};
 use super::judge;
@@ -17,8 +18,8 @@ use crate::clock::Clock;
 use crate::domain::apply::{Recorded, apply};
 use crate::domain::event::Event;
 use crate::domain::{Outcome, Refusal, Timestamp, View, items};
-use crate::ledger::{Ledger, LedgerError};
-use crate::store::{Changes, Draft, State};
+use crate::ledger::{GroupMark, Ledger, LedgerError};
+use crate::store::{Changes, Draft, Savepoint, State};
 use crate::telemetry::{Metric, Metrics, Pulse, fatal};
 
 /// Answers of one group, to be given on the responder's thread.
@@ -32,6 +33,8 @@ pub struct WriterOptions {
     pub group_commands_max: u32,
 }
 
+/// A row of a job and the cursor behind it.
+const CHUNK_COMMANDS: u64 = 2;
 /// How often free space is asked for.
 const SPACE_CHECK_EVERY: Duration = Duration::from_secs(1);
 
@@ -141,7 +144,12 @@ impl Writer {
     /// answered any more.
     pub fn turn(&mut self) -> Result<(), LedgerError> {
         let space = self.look_at_space()?;
-        self.ledger.begin_group()?;
+        let commands = if self.queues.jobs.is_empty() {
+            1
+        } else {
+            CHUNK_COMMANDS
+        };
+        self.ledger.begin_group_for(commands)?;
         let state = self.state.clone();
         let view = state.view();
         let mut group = Group {
@@ -171,7 +179,7 @@ impl Writer {
             room -= 1;
         }
         if room > 0
-            && !group.is_full()
+            && group.ledger.has_room_for(CHUNK_COMMANDS)
             && let Ok(order) = self.queues.jobs.try_recv()
         {
             responses.push(group.order(order)?);
@@ -285,7 +293,11 @@ impl Group<'_> {
     ) -> Result<Result<Committed, Refusal>, LedgerError> {
         let grows = matches!(
             command,
-            Command::Ask(_) | Command::RegisterItems { .. } | Command::RegisterSubscriptions { .. }
+            Command::Ask(_)
+                | Command::RegisterItems { .. }
+                | Command::RegisterSubscriptions { .. }
+                | Command::CreateJob(_)
+                | Command::RunChunk(_)
         );
         if grows && self.space.is_low {
             return Ok(Err(Refusal::ReserveLow));
@@ -309,6 +321,10 @@ impl Group<'_> {
                     })?);
                 }
                 Ok(Ok(Committed::Subscriptions(rows)))
+            }
+            Command::RunChunk(chunk) => {
+                let now = self.now;
+                chunk::judge(&mut RowDesk { group: self, by }, chunk, now)
             }
             command => {
                 let now = self.now;
@@ -412,5 +428,50 @@ impl Group<'_> {
         notices.touched = changes.touched();
         notices.providers = changes.touched_providers();
         (changes, notices, self.counted)
+    }
+}
+
+/// The group as the rows of a chunk see it.
+struct RowDesk<'a, 'b> {
+    group: &'a mut Group<'b>,
+    by: &'a str,
+}
+
+impl Desk for RowDesk<'_, '_> {
+    type Mark = (GroupMark, Savepoint, usize);
+
+    fn view(&self) -> &dyn View {
+        &self.group.draft
+    }
+
+    fn has_room(&self) -> bool {
+        self.group.ledger.has_room_for(CHUNK_COMMANDS)
+    }
+
+    fn begin_row(&mut self) {
+        self.group.ledger.begin_command();
+    }
+
+    fn mark(&mut self) -> Self::Mark {
+        let counted = self.group.counted.len();
+        (
+            self.group.ledger.mark(),
+            self.group.draft.savepoint(),
+            counted,
+        )
+    }
+
+    fn roll_back(&mut self, (ledger, draft, counted): Self::Mark) {
+        self.group.ledger.rewind(ledger);
+        self.group.draft.roll_back(draft);
+        self.group.counted.truncate(counted);
+    }
+
+    fn release(&mut self) {
+        self.group.draft.release();
+    }
+
+    fn record(&mut self, events: &[Event]) -> Result<Result<(), Refusal>, LedgerError> {
+        self.group.record(self.by, events)
     }
 }

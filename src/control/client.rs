@@ -8,7 +8,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 use super::error::{ErrorReport, Fault};
-use super::verb::{Verb, write_call};
+use super::verb::{Verb, write_call, write_call_of};
 use super::{ANSWER_BYTES_MAX, SOCKET_FILE};
 
 /// How long an exchange may stand still: each one is short, but the server may be busy with another's.
@@ -60,21 +60,35 @@ impl Client {
     /// Asks and waits for the answer.
     pub fn call<V: Verb>(&self, by: &str, ask: &V::Ask) -> Result<V::Answer, ClientError> {
         let body = write_call::<V>(by, ask).map_err(ClientError::Call)?;
+        let answer = self.exchange(V::NAME, &body)?;
+        serde_json::from_slice(&answer).map_err(|error| unreadable(&error))
+    }
+
+    /// As `call`, by the verb's name, in JSON.
+    pub fn call_by_name(
+        &self,
+        by: &str,
+        verb: &str,
+        ask: &serde_json::Value,
+    ) -> Result<serde_json::Value, ClientError> {
+        let body = write_call_of(by, ask).map_err(ClientError::Call)?;
+        let answer = self.exchange(verb, &body)?;
+        serde_json::from_slice(&answer).map_err(|error| unreadable(&error))
+    }
+
+    fn exchange(&self, verb: &str, body: &[u8]) -> Result<Vec<u8>, ClientError> {
         let mut stream =
             UnixStream::connect(&self.path).map_err(|source| ClientError::NoServer {
                 path: self.path.clone(),
                 source,
             })?;
         let (status, answer) =
-            exchange(&mut stream, V::NAME, &body).map_err(|source| ClientError::Broken {
+            exchange(&mut stream, verb, body).map_err(|source| ClientError::Broken {
                 path: self.path.clone(),
                 source,
             })?;
-        let unreadable = |error: serde_json::Error| ClientError::Answer {
-            what: error.to_string(),
-        };
         if status == 200 {
-            return serde_json::from_slice(&answer).map_err(unreadable);
+            return Ok(answer);
         }
         match serde_json::from_slice::<ErrorReport>(&answer) {
             Ok(report) => Err(report.into()),
@@ -86,9 +100,15 @@ impl Client {
                     path: self.path.clone(),
                     source: io::Error::other(report),
                 }),
-                None => Err(unreadable(error)),
+                None => Err(unreadable(&error)),
             },
         }
+    }
+}
+
+fn unreadable(error: &serde_json::Error) -> ClientError {
+    ClientError::Answer {
+        what: error.to_string(),
     }
 }
 

@@ -7,6 +7,7 @@ use crate::access::AccessError;
 use crate::actions::items::FindItemError;
 use crate::actions::list::LOOKED_THROUGH_MAX;
 use crate::domain::Refusal;
+use crate::jobs::JobsError;
 
 /// What can go wrong with a call.
 #[derive(Debug, Error)]
@@ -41,6 +42,8 @@ pub enum ControlError {
     Item(#[from] FindItemError),
     #[error(transparent)]
     Access(#[from] AccessError),
+    #[error(transparent)]
+    Jobs(#[from] JobsError),
 }
 
 /// Whose fault it is, for the exit code.
@@ -72,7 +75,12 @@ impl ControlError {
     pub fn fault(&self) -> Fault {
         match self {
             Self::UnknownVerb { .. } | Self::Call { .. } | Self::TooManyRows { .. } => Fault::Usage,
-            Self::Refused(refusal) if refusal.is_passing() => Fault::Passing,
+            Self::Refused(refusal) | Self::Jobs(JobsError::Refused(refusal))
+                if refusal.is_passing() =>
+            {
+                Fault::Passing
+            }
+            Self::Jobs(JobsError::TooManyUploads { .. }) => Fault::Passing,
             Self::Access(
                 AccessError::Read { .. }
                 | AccessError::Write { .. }
@@ -82,12 +90,14 @@ impl ControlError {
                 | AccessError::Random(_),
             )
             | Self::Answer { .. }
-            | Self::AnswerTooLong { .. } => Fault::Failed,
+            | Self::AnswerTooLong { .. }
+            | Self::Jobs(JobsError::Folder(_) | JobsError::Rows(_)) => Fault::Failed,
             Self::Refused(_)
             | Self::Item(_)
             | Self::ListTooWide { .. }
             | Self::CannotSend
             | Self::CannotReload
+            | Self::Jobs(_)
             | Self::Access(_) => Fault::Refused,
         }
     }
@@ -102,7 +112,10 @@ impl ControlError {
                 Some("`pairbox request list --all` looks through them all".to_owned())
             }
             Self::CannotSend | Self::CannotReload => Some("start `pairbox serve`".to_owned()),
-            Self::Refused(refusal) => refusal_hint(refusal),
+            Self::Refused(refusal) | Self::Jobs(JobsError::Refused(refusal)) => {
+                refusal_hint(refusal)
+            }
+            Self::Jobs(error) => error.hint(),
             Self::Item(FindItemError::Unknown { .. }) => Some(ITEMS_HINT.to_owned()),
             Self::Item(FindItemError::Ambiguous { .. }) => Some(
                 "`pairbox item list --output json` shows the ids; name it with `--by id`"
@@ -155,7 +168,9 @@ pub(super) fn refusal_hint(refusal: &Refusal) -> Option<String> {
         Refusal::ProviderUnknown { .. } | Refusal::NotPaused { .. } => {
             "`pairbox provider list` shows them".to_owned()
         }
-        Refusal::NotPaired { serial_number } => {
+        Refusal::JobUnknown { .. } => "`pairbox job list` shows them".to_owned(),
+        Refusal::JobState { number, .. } => format!("`pairbox job show {number}` shows it"),
+        Refusal::NotPaired { serial_number } | Refusal::NothingToSwap { serial_number } => {
             format!("`pairbox pairing history {serial_number}` shows what was")
         }
         Refusal::StbTaken { holder, .. } => format!("`pairbox unpair {holder}` frees it"),

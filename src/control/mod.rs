@@ -9,6 +9,7 @@ mod client;
 mod error;
 mod guard;
 mod item;
+mod job;
 mod lock;
 mod pairing;
 mod probe;
@@ -24,6 +25,7 @@ use std::sync::Arc;
 use crate::access::Access;
 use crate::actions::Actions;
 use crate::actions::status::Setting;
+use crate::jobs::Jobs;
 
 pub use access::{
     KeyCreate, KeyCreateAsk, KeyList, KeyReport, KeyRevoke, NameAsk, UserAdd, UserAddAsk, UserList,
@@ -35,6 +37,10 @@ pub use guard::{CallingAccount, Guard, GuardError, GuardedCall, Standing};
 pub use item::{
     BlacklistAsk, ItemBlacklist, ItemList, ItemListAsk, ItemNamed, ItemRegister, ItemShow,
     ItemsAsk, RowEnd,
+};
+pub use job::{
+    FailedAsk, JobCancel, JobCreate, JobFailed, JobList, JobListAsk, JobPart, JobPause,
+    JobRehearsal, JobRehearse, JobReportOf, JobResume, JobShow, JobStopAsk, JobUpload, PartAsk,
 };
 pub use lock::{DataLock, LOCK_FILE, LockError};
 pub use pairing::{PairingHistoryOf, PairingList, PairingListAsk, PairingShow};
@@ -50,7 +56,7 @@ pub use subscription::{
     SubscriptionList, SubscriptionListAsk, SubscriptionNamed, SubscriptionRegister,
     SubscriptionShow, SubscriptionsAsk,
 };
-pub use verb::{Verb, handle, write_call};
+pub use verb::{Verb, handle, verb_names, write_call, write_call_of};
 
 /// The control socket in the data directory; the gate listens on it.
 pub const SOCKET_FILE: &str = "control.sock";
@@ -66,6 +72,7 @@ pub const PAGE_ROWS_MAX: usize = 500;
 pub struct ControlContext {
     pub actions: Arc<Actions>,
     pub access: Arc<Access>,
+    pub jobs: Arc<Jobs>,
     pub setting: Setting,
 }
 

@@ -5,12 +5,13 @@ use serde::{Deserialize, Serialize};
 
 use super::error::ControlError;
 use super::{
-    ANSWER_BYTES_MAX, ControlContext, ItemBlacklist, ItemList, ItemRegister, ItemShow, KeyCreate,
-    KeyList, KeyRevoke, Pair, PairingHistoryOf, PairingList, PairingShow, ProcessBegin,
-    ProcessProgress, ProviderList, ProviderPause, ProviderResume, ReloadBegin, ReloadProgress,
-    RequestCancel, RequestExplain, RequestList, RequestResolve, RequestRetry, RequestShow, Status,
-    SubscriptionList, SubscriptionRegister, SubscriptionShow, Unpair, UserAdd, UserList,
-    UserPassword, UserRemove,
+    ANSWER_BYTES_MAX, ControlContext, ItemBlacklist, ItemList, ItemRegister, ItemShow, JobCancel,
+    JobCreate, JobFailed, JobList, JobPart, JobPause, JobRehearsal, JobRehearse, JobReportOf,
+    JobResume, JobShow, JobUpload, KeyCreate, KeyList, KeyRevoke, Pair, PairingHistoryOf,
+    PairingList, PairingShow, ProcessBegin, ProcessProgress, ProviderList, ProviderPause,
+    ProviderResume, ReloadBegin, ReloadProgress, RequestCancel, RequestExplain, RequestList,
+    RequestResolve, RequestRetry, RequestShow, Status, SubscriptionList, SubscriptionRegister,
+    SubscriptionShow, Unpair, UserAdd, UserList, UserPassword, UserRemove,
 };
 
 /// One thing that an operator may ask.
@@ -37,7 +38,7 @@ struct Call<A> {
 type Handler = fn(&ControlContext, &[u8], Option<&str>) -> Result<Vec<u8>, ControlError>;
 
 /// All verbs.
-const TABLE: [(&str, Handler); 33] = [
+const TABLE: [(&str, Handler); 45] = [
     entry::<Status>(),
     entry::<ProcessBegin>(),
     entry::<ProcessProgress>(),
@@ -64,6 +65,18 @@ const TABLE: [(&str, Handler); 33] = [
     entry::<ProviderList>(),
     entry::<ProviderPause>(),
     entry::<ProviderResume>(),
+    entry::<JobUpload>(),
+    entry::<JobPart>(),
+    entry::<JobCreate>(),
+    entry::<JobRehearse>(),
+    entry::<JobRehearsal>(),
+    entry::<JobList>(),
+    entry::<JobShow>(),
+    entry::<JobReportOf>(),
+    entry::<JobFailed>(),
+    entry::<JobPause>(),
+    entry::<JobResume>(),
+    entry::<JobCancel>(),
     entry::<UserAdd>(),
     entry::<UserList>(),
     entry::<UserRemove>(),
@@ -72,6 +85,11 @@ const TABLE: [(&str, Handler); 33] = [
     entry::<KeyList>(),
     entry::<KeyRevoke>(),
 ];
+
+/// The names of all verbs.
+pub fn verb_names() -> impl Iterator<Item = &'static str> {
+    TABLE.iter().map(|(name, _)| *name)
+}
 
 const fn entry<V: Verb>() -> (&'static str, Handler) {
     (V::NAME, answer::<V>)
@@ -103,6 +121,11 @@ pub fn handle(
 
 /// The bytes of a call.
 pub fn write_call<V: Verb>(by: &str, ask: &V::Ask) -> Result<Vec<u8>, serde_json::Error> {
+    write_call_of(by, ask)
+}
+
+/// The bytes of a call whose verb is known by its name only.
+pub fn write_call_of(by: &str, ask: &impl Serialize) -> Result<Vec<u8>, serde_json::Error> {
     serde_json::to_vec(&Call {
         by: by.to_owned(),
         ask,

@@ -6,8 +6,8 @@
 use super::event::{Accepted, Event, Idempotency};
 use super::view::{IDEMPOTENCY_LIFE, QUEUE_MAX};
 use super::{
-    ItemKind, ItemNumber, Pairing, Phase, Place, Priority, ProcessName, ProviderNumber, Refusal,
-    Request, RequestNumber, SubscriptionNumber, Timestamp, View,
+    ItemKind, ItemNumber, JobNumber, Pairing, Phase, Place, Priority, ProcessName, ProviderNumber,
+    Refusal, Request, RequestNumber, SubscriptionNumber, Timestamp, View,
 };
 
 /// What is asked for, with every identifier resolved and every CA ID normalized.
@@ -31,6 +31,8 @@ pub struct Ask {
     pub idempotency: Option<Idempotency>,
     /// The REJECTED request that this one tries again.
     pub retries: Option<RequestNumber>,
+    /// The bulk job that asks.
+    pub job: Option<JobNumber>,
 }
 
 /// The card that gives up the STB first.
@@ -178,6 +180,23 @@ pub fn foresee(view: &dyn View, wanted: &Wanted, now: Timestamp) -> Foreseen {
     }
 }
 
+/// Whether the card will be as asked anyway, without any doubt; the items must be fit for a request all the same.
+pub fn is_so_already(view: &dyn View, ask: &Ask, now: Timestamp) -> Result<bool, Refusal> {
+    check_item(view, ask.card, ItemKind::Smartcard)?;
+    if let Some(stb) = ask.stb {
+        check_item(view, stb, ItemKind::Stb)?;
+    }
+    let is_in_doubt = view
+        .pairing(ask.card)
+        .is_some_and(|pairing| pairing.doubt.is_some());
+    Ok(!is_in_doubt && foresee(view, &Wanted::of(ask), now).leaves == ask.stb)
+}
+
+/// Whether the card will have a pairing at the place of the ask.
+pub fn has_pairing(view: &dyn View, ask: &Ask, now: Timestamp) -> bool {
+    foresee(view, &Wanted::of(ask), now).leaves.is_some()
+}
+
 fn repeated(view: &dyn View, ask: &Ask, now: Timestamp) -> Result<Option<RequestNumber>, Refusal> {
     let Some(idempotency) = &ask.idempotency else {
         return Ok(None);
@@ -300,6 +319,7 @@ fn accepted(ask: &Ask, place: Place, now: Timestamp, makes_room: Option<RequestN
         sends_unknown: ask.sends_unknown,
         process_name: ask.process_name,
         linked: makes_room.or(ask.retries),
+        job: ask.job,
         idempotency: ask.idempotency.clone(),
     })
 }
@@ -318,6 +338,7 @@ fn make_room(ask: &Ask, replaced: &Replaced, place: Place, now: Timestamp) -> Ev
         replaces: None,
         idempotency: None,
         retries: None,
+        // Made for the job's request, and counted with it.
         ..ask.clone()
     };
     accepted(&unpair, place, now, Some(RequestNumber(place.number.0 + 1)))

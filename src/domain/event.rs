@@ -5,9 +5,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::job::RowEnding;
 use super::{
-    Confirms, ItemNumber, Outcome, Position, Priority, ProcessName, ProductNumber, ProviderNumber,
-    PublicId, Purpose, RequestNumber, Salt, Step, SubscriptionNumber, Timestamp,
+    Confirms, ItemNumber, JobNumber, Outcome, Position, Priority, ProcessName, ProductNumber,
+    ProviderNumber, PublicId, Purpose, RequestNumber, Salt, Step, SubscriptionNumber, Timestamp,
 };
 
 /// One recorded fact.
@@ -120,6 +121,22 @@ pub enum Event {
         provider: ProviderNumber,
         data: String,
     },
+    JobCreated {
+        number: JobNumber,
+        job: JobFields,
+    },
+    JobAdvanced(JobChunk),
+    JobPaused {
+        number: JobNumber,
+        reason: String,
+    },
+    JobResumed {
+        number: JobNumber,
+    },
+    JobCancelled {
+        number: JobNumber,
+        reason: String,
+    },
     /// A change of users or keys, without secrets.
     AccessChanged {
         change: serde_json::Value,
@@ -147,6 +164,40 @@ impl Event {
             _ => Position::NONE,
         }
     }
+}
+
+/// A job as it was handed in. Script and input lie in `jobs/<folder>/` of the data directory.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobFields {
+    pub folder: String,
+    /// The script as its caller named it, and its bytes' SHA-256.
+    pub script: String,
+    pub script_sha256: String,
+    /// The input as its caller named it, and the SHA-256 of the rows that were made of it.
+    pub input: String,
+    pub input_sha256: String,
+    pub rows: u64,
+    /// Where the first row begins.
+    pub byte: u64,
+    /// The arguments as JSON text, with the script's defaults.
+    pub args: String,
+    pub chunk_rows: u32,
+    /// Rows a second; 0 is no limit.
+    pub rate_per_s: u32,
+    /// Failed rows that pause it; 0 is never.
+    pub stop_after: u64,
+}
+
+/// The rows of one chunk, each with its ending, and where the next one begins.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobChunk {
+    pub number: JobNumber,
+    /// The chunk before.
+    pub before: Position,
+    pub from_row: u64,
+    pub from_byte: u64,
+    pub endings: Vec<RowEnding>,
+    pub to_byte: u64,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -203,6 +254,9 @@ pub struct Accepted {
     pub process_name: ProcessName,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub linked: Option<RequestNumber>,
+    /// The bulk job that asked for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job: Option<JobNumber>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub idempotency: Option<Idempotency>,
 }

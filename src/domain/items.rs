@@ -174,7 +174,8 @@ fn id_bound(name: &str, ours: PublicId, theirs: Option<PublicId>) -> Refusal {
     }
 }
 
-fn check_texts(new: &NewItem) -> Result<(), Refusal> {
+/// Refuses texts that no state would make right.
+pub fn check_texts(new: &NewItem) -> Result<(), Refusal> {
     let texts = [
         ("product", Some(&new.product)),
         ("serial_number", Some(&new.serial_number)),
@@ -195,6 +196,19 @@ fn check_texts(new: &NewItem) -> Result<(), Refusal> {
             field: "notes",
             fault,
         });
+    }
+    Ok(())
+}
+
+/// Refuses texts of a subscription that no state would make right.
+pub fn check_subscription_texts(new: &SubscriptionFields) -> Result<(), Refusal> {
+    for (field, text) in [
+        ("number", &new.number),
+        ("life_cycle_state", &new.life_cycle_state),
+    ] {
+        if let Some(fault) = identifier_fault(text) {
+            return Err(Refusal::Field { field, fault });
+        }
     }
     Ok(())
 }
@@ -299,14 +313,7 @@ pub fn register_subscription(
     new: &SubscriptionFields,
     may_update: bool,
 ) -> Result<(Registered<SubscriptionNumber>, Vec<Event>), Refusal> {
-    for (field, text) in [
-        ("number", &new.number),
-        ("life_cycle_state", &new.life_cycle_state),
-    ] {
-        if let Some(fault) = identifier_fault(text) {
-            return Err(Refusal::Field { field, fault });
-        }
-    }
+    check_subscription_texts(new)?;
     let mut subscription = new.clone();
     let Some(number) = view.subscription_by_number(&new.number) else {
         check_id(view, new.id, None)?;

@@ -12,6 +12,7 @@ pub mod head;
 pub mod identifier;
 pub mod item;
 pub mod items;
+pub mod job;
 pub mod length;
 pub mod network;
 pub mod number;
@@ -35,8 +36,11 @@ pub use event::Event;
 pub use framing::{Endian, Framing};
 pub use identifier::{ItemIdentifier, RequestIdentifier, SubscriptionIdentifier};
 pub use item::{Item, ItemKind, Product, Subscription};
+pub use job::{Job, JobPhase};
 pub use network::network_of;
-pub use number::{ItemNumber, ProductNumber, ProviderNumber, RequestNumber, SubscriptionNumber};
+pub use number::{
+    ItemNumber, JobNumber, ProductNumber, ProviderNumber, RequestNumber, SubscriptionNumber,
+};
 pub use outcome::Outcome;
 pub use pairing::{Doubt, Pairing};
 pub use phase::{LifeCycleState, Phase};

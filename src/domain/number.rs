@@ -38,6 +38,10 @@ number!(
     ProductNumber(u32)
 );
 number!(
+    /// A bulk job.
+    JobNumber(u64)
+);
+number!(
     /// A configured CAS.
     ProviderNumber(u16)
 );

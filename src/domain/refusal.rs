@@ -4,7 +4,7 @@
 
 use thiserror::Error;
 
-use super::{ItemKind, LifeCycleState, RequestNumber};
+use super::{ItemKind, JobNumber, LifeCycleState, RequestNumber};
 
 /// A refusal. Serial numbers in it are those that the caller may see.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -98,6 +98,18 @@ pub enum Refusal {
         number: RequestNumber,
         state: LifeCycleState,
     },
+    #[error(
+        "smartcard `{serial_number}` is not paired and no pending request will pair it; nothing to swap"
+    )]
+    NothingToSwap { serial_number: String },
+    #[error("no job {number}")]
+    JobUnknown { number: JobNumber },
+    #[error("job {number} cannot be {verb}: it is {state}")]
+    JobState {
+        number: JobNumber,
+        verb: &'static str,
+        state: &'static str,
+    },
     #[error("provider `{name}` is not paused")]
     NotPaused { name: String },
     #[error("an item of product `{product}` with {field} `{value}` exists already")]
@@ -162,7 +174,7 @@ impl Refusal {
             Self::ProviderAmbiguous { .. } => "AMBIGUOUSPROVIDER",
             Self::NoProvider { .. } | Self::ProviderUnknown { .. } => "PROVIDERNOTFOUND",
             Self::CapabilityMissing { .. } => "CAPABILITYMISSING",
-            Self::NotPaired { .. } => "SMARTCARDNOTPAIRED",
+            Self::NotPaired { .. } | Self::NothingToSwap { .. } => "SMARTCARDNOTPAIRED",
             Self::StbTaken { .. } => "STBTAKEN",
             Self::QueueFull { .. } => "TOOMANYPENDINGREQUESTS",
             Self::Field { .. } => "INVALIDPARAMETER",
@@ -171,6 +183,8 @@ impl Refusal {
             Self::KeyReused => "IDEMPOTENCYKEYREUSED",
             Self::RequestUnknown { .. } => "PROVISIONINGREQUESTNOTFOUND",
             Self::RequestState { .. } | Self::RequestFinished { .. } => "INVALIDLIFECYCLESTATE",
+            Self::JobUnknown { .. } => "JOBNOTFOUND",
+            Self::JobState { .. } => "INVALIDJOBSTATE",
             Self::NotPaused { .. } => "PROVIDERNOTPAUSED",
             Self::ItemExists { .. } | Self::ItemDiffers { .. } => "ITEMALREADYEXISTS",
             Self::CaIdBound { .. } => "CAIDBOUND",

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ItemNumber, Phase, Position, Priority, ProcessName, ProviderNumber, RequestNumber,
+    ItemNumber, JobNumber, Phase, Position, Priority, ProcessName, ProviderNumber, RequestNumber,
     SubscriptionNumber, Timestamp,
 };
 
@@ -58,6 +58,8 @@ pub struct Request {
     pub sequence_number: u64,
     pub run: u64,
     pub linked: Option<RequestNumber>,
+    /// The bulk job that asked for it.
+    pub job: Option<JobNumber>,
     pub executed: Option<Timestamp>,
     /// The acceptance, the latest begun attempt, the latest answer or ending, and the latest event of all.
     pub accepted: Position,

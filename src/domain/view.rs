@@ -7,8 +7,9 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Item, ItemNumber, Pairing, Place, Product, ProductNumber, ProviderNumber, ProviderRow,
-    PublicId, Request, RequestNumber, Salt, Subscription, SubscriptionNumber, Timestamp,
+    Item, ItemNumber, Job, JobNumber, Pairing, Place, Product, ProductNumber, ProviderNumber,
+    ProviderRow, PublicId, Request, RequestNumber, Salt, Subscription, SubscriptionNumber,
+    Timestamp,
 };
 
 /// Most unfinished requests of one card or one STB.
@@ -35,6 +36,7 @@ pub struct Meta {
     pub last_request: u64,
     pub last_sequence_number: u64,
     pub last_run: u64,
+    pub last_job: u64,
     pub items: u64,
     pub subscriptions: u64,
     pub requests: u64,
@@ -112,6 +114,7 @@ pub trait View {
     /// Unfinished requests of a card or an STB, in order.
     fn queue(&self, item: ItemNumber) -> Vec<Place>;
     fn remembered(&self, idempotency_key: &str) -> Option<Remembered>;
+    fn job(&self, number: JobNumber) -> Option<Arc<Job>>;
 
     /// The card that holds the STB: one without doubt before one in doubt, then the latest.
     fn holder(&self, stb: ItemNumber) -> Option<ItemNumber> {
@@ -137,6 +140,7 @@ pub trait Edit: View {
     fn put_pairing(&mut self, card: ItemNumber, pairing: Pairing);
     fn put_queue(&mut self, item: ItemNumber, queue: Vec<Place>);
     fn put_remembered(&mut self, idempotency_key: &str, remembered: Remembered);
+    fn put_job(&mut self, number: JobNumber, job: Job);
 }
 
 /// Whether a request is the first in every queue it stands in.

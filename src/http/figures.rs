@@ -4,7 +4,7 @@
 
 use super::answer::{Answer, ContentType};
 use super::api::Api;
-use crate::domain::{ProviderNumber, View};
+use crate::domain::{JobPhase, ProviderNumber, View};
 use crate::telemetry::Metric;
 
 /// The page of all numbers.
@@ -22,7 +22,10 @@ fn look_up(api: &Api) {
     let meta = view.meta();
     let held = view.held();
     let rows = view.providers();
+    let jobs = view.jobs();
     drop(view);
+    let in_phase = |phase| jobs.iter().filter(|(_, job)| job.phase == phase).count() as u64;
+    let job_rows = jobs.iter().map(|(_, job)| job.row).sum();
     let paused = rows.iter().filter(|(_, row)| row.is_paused(now)).count();
     let providers = actions.providers();
     let is_open = |number| {
@@ -39,6 +42,9 @@ fn look_up(api: &Api) {
         (Metric::PairingConflicts, meta.conflicts),
         (Metric::ProvidersPaused, paused as u64),
         (Metric::CircuitsOpen, open as u64),
+        (Metric::JobsRunning, in_phase(JobPhase::Running)),
+        (Metric::JobsPaused, in_phase(JobPhase::Paused)),
+        (Metric::JobRows, job_rows),
         (Metric::StateLag, actions.state.overlay_rows() as u64),
         (Metric::StateBytes, actions.state.disk_bytes()),
         (Metric::WriterQueueFull, actions.door.refused()),

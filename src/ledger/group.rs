@@ -26,7 +26,7 @@ pub(super) struct Group {
 
 /// Where a group stood; taken between two lines.
 #[derive(Clone, Copy)]
-pub(super) struct Mark {
+pub struct Mark {
     length: usize,
     lines: u32,
     last_start: usize,

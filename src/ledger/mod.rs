@@ -26,6 +26,7 @@ mod writer;
 
 pub use error::{Act, Finding, LedgerError};
 pub use files::{Files, OpenFile, RealFiles};
+pub use group::Mark as GroupMark;
 pub use line::{Entry, LineHash};
 pub use opening::{Cut, Opening};
 pub use options::Options;

@@ -8,8 +8,14 @@ use std::{path::Path, sync::Arc};
 use serde::Serialize;
 
 use super::{
-    Files, LedgerError, Opening, Options, Preparer, Reader, close::Marker, extent::Extent,
-    folder::Folder, folder::NamedFile, group::Group, opening, options::LINE_FRAME_BYTES,
+    Files, LedgerError, Opening, Options, Preparer, Reader,
+    close::Marker,
+    extent::Extent,
+    folder::Folder,
+    folder::NamedFile,
+    group::{Group, Mark},
+    opening,
+    options::LINE_FRAME_BYTES,
     prepare::Preparation,
 };
 use crate::domain::{Position, Timestamp};
@@ -71,12 +77,17 @@ impl Ledger {
 
     /// Begins a group; it lies in one segment, so a new segment begins here if a command might not fit.
     pub fn begin_group(&mut self) -> Result<(), LedgerError> {
+        self.begin_group_for(1)
+    }
+
+    /// Begins a group with room for so many commands of the largest size.
+    pub fn begin_group_for(&mut self, commands: u64) -> Result<(), LedgerError> {
         self.check_running()?;
         assert!(
             self.group.lines() == 0,
             "a group begins after the one before it was synced"
         );
-        if self.segment.room() < self.options.command_bytes_max + LINE_FRAME_BYTES {
+        if self.segment.room() < commands * self.options.command_bytes_max + LINE_FRAME_BYTES {
             let rolled = self.roll();
             self.stop_on_error(rolled)?;
         }
@@ -144,8 +155,23 @@ impl Ledger {
 
     /// True if another command of the largest size might not fit the group or its segment.
     pub fn group_is_full(&self) -> bool {
+        !self.has_room_for(1)
+    }
+
+    /// Whether so many commands of the largest size surely fit the group and its segment.
+    pub fn has_room_for(&self, commands: u64) -> bool {
         let room = self.segment.room().min(self.options.group_bytes_max);
-        self.group.length() + self.options.command_bytes_max > room
+        self.group.length() + commands * self.options.command_bytes_max <= room
+    }
+
+    /// Where the group stands, between two commands.
+    pub fn mark(&self) -> Mark {
+        self.group.mark()
+    }
+
+    /// Takes the lines since the mark back, as if they had never been pushed.
+    pub fn rewind(&mut self, mark: Mark) {
+        self.group.rewind(mark);
     }
 
     /// Writes the group by one write and one sync; an empty group costs nothing.

@@ -5,6 +5,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use super::error::Bound;
@@ -19,10 +20,28 @@ pub const PRINTS_MAX: u32 = 20;
 const CLOCK_EVERY: u64 = 256;
 
 /// The bounds of one call.
+#[expect(clippy::struct_field_names, reason = "each is the most of something")]
 #[derive(Clone, Copy, Debug)]
 pub struct Budget {
     pub operations_max: u64,
     pub time_max: Duration,
+    /// Lines that are printed; the others are dropped.
+    pub prints_max: u32,
+}
+
+impl Budget {
+    /// For what needs little and is called where the stack is small.
+    pub const SMALL: Self = Self {
+        operations_max: 20_000,
+        time_max: TIME_MAX,
+        prints_max: PRINTS_MAX,
+    };
+    /// Only [`Stoppable`] ends the call.
+    pub const UNBOUNDED: Self = Self {
+        operations_max: u64::MAX,
+        time_max: Duration::MAX,
+        prints_max: PRINTS_MAX,
+    };
 }
 
 impl Default for Budget {
@@ -30,6 +49,7 @@ impl Default for Budget {
         Self {
             operations_max: OPERATIONS_MAX,
             time_max: TIME_MAX,
+            prints_max: PRINTS_MAX,
         }
     }
 }
@@ -37,12 +57,14 @@ impl Default for Budget {
 #[derive(Clone, Copy)]
 struct Running {
     budget: Budget,
-    deadline: Instant,
+    /// None: it may take as long as it likes.
+    deadline: Option<Instant>,
 }
 
 thread_local! {
     static RUNNING: Cell<Option<Running>> = const { Cell::new(None) };
     static OPERATIONS: Cell<u64> = const { Cell::new(0) };
+    static STOP: RefCell<Option<Arc<AtomicBool>>> = const { RefCell::new(None) };
     static PRINTS: Cell<u32> = const { Cell::new(0) };
     static TRIPPED: Cell<Option<Bound>> = const { Cell::new(None) };
     static SCRIPT: RefCell<Option<Arc<str>>> = const { RefCell::new(None) };
@@ -56,13 +78,18 @@ impl Run {
         let now = Instant::now();
         RUNNING.set(Some(Running {
             budget,
-            deadline: now.checked_add(budget.time_max).unwrap_or(now),
+            deadline: now.checked_add(budget.time_max),
         }));
         OPERATIONS.set(0);
         PRINTS.set(0);
         TRIPPED.set(None);
         SCRIPT.with_borrow_mut(|name| *name = Some(Arc::clone(script)));
         Self(())
+    }
+
+    /// Lines that the latest call on this thread wanted printed.
+    pub(crate) fn prints() -> u32 {
+        PRINTS.get()
     }
 
     /// The bound that ended the call, if one did.
@@ -78,6 +105,27 @@ impl Drop for Run {
     }
 }
 
+/// Calls on this thread end when the flag is set, as long as it lives.
+pub(crate) struct Stoppable(());
+
+impl Stoppable {
+    pub(crate) fn until(stop: Arc<AtomicBool>) -> Self {
+        STOP.set(Some(stop));
+        Self(())
+    }
+}
+
+impl Drop for Stoppable {
+    fn drop(&mut self) {
+        STOP.set(None);
+    }
+}
+
+fn is_stopped() -> bool {
+    let is_set = |stop: &Arc<AtomicBool>| stop.load(Ordering::Relaxed);
+    STOP.with_borrow(|stop| stop.as_ref().is_some_and(is_set))
+}
+
 /// Counts one operation; true says that the script must stop.
 pub(crate) fn tick() -> bool {
     let Some(running) = RUNNING.get() else {
@@ -89,7 +137,17 @@ pub(crate) fn tick() -> bool {
         TRIPPED.set(Some(Bound::Operations(running.budget.operations_max)));
         return true;
     }
-    if operations.is_multiple_of(CLOCK_EVERY) && Instant::now() > running.deadline {
+    if !operations.is_multiple_of(CLOCK_EVERY) {
+        return false;
+    }
+    if is_stopped() {
+        TRIPPED.set(Some(Bound::Stopped));
+        return true;
+    }
+    if running
+        .deadline
+        .is_some_and(|deadline| Instant::now() > deadline)
+    {
         let millis = u64::try_from(running.budget.time_max.as_millis()).unwrap_or(u64::MAX);
         TRIPPED.set(Some(Bound::TimeMs(millis)));
         return true;
@@ -101,7 +159,10 @@ pub(crate) fn tick() -> bool {
 pub(crate) fn printed(write: impl FnOnce(&str)) {
     let count = PRINTS.get().saturating_add(1);
     PRINTS.set(count);
-    if count <= PRINTS_MAX {
+    let most = RUNNING
+        .get()
+        .map_or(PRINTS_MAX, |running| running.budget.prints_max);
+    if count <= most {
         SCRIPT.with_borrow(|name| write(name.as_deref().unwrap_or("")));
     }
 }
@@ -115,7 +176,7 @@ mod tests {
         let script: Arc<str> = Arc::from("test");
         let budget = Budget {
             operations_max: 3,
-            time_max: TIME_MAX,
+            ..Budget::default()
         };
         let run = Run::start(budget, &script);
         assert!(!tick() && !tick() && !tick());

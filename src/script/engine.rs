@@ -1,7 +1,8 @@
 //! The one place where rhai engines are built: limits, what is taken away, and the native helpers.
 //!
-//! Two profiles. A mapping's values are small and bounded by size; a simulator keeps every pairing in its state, where rhai's
-//! size limits would count the whole map at each operation. Both are bounded in operations, time and depth.
+//! A mapping's values are small and bounded by size, a job's and a free script's too; a simulator keeps every pairing in its
+//! state, where rhai's size limits would count the whole map at each operation. All are bounded in depth, and all but free
+//! scripts in operations and time.
 
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -10,7 +11,7 @@ use rhai::{Blob, Dynamic, Engine, EvalAltResult, INT, OptimizationLevel, Positio
 use tracing::{debug, info};
 
 use super::budget;
-use super::codec;
+use super::{codec, free, job};
 
 /// Nested script calls; with the depths below this fits a stack of 8 MiB with room.
 const CALL_LEVELS_MAX: usize = 32;
@@ -25,21 +26,32 @@ const MAP_ITEMS_MAX: usize = 16 * 1024;
 const PRINT_CHARACTERS_MAX: usize = 500;
 /// The stack a thread must have to run scripts.
 pub const STACK_BYTES_MIN: usize = 8 * 1024 * 1024;
+/// The stack of a thread that runs rows of jobs. What a closure captures counts for no limit of sizes, so closures within
+/// closures are as deep as the operations of a call allow, and falling they take 100 to 200 bytes of stack an operation.
+pub const ROW_STACK_BYTES_MIN: usize = 128 * 1024 * 1024;
 
 /// What the script is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Profile {
     Mapping,
     Simulator,
+    /// A bulk job.
+    Job,
+    /// An administrator's `main`.
+    Free,
 }
 
 /// The engine of `profile`, built once: building takes 0.1 ms, and an engine without an interner is shared without locks.
 pub(crate) fn engine(profile: Profile) -> &'static Engine {
     static MAPPING: OnceLock<Engine> = OnceLock::new();
     static SIMULATOR: OnceLock<Engine> = OnceLock::new();
+    static JOB: OnceLock<Engine> = OnceLock::new();
+    static FREE: OnceLock<Engine> = OnceLock::new();
     let cell = match profile {
         Profile::Mapping => &MAPPING,
         Profile::Simulator => &SIMULATOR,
+        Profile::Job => &JOB,
+        Profile::Free => &FREE,
     };
     cell.get_or_init(|| build(profile))
 }
@@ -57,15 +69,25 @@ fn build(profile: Profile) -> Engine {
         .set_fail_on_invalid_map_property(true)
         .set_optimization_level(OptimizationLevel::Simple);
     engine.set_module_resolver(rhai::module_resolvers::DummyModuleResolver::new());
-    if profile == Profile::Mapping {
+    match profile {
+        Profile::Mapping | Profile::Simulator => {}
+        Profile::Job => job::register(&mut engine),
+        Profile::Free => free::register(&mut engine),
+    }
+    if profile != Profile::Simulator {
         engine
             .set_max_string_size(STRING_BYTES_MAX)
             .set_max_array_size(ARRAY_ITEMS_MAX)
             .set_max_map_size(MAP_ITEMS_MAX);
     }
     engine.disable_symbol("eval").disable_symbol("import");
+    // `f = f.curry(f)` doubles f each time, and no limit of sizes counts what a function pointer carries.
+    engine.disable_symbol("curry");
     engine.on_progress(|_| budget::tick().then_some(Dynamic::UNIT));
     engine.on_print(|text| {
+        if free::print(text) {
+            return;
+        }
         budget::printed(|script| info!(script, text = cut(text), "script prints"));
     });
     engine.on_debug(|text, _, position| {
@@ -88,7 +110,7 @@ fn refuse(text: &str) -> Refusal {
 }
 
 const SLEEP: &str = "`sleep` is not for scripts: the engine keeps all waits and time-outs";
-const CLOCK: &str = "`timestamp` is not for scripts: use ctx.now and ctx.date";
+const CLOCK: &str = "`timestamp` is not for scripts: a mapping has ctx.now and ctx.date";
 const READ: &str = "rhai's parse_le/parse_be functions misread short fields: use frame.u8(at), frame.u16be(at), \
                     frame.u16le(at), frame.u24be(at), frame.u32be(at), frame.u32le(at)";
 const WRITE: &str = "rhai's write_le/write_be functions miswrite short fields: use put_u8, put_u16be, put_u16le, put_u24be, \

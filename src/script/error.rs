@@ -66,6 +66,8 @@ pub enum Bound {
     Size,
     #[error("calls nested too deeply")]
     Depth,
+    #[error("it was interrupted")]
+    Stopped,
 }
 
 #[derive(Debug, Error)]
@@ -78,7 +80,17 @@ pub enum ScriptError {
     },
     #[error("mapping name `{name}` is not a plain name of letters, digits, `-` and `_`")]
     Name { name: String },
-    #[error("`{}` cannot be read", path.display())]
+    #[error("there is no script `{name}`: neither `{}` nor a built-in one", path.display())]
+    JobNotFound {
+        name: String,
+        path: PathBuf,
+        nearest: Option<String>,
+    },
+    #[error(
+        "`{name}` is neither a file that ends in .rhai nor a plain name of letters, digits, `-` and `_`"
+    )]
+    JobName { name: String },
+    #[error("`{}` cannot be read: {source}", path.display())]
     Read {
         path: PathBuf,
         source: std::io::Error,
@@ -148,6 +160,8 @@ impl ScriptError {
             | Self::Shape { place, .. }
             | Self::Panicked { place, .. } => Some(place),
             Self::NotFound { .. }
+            | Self::JobNotFound { .. }
+            | Self::JobName { .. }
             | Self::Name { .. }
             | Self::Read { .. }
             | Self::Absent { .. }
@@ -159,7 +173,7 @@ impl ScriptError {
     /// What the operator may do next.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::NotFound { nearest, .. } => nearest
+            Self::NotFound { nearest, .. } | Self::JobNotFound { nearest, .. } => nearest
                 .as_ref()
                 .map(|name| format!("did you mean `{name}`?")),
             Self::Shape { hint, .. } | Self::Settings { hint, .. } => hint.clone(),
@@ -170,7 +184,10 @@ impl ScriptError {
                 Bound::Operations(_) | Bound::TimeMs(_) => {
                     "use the native helpers in place of loops over bytes".to_owned()
                 }
-                Bound::Size => "a mapping handles one frame at a time; keep nothing".to_owned(),
+                Bound::Size => {
+                    "a script has one frame or one row at a time; keep nothing".to_owned()
+                }
+                Bound::Stopped => return None,
                 Bound::Depth => "replace the recursion by a loop".to_owned(),
             }),
             Self::Panicked { .. } => Some("keep the script and report this".to_owned()),

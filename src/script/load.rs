@@ -145,6 +145,41 @@ fn file_names(folder: &Path) -> Result<Vec<String>, ScriptError> {
     Ok(names)
 }
 
+/// A job's or free script's name and text: a file, `<scripts_dir>/jobs/<name>.rhai`, or the shipped one of that name.
+pub fn job_text(scripts_dir: &Path, given: &str) -> Result<(String, String), ScriptError> {
+    let path = Path::new(given);
+    if path.extension().is_some_and(|kind| kind == "rhai") {
+        let name = path.file_name().unwrap_or_default();
+        return Ok((name.to_string_lossy().into_owned(), read_script(path)?));
+    }
+    let plain = |character: char| character.is_ascii_alphanumeric() || "-_".contains(character);
+    if given.is_empty() || !given.chars().all(plain) {
+        return Err(ScriptError::JobName {
+            name: given.to_owned(),
+        });
+    }
+    let file = format!("{given}.rhai");
+    let path = scripts_dir.join("jobs").join(&file);
+    if path.is_file() {
+        return Ok((file, read_script(&path)?));
+    }
+    match shipped::text(&format!("jobs/{file}")) {
+        Some(text) => Ok((file, text.to_owned())),
+        None => Err(ScriptError::JobNotFound {
+            name: given.to_owned(),
+            path,
+            nearest: nearest(given, shipped::job_names()).map(str::to_owned),
+        }),
+    }
+}
+
+fn read_script(path: &Path) -> Result<String, ScriptError> {
+    std::fs::read_to_string(path).map_err(|source| ScriptError::Read {
+        path: path.to_owned(),
+        source,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -6,9 +6,12 @@
 mod answer;
 mod budget;
 mod codec;
+mod definitions;
 mod describe;
 mod engine;
 mod error;
+mod free;
+mod job;
 mod load;
 mod mapping;
 mod program;
@@ -16,6 +19,7 @@ mod scan;
 mod session;
 mod settings;
 mod simulator;
+mod table;
 mod value;
 
 pub mod cases;
@@ -23,10 +27,17 @@ pub mod check;
 pub mod contract;
 pub mod shipped;
 
-pub use engine::STACK_BYTES_MIN;
+pub use definitions::text as definitions;
+pub use engine::{ROW_STACK_BYTES_MIN, STACK_BYTES_MIN};
 pub use error::{Bound, Place, ScriptError};
-pub use load::Origin;
+pub use free::{FreeHost, verbs as free_verbs};
+pub use job::{
+    ActOptions, Finder, JobArg, JobFacts, JobOptions, JobScript, Lookup, Named, NamedBy, PairAct,
+    RowAct, RowActs,
+};
+pub use load::{Origin, job_text};
 pub use mapping::Mapping;
 pub use session::MappingSession;
 pub use settings::Settings;
 pub use simulator::SimulatorScript;
+pub use table::InputTable;

@@ -4,11 +4,12 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use rhai::{AST, CallFnOptions, Dynamic, EvalAltResult, Position, Scope};
 use sha2::{Digest, Sha256};
 
-use super::budget::{Budget, Run};
+use super::budget::{Budget, Run, Stoppable};
 use super::engine::{Profile, engine};
 use super::error::{Bound, Place, ScriptError};
 
@@ -55,7 +56,11 @@ impl Program {
             ast,
             functions,
             profile,
-            budget: Budget::default(),
+            budget: if profile == Profile::Free {
+                Budget::UNBOUNDED
+            } else {
+                Budget::default()
+            },
         };
         for hook in hooks {
             program.check_arity(*hook)?;
@@ -112,7 +117,18 @@ impl Program {
         arguments: Vec<Dynamic>,
     ) -> Result<Dynamic, ScriptError> {
         self.require((function, parameters))?;
-        self.run(function, CallFnOptions::new(), arguments)
+        self.run(self.budget, function, CallFnOptions::new(), arguments)
+    }
+
+    /// Calls a function that must exist within another budget than the script's own.
+    pub(crate) fn call_within(
+        &self,
+        budget: Budget,
+        hook: Hook,
+        arguments: Vec<Dynamic>,
+    ) -> Result<Dynamic, ScriptError> {
+        self.require(hook)?;
+        self.run(budget, hook.0, CallFnOptions::new(), arguments)
     }
 
     /// Calls a function with `this` bound to `state`, which the script changes in place.
@@ -124,10 +140,23 @@ impl Program {
     ) -> Result<Dynamic, ScriptError> {
         self.require((function, parameters))?;
         self.run(
+            self.budget,
             function,
             CallFnOptions::new().bind_this_ptr(state),
             arguments,
         )
+    }
+
+    /// Calls a function that may take as long as it likes, until `stop` is set.
+    pub(crate) fn call_until(
+        &self,
+        hook: Hook,
+        arguments: Vec<Dynamic>,
+        stop: Arc<AtomicBool>,
+    ) -> Result<Dynamic, ScriptError> {
+        self.require(hook)?;
+        let _stoppable = Stoppable::until(stop);
+        self.run(self.budget, hook.0, CallFnOptions::new(), arguments)
     }
 
     pub(crate) fn require(&self, (function, parameters): Hook) -> Result<(), ScriptError> {
@@ -142,11 +171,12 @@ impl Program {
 
     fn run(
         &self,
+        budget: Budget,
         function: &str,
         options: CallFnOptions<'_>,
         arguments: Vec<Dynamic>,
     ) -> Result<Dynamic, ScriptError> {
-        let run = Run::start(self.budget, &self.script);
+        let run = Run::start(budget, &self.script);
         let result = catch_unwind(AssertUnwindSafe(|| {
             engine(self.profile).call_fn_with_options::<Dynamic>(
                 options.eval_ast(false),

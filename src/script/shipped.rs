@@ -25,6 +25,19 @@ pub fn mapping_names() -> Vec<&'static str> {
     names
 }
 
+/// The names of the shipped jobs, sorted.
+pub fn job_names() -> Vec<&'static str> {
+    let mut names: Vec<&str> = SCRIPTS
+        .get_dir("jobs")
+        .into_iter()
+        .flat_map(Dir::files)
+        .filter(|file| file.path().extension().is_some_and(|kind| kind == "rhai"))
+        .filter_map(|file| file.path().file_stem()?.to_str())
+        .collect();
+    names.sort_unstable();
+    names
+}
+
 /// A shipped text by its path below `scripts/`.
 pub(crate) fn text(path: &str) -> Option<&'static str> {
     SCRIPTS.get_file(path)?.contents_utf8()

@@ -6,10 +6,12 @@ use hashbrown::HashMap;
 
 use super::memory::{Memory, Text};
 use super::state::StateView;
+use super::undo::{Replaced, Savepoint};
 use crate::domain::view::Remembered;
 use crate::domain::{
-    Edit, Item, ItemNumber, Meta, Pairing, Place, Product, ProductNumber, ProviderNumber,
-    ProviderRow, PublicId, Request, RequestNumber, Subscription, SubscriptionNumber, View,
+    Edit, Item, ItemNumber, Job, JobNumber, Meta, Pairing, Place, Product, ProductNumber,
+    ProviderNumber, ProviderRow, PublicId, Request, RequestNumber, Subscription,
+    SubscriptionNumber, View,
 };
 
 /// Everything a group wrote, newest value of each key.
@@ -17,19 +19,25 @@ use crate::domain::{
 pub struct Changes {
     pub(super) meta: Option<Meta>,
     pub(super) items: HashMap<ItemNumber, Arc<Item>>,
-    texts: [HashMap<Box<str>, Vec<ItemNumber>>; 3],
+    pub(super) texts: [HashMap<Box<str>, Vec<ItemNumber>>; 3],
     pub(super) products: HashMap<ProductNumber, Arc<Product>>,
     pub(super) subscriptions: HashMap<SubscriptionNumber, Arc<Subscription>>,
-    subscription_numbers: HashMap<Box<str>, SubscriptionNumber>,
+    pub(super) subscription_numbers: HashMap<Box<str>, SubscriptionNumber>,
     pub(super) providers: HashMap<ProviderNumber, Arc<ProviderRow>>,
     pub(super) requests: HashMap<RequestNumber, Arc<Request>>,
     pub(super) pairings: HashMap<ItemNumber, Pairing>,
     pub(super) claims: HashMap<ItemNumber, Vec<ItemNumber>>,
     pub(super) queues: HashMap<ItemNumber, Vec<Place>>,
     pub(super) remembered: HashMap<Box<str>, Remembered>,
+    pub(super) jobs: HashMap<JobNumber, Arc<Job>>,
+    /// What brought which id; whoever looks asks the row, so that nothing here need be taken back.
+    imported_items: HashMap<PublicId, ItemNumber>,
+    imported_subscriptions: HashMap<PublicId, SubscriptionNumber>,
     /// Requests that changed, and the new first of each queue that changed.
     touched: Vec<RequestNumber>,
     touched_providers: Vec<ProviderNumber>,
+    /// What the writes since the oldest savepoint replaced; none while there is no savepoint.
+    replaced: Option<Vec<Replaced>>,
 }
 
 impl Changes {
@@ -73,6 +81,41 @@ impl<'a> Draft<'a> {
         Self { base, changes }
     }
 
+    /// Remembers from here on what each write replaces.
+    pub fn savepoint(&mut self) -> Savepoint {
+        let replaced = self.changes.replaced.get_or_insert_default();
+        Savepoint {
+            replaced: replaced.len(),
+            touched: self.changes.touched.len(),
+            touched_providers: self.changes.touched_providers.len(),
+        }
+    }
+
+    /// Takes back every write since the savepoint, and forgets it.
+    pub fn roll_back(&mut self, to: Savepoint) {
+        let changes = &mut self.changes;
+        let mut replaced = changes.replaced.take().unwrap_or_default();
+        while replaced.len() > to.replaced {
+            if let Some(one) = replaced.pop() {
+                one.put_back(changes);
+            }
+        }
+        changes.touched.truncate(to.touched);
+        changes.touched_providers.truncate(to.touched_providers);
+    }
+
+    /// The writes since the savepoints stand.
+    pub fn release(&mut self) {
+        self.changes.replaced = None;
+    }
+
+    fn replaces(&mut self, replaced: impl FnOnce(&mut Changes) -> Replaced) {
+        if let Some(mut log) = self.changes.replaced.take() {
+            log.push(replaced(&mut self.changes));
+            self.changes.replaced = Some(log);
+        }
+    }
+
     fn memory(&self) -> &Memory {
         self.base.memory()
     }
@@ -110,6 +153,7 @@ impl<'a> Draft<'a> {
             }
             _ => return,
         }
+        self.replaces(|changes| Replaced::Claims(stb, changes.claims.get(&stb).cloned()));
         self.changes.claims.insert(stb, claims);
     }
 }
@@ -143,12 +187,12 @@ impl View for Draft<'_> {
     }
 
     fn item_by_imported_id(&self, id: PublicId) -> Option<ItemNumber> {
-        let own = self
-            .changes
-            .items
-            .iter()
-            .find(|(_, item)| item.imported_id == Some(id));
-        own.map(|(number, _)| *number)
+        let own = self.changes.imported_items.get(&id).copied();
+        let has_it = |number: &ItemNumber| {
+            let item = self.changes.items.get(number);
+            item.is_some_and(|item| item.imported_id == Some(id))
+        };
+        own.filter(has_it)
             .or_else(|| self.base.item_by_imported_id(id))
     }
 
@@ -184,12 +228,12 @@ impl View for Draft<'_> {
     }
 
     fn subscription_by_imported_id(&self, id: PublicId) -> Option<SubscriptionNumber> {
-        let own = self
-            .changes
-            .subscriptions
-            .iter()
-            .find(|(_, row)| row.imported_id == Some(id));
-        own.map(|(number, _)| *number)
+        let own = self.changes.imported_subscriptions.get(&id).copied();
+        let has_it = |number: &SubscriptionNumber| {
+            let row = self.changes.subscriptions.get(number);
+            row.is_some_and(|row| row.imported_id == Some(id))
+        };
+        own.filter(has_it)
             .or_else(|| self.base.subscription_by_imported_id(id))
     }
 
@@ -250,27 +294,50 @@ impl View for Draft<'_> {
             .cloned()
             .or_else(|| self.base.remembered(idempotency_key))
     }
+
+    fn job(&self, number: JobNumber) -> Option<Arc<Job>> {
+        let own = self.changes.jobs.get(&number).cloned();
+        own.or_else(|| self.base.job(number))
+    }
 }
 
 impl Edit for Draft<'_> {
     fn put_meta(&mut self, meta: Meta) {
+        self.replaces(|changes| Replaced::Meta(changes.meta.take()));
         self.changes.meta = Some(meta);
     }
 
     fn put_item(&mut self, number: ItemNumber, item: Item) {
         for text in [Text::SerialNumber, Text::AlternativeCode, Text::CaId] {
+            self.replaces(|_| Replaced::ItemText(text as usize, text.of(&item).into()));
             if let Some(index) = self.changes.texts.get_mut(text as usize) {
                 index.entry(text.of(&item).into()).or_default().push(number);
             }
         }
+        if let Some(id) = item.imported_id {
+            self.changes.imported_items.insert(id, number);
+        }
+        self.replaces(|changes| Replaced::Item(number, changes.items.get(&number).cloned()));
         self.changes.items.insert(number, Arc::new(item));
     }
 
     fn put_product(&mut self, number: ProductNumber, product: Product) {
+        self.replaces(|changes| Replaced::Product(number, changes.products.get(&number).cloned()));
         self.changes.products.insert(number, Arc::new(product));
     }
 
     fn put_subscription(&mut self, number: SubscriptionNumber, subscription: Subscription) {
+        if let Some(id) = subscription.imported_id {
+            self.changes.imported_subscriptions.insert(id, number);
+        }
+        let text = &subscription.number;
+        self.replaces(|changes| {
+            let before = changes.subscription_numbers.get(text).copied();
+            Replaced::SubscriptionText(text.clone(), before)
+        });
+        self.replaces(|changes| {
+            Replaced::Subscription(number, changes.subscriptions.get(&number).cloned())
+        });
         self.changes
             .subscription_numbers
             .insert(subscription.number.clone(), number);
@@ -289,10 +356,15 @@ impl Edit for Draft<'_> {
         if is_more_than_count {
             self.changes.touched_providers.push(number);
         }
+        self.replaces(|changes| {
+            Replaced::Provider(number, changes.providers.get(&number).cloned())
+        });
         self.changes.providers.insert(number, Arc::new(provider));
     }
 
     fn put_request(&mut self, request: Request) {
+        let number = request.number;
+        self.replaces(|changes| Replaced::Request(number, changes.requests.get(&number).cloned()));
         self.changes.touched.push(request.number);
         self.changes
             .requests
@@ -308,6 +380,7 @@ impl Edit for Draft<'_> {
         for stb in pairing.held() {
             self.set_claims(stb, card, true);
         }
+        self.replaces(|changes| Replaced::Pairing(card, changes.pairings.get(&card).copied()));
         self.changes.pairings.insert(card, pairing);
     }
 
@@ -315,10 +388,20 @@ impl Edit for Draft<'_> {
         self.changes
             .touched
             .extend(queue.first().map(|place| place.number));
+        self.replaces(|changes| Replaced::Queue(item, changes.queues.get(&item).cloned()));
         self.changes.queues.insert(item, queue);
     }
 
+    fn put_job(&mut self, number: JobNumber, job: Job) {
+        self.replaces(|changes| Replaced::Job(number, changes.jobs.get(&number).cloned()));
+        self.changes.jobs.insert(number, Arc::new(job));
+    }
+
     fn put_remembered(&mut self, idempotency_key: &str, remembered: Remembered) {
+        self.replaces(|changes| {
+            let before = changes.remembered.get(idempotency_key).cloned();
+            Replaced::Remembered(idempotency_key.into(), before)
+        });
         self.changes
             .remembered
             .insert(idempotency_key.into(), remembered);

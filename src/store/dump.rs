@@ -49,6 +49,7 @@ fn write_row(out: &mut dyn Write, key: &Key, row: &Row) -> io::Result<()> {
         (Key::Request(number), Row::Request(row)) => line(out, "request", number, row),
         (Key::Pairing(number), Row::Pairing(row)) => line(out, "pairing", number, row),
         (Key::Remembered(key), Row::Remembered(row)) => line(out, "remembered", key, row),
+        (Key::Job(number), Row::Job(row)) => line(out, "job", number, row),
         (Key::Meta, Row::Meta(row)) => line(out, "meta", &"", row),
         (_, Row::Schema(row)) => line(out, "schema", &"", row),
         _ => Ok(()),

@@ -13,8 +13,9 @@ use super::draft::Changes;
 use super::row::{Key, Row};
 use crate::domain::view::{IDEMPOTENCY_LIFE, Remembered};
 use crate::domain::{
-    Item, ItemNumber, Meta, Pairing, Phase, Place, Product, ProductNumber, ProviderNumber,
-    ProviderRow, PublicId, Request, RequestNumber, Subscription, SubscriptionNumber, Timestamp,
+    Item, ItemNumber, Job, JobNumber, Meta, Pairing, Phase, Place, Product, ProductNumber,
+    ProviderNumber, ProviderRow, PublicId, Request, RequestNumber, Subscription,
+    SubscriptionNumber, Timestamp,
 };
 
 /// Rows on their way to disk.
@@ -43,6 +44,7 @@ pub struct Memory {
     pub claims: HashMap<ItemNumber, Vec<ItemNumber>>,
     pub queues: HashMap<ItemNumber, Box<[Place]>>,
     pub remembered: HashMap<Box<str>, Remembered>,
+    pub jobs: HashMap<JobNumber, Arc<Job>>,
     remembered_order: VecDeque<(Timestamp, Box<str>)>,
     pub overlay: Overlay,
     pub moving: Option<Arc<Overlay>>,
@@ -140,6 +142,9 @@ impl Memory {
                 self.remembered_order.push_back((row.at, key.clone()));
                 self.remembered.insert(key, row);
             }
+            (Key::Job(number), Row::Job(row)) => {
+                self.jobs.insert(JobNumber(number), row);
+            }
             _ => {}
         }
     }
@@ -162,6 +167,7 @@ impl Memory {
             claims,
             queues,
             remembered,
+            jobs,
             ..
         } = changes;
         for (number, row) in products {
@@ -217,6 +223,11 @@ impl Memory {
             );
             self.remembered_order.push_back((row.at, key.clone()));
             self.remembered.insert(key, row);
+        }
+        for (number, row) in jobs {
+            self.overlay
+                .insert(Key::Job(number.0), Some(Row::Job(row.clone())));
+            self.jobs.insert(number, row);
         }
         if let Some(meta) = meta {
             self.overlay

@@ -11,6 +11,7 @@ mod memory;
 mod open;
 mod row;
 mod state;
+mod undo;
 
 pub use disk::StoreError;
 pub use draft::{Changes, Draft};
@@ -18,3 +19,4 @@ pub use dump::dump;
 pub use marks::boot_id;
 pub use open::{Opened, Progress, Replay, Replayed, open, rebuild};
 pub use state::{State, StateView};
+pub use undo::Savepoint;

@@ -8,10 +8,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::domain::view::Remembered;
-use crate::domain::{Item, Meta, Pairing, Product, ProviderRow, Request, Subscription};
+use crate::domain::{Item, Job, Meta, Pairing, Product, ProviderRow, Request, Subscription};
 
 /// Changes with every change of a row's shape.
-pub const SCHEMA: u32 = 2;
+pub const SCHEMA: u32 = 3;
 
 /// Names one row. The order of the variants is the order on disk.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -25,6 +25,7 @@ pub enum Key {
     Request(u64),
     Pairing(u64),
     Remembered(Box<str>),
+    Job(u64),
 }
 
 /// One row, shared with the indexes in memory.
@@ -39,6 +40,7 @@ pub enum Row {
     Request(Arc<Request>),
     Pairing(Pairing),
     Remembered(Remembered),
+    Job(Arc<Job>),
 }
 
 impl Key {
@@ -52,6 +54,7 @@ impl Key {
             Self::Subscription(number) => (5, *number),
             Self::Request(number) => (6, *number),
             Self::Pairing(number) => (7, *number),
+            Self::Job(number) => (9, *number),
             Self::Remembered(key) => return [&[8], key.as_bytes()].concat(),
         };
         [&[table][..], &number.to_be_bytes()].concat()
@@ -72,6 +75,7 @@ impl Key {
             5 => Self::Subscription(number),
             6 => Self::Request(number),
             7 => Self::Pairing(number),
+            9 => Self::Job(number),
             _ => return None,
         })
     }
@@ -90,6 +94,7 @@ impl Row {
             Self::Request(row) => [&[u8::from(row.phase.is_finished())][..], &encode(row)].concat(),
             Self::Pairing(row) => encode(row),
             Self::Remembered(row) => encode(row),
+            Self::Job(row) => encode(row),
         }
     }
 
@@ -104,6 +109,7 @@ impl Row {
             Key::Request(_) => Self::Request(decode(bytes.get(1..)?)?),
             Key::Pairing(_) => Self::Pairing(decode(bytes)?),
             Key::Remembered(_) => Self::Remembered(decode(bytes)?),
+            Key::Job(_) => Self::Job(decode(bytes)?),
         })
     }
 }

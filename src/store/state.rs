@@ -13,8 +13,8 @@ use super::memory::{Memory, Text};
 use super::row::{Key, Row};
 use crate::domain::view::Remembered;
 use crate::domain::{
-    Item, ItemNumber, Meta, Pairing, Place, Product, ProductNumber, ProviderNumber, ProviderRow,
-    PublicId, Request, RequestNumber, Subscription, SubscriptionNumber, View,
+    Item, ItemNumber, Job, JobNumber, Meta, Pairing, Place, Product, ProductNumber, ProviderNumber,
+    ProviderRow, PublicId, Request, RequestNumber, Subscription, SubscriptionNumber, View,
 };
 use crate::telemetry::fatal;
 
@@ -151,6 +151,14 @@ impl StateView<'_> {
         cards
     }
 
+    /// Bulk jobs, ascending.
+    pub fn jobs(&self) -> Vec<(JobNumber, Arc<Job>)> {
+        let jobs = self.memory.jobs.iter();
+        let mut rows: Vec<_> = jobs.map(|(number, row)| (*number, row.clone())).collect();
+        rows.sort_unstable_by_key(|(number, _)| *number);
+        rows
+    }
+
     /// Providers, ascending.
     pub fn providers(&self) -> Vec<(ProviderNumber, Arc<ProviderRow>)> {
         let mut rows: Vec<_> = self
@@ -263,6 +271,10 @@ impl View for StateView<'_> {
     fn remembered(&self, idempotency_key: &str) -> Option<Remembered> {
         self.memory.remembered.get(idempotency_key).cloned()
     }
+
+    fn job(&self, number: JobNumber) -> Option<Arc<Job>> {
+        self.memory.jobs.get(&number).cloned()
+    }
 }
 
 /// Each answer by a look of its own: for readers that run scripts or read the ledger in between, and judge again later.
@@ -337,5 +349,9 @@ impl View for State {
 
     fn remembered(&self, idempotency_key: &str) -> Option<Remembered> {
         self.view().remembered(idempotency_key)
+    }
+
+    fn job(&self, number: JobNumber) -> Option<Arc<Job>> {
+        self.view().job(number)
     }
 }

@@ -27,6 +27,7 @@ use pairbox::domain::{
     Confirms, Event, Outcome, Purpose, RequestNumber, Salt, Step, Timestamp, View,
 };
 use pairbox::http::ApiParts;
+use pairbox::jobs::Jobs;
 use pairbox::ledger::{Ledger, Options, RealFiles};
 use pairbox::provider::{Provider, ProviderOptions, Providers, SessionOverrides};
 use pairbox::script::Mapping;
@@ -218,15 +219,17 @@ impl Scene {
         ));
         let life = TokenLife::Idle(Duration::from_hours(1));
         let access = Arc::new(Access::open(&data_dir, life, clock.clone()).unwrap());
+        let in_force = Arc::new(Live::new(InForce {
+            zone: chrono_tz::Europe::Athens,
+            processing,
+            reserve_bytes: 1 << 20,
+        }));
         let context = ControlContext {
+            jobs: Jobs::open(actions.clone(), &data_dir, in_force.clone()),
             actions: actions.clone(),
             access,
             setting: Setting {
-                in_force: Arc::new(Live::new(InForce {
-                    zone: chrono_tz::Europe::Athens,
-                    processing,
-                    reserve_bytes: 1 << 20,
-                })),
+                in_force,
                 data_dir: data_dir.clone(),
                 started_at: clock.now(),
                 is_serving: true,

@@ -10,11 +10,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pairbox::access::{Access, Role};
-use pairbox::commit::{Answered, Command, DispatchCommand, SettleAttempt};
+use pairbox::commit::{
+    Answered, Chunk, ChunkRow, Command, DispatchCommand, RowAsked, SettleAttempt,
+};
 use pairbox::config::{HttpConfig, TokenLife};
-use pairbox::domain::event::{Confirmed, Event, Frame, LateAnswer, LateEffect, Then};
+use pairbox::domain::event::{Confirmed, Event, Frame, JobFields, LateAnswer, LateEffect, Then};
 use pairbox::domain::{
-    Confirms, Outcome, Position, ProviderNumber, Purpose, RequestNumber, Timestamp, View as _,
+    Confirms, JobNumber, Outcome, Position, ProviderNumber, Purpose, RequestNumber, Timestamp,
+    View as _,
 };
 use pairbox::http::ApiParts;
 use pairbox::telemetry::{Metric, MetricKind, Metrics};
@@ -79,6 +82,7 @@ const OF_THE_BOX: [Metric; 6] = [
     Metric::StateBytes,
     Metric::DiskFree,
 ];
+const OF_JOBS: [Metric; 3] = [Metric::JobsRunning, Metric::JobsPaused, Metric::JobRows];
 const OF_THE_WATCH: [Metric; 1] = [Metric::ProbesMissed];
 
 type Page = BTreeMap<String, u64>;
@@ -134,6 +138,7 @@ fn every_number_has_a_test_that_moves_it() {
         .chain(&OF_HTTP)
         .chain(&ELSEWHERE)
         .chain(&OF_THE_BOX)
+        .chain(&OF_JOBS)
         .chain(&OF_THE_WATCH)
         .map(|metric| metric.name())
         .collect();
@@ -225,6 +230,47 @@ fn requests_are_counted_by_what_becomes_of_them() {
     });
     assert_eq!(scene.figure(Metric::RequestsHeld), 0);
     assert_eq!(scene.figure(Metric::RequestsUnfinished), 0);
+}
+
+#[test]
+fn jobs_are_counted_by_their_phase_and_their_rows_by_their_endings() {
+    let scene = Scene::new();
+    let before = page(&scene);
+    let fields = |rows| {
+        Box::new(JobFields {
+            folder: "0".into(),
+            script: "a.rhai".into(),
+            script_sha256: String::new(),
+            input: "a.csv".into(),
+            input_sha256: String::new(),
+            rows,
+            byte: 0,
+            args: "{}".into(),
+            chunk_rows: 256,
+            rate_per_s: 0,
+            stop_after: 0,
+        })
+    };
+    scene.record(Command::CreateJob(fields(3)));
+    scene.record(Command::CreateJob(fields(3)));
+    let skipped = |to_byte| ChunkRow {
+        asked: RowAsked::Skipped("not today".into()),
+        to_byte,
+    };
+    scene.record(Command::RunChunk(Chunk {
+        job: JobNumber(1),
+        from_row: 0,
+        rows: vec![skipped(1), skipped(2)],
+    }));
+    scene.record(Command::PauseJob {
+        job: JobNumber(2),
+        reason: "later".into(),
+    });
+    let after = page(&scene);
+    moved(&OF_JOBS, &before, &after);
+    assert_eq!(after["pairbox_running_jobs"], 1);
+    assert_eq!(after["pairbox_paused_jobs"], 1);
+    assert_eq!(after["pairbox_job_rows_total"], 2);
 }
 
 #[test]

@@ -31,6 +31,8 @@ const UNREACHABLE: &[(&str, &str)] = &[
         "an item that no provider takes is refused by its classification first",
     ),
     ("PROVIDERNOTPAUSED", "pause and resume are the operator's"),
+    ("JOBNOTFOUND", "jobs are the operator's"),
+    ("INVALIDJOBSTATE", "jobs are the operator's"),
     (
         "REQUESTTIMEOUT",
         "needs a clock that runs; the gate's tests hold it",

@@ -33,6 +33,7 @@ use pairbox::domain::{
     Salt, Step, Timestamp, View,
 };
 use pairbox::http::{ApiParts, Turns};
+use pairbox::jobs::Jobs;
 use pairbox::ledger::{Ledger, Options, RealFiles};
 use pairbox::provider::{Provider, ProviderOptions, Providers, SessionOverrides};
 use pairbox::script::Mapping;
@@ -516,15 +517,17 @@ impl Scene {
             queue_max: self.choices.queue_max,
             ..self.choices.http.clone()
         };
+        let in_force = Arc::new(Live::new(InForce {
+            zone: config.time_zone,
+            processing: ProcessingMode::Continuous,
+            reserve_bytes: 0,
+        }));
         let context = ControlContext {
+            jobs: Jobs::open(actions.clone(), data, in_force.clone()),
             actions: actions.clone(),
             access: access.clone(),
             setting: Setting {
-                in_force: Arc::new(Live::new(InForce {
-                    zone: config.time_zone,
-                    processing: ProcessingMode::Continuous,
-                    reserve_bytes: 0,
-                })),
+                in_force,
                 data_dir: data.to_owned(),
                 started_at: START,
                 is_serving: true,

@@ -3,6 +3,7 @@
 //! Called by the writer for new events and by replay for recorded ones; nothing else changes the state.
 
 mod attempt;
+mod job;
 mod queues;
 mod registry;
 
@@ -73,6 +74,11 @@ pub fn apply(state: &mut impl Edit, recorded: Recorded<'_>, event: &Event) {
                 );
             });
         }
+        Event::JobCreated { .. }
+        | Event::JobAdvanced(_)
+        | Event::JobPaused { .. }
+        | Event::JobResumed { .. }
+        | Event::JobCancelled { .. } => job::apply(state, recorded, event),
         other => registry::apply(state, recorded, other),
     }
     let mut meta = state.meta();
@@ -113,6 +119,7 @@ fn accept(state: &mut impl Edit, recorded: Recorded<'_>, accepted: &Accepted) {
         sequence_number: 0,
         run: 0,
         linked: accepted.linked,
+        job: accepted.job,
         executed: None,
         accepted: recorded.position,
         begun: Position::NONE,
@@ -128,6 +135,9 @@ fn accept(state: &mut impl Edit, recorded: Recorded<'_>, accepted: &Accepted) {
         let mut provider = (*provider).clone();
         provider.unfinished += 1;
         state.put_provider(accepted.provider, provider);
+    }
+    if let Some(number) = accepted.job {
+        job::count(state, number, |counts| counts.requests += 1);
     }
     if let Some(idempotency) = &accepted.idempotency {
         let digest = idempotency.digest.as_str().into();
@@ -169,6 +179,12 @@ fn change(
             meta.rejected += 1;
         }
         state.put_meta(meta);
+        if let Some(number) = row.job {
+            job::count(state, number, |counts| match row.phase {
+                Phase::Completed => counts.completed += 1,
+                _ => counts.rejected += 1,
+            });
+        }
         if let Some(provider) = state.provider(row.provider) {
             let mut provider = (*provider).clone();
             provider.unfinished -= 1;

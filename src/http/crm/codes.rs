@@ -143,6 +143,13 @@ pub const TABLE: &[Invented] = &[
         409,
         "The life cycle state does not allow this",
     ),
+    invented(PROVISIONING, "JOBNOTFOUND", 404, "The job was not found"),
+    invented(
+        PROVISIONING,
+        "INVALIDJOBSTATE",
+        409,
+        "The job's state does not allow this",
+    ),
     invented(
         PROVISIONING,
         "PROVIDERNOTPAUSED",

@@ -11,9 +11,13 @@ use crate::cli_scene::Scene;
 const CARD: &str = "=HYPERLINK(\"http://x\")";
 const STB: &str = "@SUM(1+1)*cmd|' /C x'!A0";
 /// Every command that writes CSV, and how it is called here; `CARD` stands for the card above.
-const EXPORTS: [(&str, &[&str]); 14] = [
+const EXPORTS: [(&str, &[&str]); 19] = [
     ("item list", &[]),
     ("item show", &["CARD"]),
+    ("job list", &[]),
+    ("job report", &["1"]),
+    ("job show", &["1"]),
+    ("job watch", &["1"]),
     ("key list", &[]),
     ("pairing history", &["CARD"]),
     ("pairing list", &[]),
@@ -22,6 +26,7 @@ const EXPORTS: [(&str, &[&str]); 14] = [
     ("request explain", &["1"]),
     ("request list", &[]),
     ("request show", &["1"]),
+    ("run", &["pair_from_csv", "--input", "=1+1.csv"]),
     ("status", &[]),
     ("subscription list", &[]),
     ("subscription show", &["=1+1"]),
@@ -73,6 +78,10 @@ fn scene() -> Scene {
     let rejected = Then::Rejected { in_doubt: false };
     let words = Some(("=1+1", "@cmd, says the CAS"));
     scene.settle(second, Outcome::Refused, words, rejected);
+    // A job without rows is done as soon as it is there.
+    scene.write("=1+1.csv", "smartcard,stb\n");
+    let ran = scene.run(&["run", "pair_from_csv", "--input", "=1+1.csv"]);
+    assert_eq!(ran.code, 0, "{}{}", ran.stdout, ran.stderr);
     for command in [
         &["item", "blacklist", "add", CARD, "--reason", "=1+1"][..],
         &["provider", "pause", "north", "--reason", "+1+1"],

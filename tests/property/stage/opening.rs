@@ -41,7 +41,7 @@ impl Stage {
             segment_bytes: self.setting.segment_bytes,
             group_bytes_max: 1 << 20,
             group_commands_max: 4_096,
-            command_bytes_max: 128 << 10,
+            command_bytes_max: 64 << 10,
         };
         let (ledger, opening) = Ledger::open(&data.join("ledger"), self.disk.files(), options)?;
         let reader = ledger.reader();

@@ -1,0 +1,275 @@
+//! A job as it goes: a bar, then its report. Ctrl-C lets it go on and says how to come back.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use signal_hook::consts::{SIGINT, SIGTERM};
+
+use super::backend::Backend;
+use super::error::CliError;
+use super::exit::Exit;
+use super::failures::write_failures;
+use super::output::{Format, lines, say, say_csv_rows};
+use super::progress::{JobProgress, per_second};
+use crate::control::{JobRehearsal, JobRehearse, JobReportOf, JobShow};
+use crate::domain::JobPhase;
+use crate::jobs::{FullReport, JobReport, NewJob, RehearsalReport};
+
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// Failed rows that are said one by one.
+const FAILURES_SAID: usize = 10;
+
+/// How far a job is followed, and what is made of its end.
+pub struct Followed {
+    /// Until the CAS has answered everything, not only until every row has its ending.
+    pub waits_for_cas: bool,
+    pub format: Format,
+    /// Where the failed rows go; none: nowhere.
+    pub failures: Option<PathBuf>,
+}
+
+/// Follows a job to its end, or until Ctrl-C.
+pub fn follow(backend: &Backend, number: u64, followed: &Followed) -> Result<Exit, CliError> {
+    let stop = watch_signals()?;
+    let mut progress = JobProgress::new();
+    let job = loop {
+        let job = backend.call::<JobShow>(&number).inspect_err(|_| {
+            eprintln!("job {number} is kept; `pairbox job watch {number}` comes back to it");
+        })?;
+        progress.at(&job);
+        let waits = followed.waits_for_cas && job.state == JobPhase::Done && job.pending > 0;
+        if (job.state != JobPhase::Running && !waits) || stop.load(Ordering::Relaxed) {
+            break job;
+        }
+        std::thread::sleep(LOOK_EVERY);
+    };
+    let took = progress.end();
+    if stop.load(Ordering::Relaxed) && job.state == JobPhase::Running {
+        return detached(backend, &job);
+    }
+    let report = backend.call::<JobReportOf>(&number)?;
+    tell(&report, followed.format, Some(took))?;
+    if let Some(path) = &followed.failures
+        && job.failed > 0
+    {
+        write_failures(backend, number, path)?;
+        eprintln!(
+            "failed rows with their reasons: {}; mend them there and hand the file in again",
+            path.display()
+        );
+    }
+    next(backend, &job, followed.waits_for_cas);
+    Ok(exit(&job, followed.waits_for_cas))
+}
+
+/// A dry run from its begin to its report.
+pub fn rehearse(backend: &Backend, job: &NewJob, format: Format) -> Result<Exit, CliError> {
+    let Some((end, took)) = try_job(backend, job)? else {
+        eprintln!("left; a dry run stores nothing");
+        return Ok(Exit::No);
+    };
+    tell_failures(&end);
+    let Some(report) = end.report else {
+        return Ok(Exit::No);
+    };
+    if format == Format::Table {
+        say("dry run, nothing stored")?;
+    }
+    tell(&report, format, Some(took))?;
+    let is_good = report.job.failed == 0;
+    Ok(if is_good { Exit::Done } else { Exit::No })
+}
+
+/// Refuses a plan of which any row would fail now; `false` if it was left by Ctrl-C.
+pub fn fits_still(backend: &Backend, plan: &NewJob, given: &str) -> Result<bool, CliError> {
+    let Some((end, _)) = try_job(backend, plan)? else {
+        return Ok(false);
+    };
+    if end.failed == 0 {
+        return Ok(true);
+    }
+    tell_failures(&end);
+    Err(CliError::PlanChanged {
+        plan: given.to_owned(),
+        rows: end.failed,
+    })
+}
+
+/// Has a job judged without storing anything; none if it was left by Ctrl-C.
+fn try_job(
+    backend: &Backend,
+    job: &NewJob,
+) -> Result<Option<(RehearsalReport, Duration)>, CliError> {
+    let folder = backend.call::<JobRehearse>(job)?;
+    let stop = watch_signals()?;
+    let mut progress = JobProgress::new();
+    loop {
+        let state = backend.call::<JobRehearsal>(&folder)?;
+        if let Some(error) = state.error {
+            progress.end();
+            return Err(CliError::Rehearsal(error));
+        }
+        if state.is_over {
+            return Ok(Some((state, progress.end())));
+        }
+        progress.of(state.done, state.rows, state.failed);
+        if stop.load(Ordering::Relaxed) {
+            progress.end();
+            return Ok(None);
+        }
+        std::thread::sleep(LOOK_EVERY);
+    }
+}
+
+fn tell_failures(end: &RehearsalReport) {
+    for (line, why) in end.failures.iter().take(FAILURES_SAID) {
+        eprintln!("line {line}: {why}");
+    }
+    if end.failures.len() > FAILURES_SAID {
+        eprintln!("... and more");
+    }
+}
+
+/// Writes a report.
+pub fn tell(report: &FullReport, format: Format, took: Option<Duration>) -> Result<(), CliError> {
+    if format == Format::Json {
+        let text =
+            serde_json::to_string_pretty(report).map_err(|error| CliError::Output(error.into()))?;
+        return say(&text);
+    }
+    if format == Format::Csv {
+        return tell_csv(report);
+    }
+    let job = &report.job;
+    let took = took.map(|took| {
+        let rate = per_second(job.done, took);
+        format!("{} ({rate} rows/s)", super::progress::seconds(took))
+    });
+    let of_requests = if job.requests == 0 {
+        String::new()
+    } else {
+        format!(
+            "{} ({} completed, {} rejected, {} pending)",
+            job.requests, job.completed, job.rejected, job.pending
+        )
+    };
+    let id = if job.id == 0 {
+        String::new()
+    } else {
+        job.id.to_string()
+    };
+    say(&lines(&[
+        ("job", id),
+        ("script", job.script.clone()),
+        ("input", job.input.clone()),
+        ("state", state_words(job)),
+        ("rows", format!("{} of {}", job.done, job.rows)),
+        ("created", job.created.to_string()),
+        ("unchanged", job.unchanged.to_string()),
+        ("skipped", job.skipped.to_string()),
+        ("failed", job.failed.to_string()),
+        ("requests", of_requests),
+        ("took", took.unwrap_or_default()),
+    ]))?;
+    if !report.reasons.is_empty() {
+        say("\nreasons")?;
+        let mut reasons: Vec<_> = report.reasons.iter().collect();
+        reasons.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
+        for (reason, count) in reasons {
+            say(&format!("{count:>9}  {reason}"))?;
+        }
+    }
+    if let Some(summary) = &report.summary {
+        say(&format!("\n{summary}"))?;
+    }
+    Ok(())
+}
+
+/// Two columns, so that counts and reasons stand below each other.
+fn tell_csv(report: &FullReport) -> Result<(), CliError> {
+    let job = &report.job;
+    let line = |what: &str, value: String| vec![what.to_owned(), value];
+    let mut rows = vec![
+        line("script", job.script.clone()),
+        line("input", job.input.clone()),
+        line("state", state_words(job)),
+    ];
+    let counts = [
+        ("rows", job.rows),
+        ("done", job.done),
+        ("created", job.created),
+        ("unchanged", job.unchanged),
+        ("skipped", job.skipped),
+        ("failed", job.failed),
+        ("requests", job.requests),
+        ("completed", job.completed),
+        ("rejected", job.rejected),
+        ("pending", job.pending),
+    ];
+    rows.extend(counts.map(|(what, count)| line(what, count.to_string())));
+    let reasons = report.reasons.iter();
+    rows.extend(reasons.map(|(reason, count)| line(reason, count.to_string())));
+    say_csv_rows(line("what", "value".to_owned()), rows)
+}
+
+/// The state, with the reason where there is one.
+pub fn state_words(job: &JobReport) -> String {
+    if job.reason.is_empty() {
+        job.state.word().to_owned()
+    } else {
+        format!("{}: {}", job.state.word(), job.reason)
+    }
+}
+
+fn detached(backend: &Backend, job: &JobReport) -> Result<Exit, CliError> {
+    let number = job.id;
+    let goes_on = if backend.is_remote() {
+        format!("job {number} goes on in the server; `pairbox job watch {number}` comes back to it")
+    } else {
+        format!(
+            "job {number} stops behind row {}; the next `pairbox serve` goes on, or `pairbox job watch {number}` here",
+            job.done
+        )
+    };
+    say(&goes_on)?;
+    // Here nobody goes on with it.
+    let is_good = backend.is_remote();
+    Ok(if is_good { Exit::Done } else { Exit::No })
+}
+
+/// The next command.
+fn next(backend: &Backend, job: &JobReport, has_waited: bool) {
+    let number = job.id;
+    if job.state == JobPhase::Paused {
+        eprintln!(
+            "`pairbox job resume {number}` goes on, `pairbox job cancel {number} --reason TEXT` ends it"
+        );
+    } else if job.pending > 0 && !backend.is_remote() && !has_waited {
+        eprintln!("queued; start `pairbox serve`, or `pairbox process`, to send it");
+    } else if job.pending > 0 {
+        eprintln!(
+            "the CAS has not answered {} yet; `pairbox job watch {number} --wait` waits for it",
+            job.pending
+        );
+    }
+}
+
+fn exit(job: &JobReport, waits_for_cas: bool) -> Exit {
+    let is_answered = !waits_for_cas || job.pending == 0;
+    let is_good =
+        job.state == JobPhase::Done && job.failed == 0 && job.rejected == 0 && is_answered;
+    if is_good { Exit::Done } else { Exit::No }
+}
+
+/// Ctrl-C asks this process to leave; a second one ends it.
+pub fn watch_signals() -> Result<Arc<AtomicBool>, CliError> {
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM] {
+        signal_hook::flag::register_conditional_default(signal, stop.clone())
+            .and_then(|_| signal_hook::flag::register(signal, stop.clone()))
+            .map_err(CliError::Signals)?;
+    }
+    Ok(stop)
+}
