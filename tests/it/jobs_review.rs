@@ -390,10 +390,10 @@ fn an_id_that_a_refused_row_brought_is_free_for_the_next() {
     );
     let (id, other) = ("A".repeat(32), "B".repeat(32));
     let rows = [("701", "yes"), ("702", ""), ("703", ""), ("702", "")];
-    let text: String = rows
+    let lines = rows
         .iter()
-        .map(|(serial, pairs)| format!("{serial},{id},{other},{pairs}\n"))
-        .collect();
+        .map(|(serial, pairs)| format!("{serial},{id},{other},{pairs}\n"));
+    let text = lines.collect::<Vec<_>>().concat();
     bulk.write("ids.csv", &format!("serial,id,other,pairs\n{text}"));
     let dry = bulk.job("ids.rhai", "ids.csv", &["--dry-run"]);
     let report = bulk.job("ids.rhai", "ids.csv", &[]);
