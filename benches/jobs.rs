@@ -61,6 +61,7 @@ fn job(rows: u32, script: &str, is_dry_run: bool) -> (Duration, f64) {
     let mut bed = bed::Bed::open(cas.address, 64);
     bed.import(rows);
     bed.service.start_jobs().unwrap();
+    bed.service.start_rehearsals().unwrap();
     let jobs = bed.service.control().jobs;
     let mut input = String::from("smartcard,stb,input_line,input_fault\n");
     for at in 0..rows {
