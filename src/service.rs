@@ -40,7 +40,7 @@ use crate::http::{FrontError, Turns};
 use crate::jobs::{JOBS_AT_ONCE, Jobs};
 use crate::ledger::{Cut, Ledger, LedgerError, Options, Preparer, RealFiles};
 use crate::provider::LaneError;
-use crate::script::{ROW_STACK_BYTES_MIN, STACK_BYTES_MIN, ScriptError};
+use crate::script::{STACK_BYTES_MIN, ScriptError};
 use crate::store::{Opened, Progress, State, StoreError};
 use crate::telemetry::{Metric, Metrics, Pulse, fatal};
 
@@ -298,7 +298,7 @@ impl Service {
         for name in job_threads() {
             let jobs = self.jobs.clone();
             self.threads
-                .start(&name, ROW_STACK_BYTES_MIN, move || jobs.work())?;
+                .start(&name, STACK_BYTES_MIN, move || jobs.work())?;
         }
         Ok(())
     }
@@ -307,7 +307,7 @@ impl Service {
     pub fn start_rehearsals(&mut self) -> Result<(), ServiceError> {
         let jobs = self.jobs.clone();
         self.threads
-            .start(REHEARSALS, ROW_STACK_BYTES_MIN, move || jobs.rehearse_all())
+            .start(REHEARSALS, STACK_BYTES_MIN, move || jobs.rehearse_all())
     }
 
     /// Where this machine's own eyes look, if anywhere.

@@ -34,7 +34,8 @@ pub fn write_failures(backend: &Backend, job: u64, path: &Path) -> Result<usize,
         source,
     })?;
     let mut writer = csv::WriterBuilder::new().flexible(true).from_writer(file);
-    let header = columns.iter().map(String::as_str).chain(FAILURE_COLUMNS);
+    let own = FAILURE_COLUMNS.map(str::to_owned);
+    let header = columns.into_iter().map(marked).chain(own);
     writer.write_record(header).map_err(failed)?;
     for row in rows.iter().rev() {
         let cells = row.cells.iter().map(|cell| marked(cell.clone()));

@@ -1,6 +1,6 @@
 //! A job as it goes: a bar, then its report. Ctrl-C lets it go on and says how to come back.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -39,7 +39,7 @@ pub fn follow(backend: &Backend, number: u64, followed: &Followed) -> Result<Exi
             eprintln!("job {number} is kept; `pairbox job watch {number}` comes back to it");
         })?;
         progress.at(&job);
-        let waits = followed.waits_for_cas && job.state == JobPhase::Done && job.pending > 0;
+        let waits = followed.waits_for_cas && job.state.is_over() && job.pending > 0;
         if (job.state != JobPhase::Running && !waits) || stop.load(Ordering::Relaxed) {
             break job;
         }
@@ -54,7 +54,8 @@ pub fn follow(backend: &Backend, number: u64, followed: &Followed) -> Result<Exi
     if let Some(path) = &followed.failures
         && job.failed > 0
     {
-        write_failures(backend, number, path)?;
+        let path = unused(path, number);
+        write_failures(backend, number, &path)?;
         eprintln!(
             "failed rows with their reasons: {}; mend them there and hand the file in again",
             path.display()
@@ -62,6 +63,15 @@ pub fn follow(backend: &Backend, number: u64, followed: &Followed) -> Result<Exi
     }
     next(backend, &job, followed.waits_for_cas);
     Ok(exit(&job, followed.waits_for_cas))
+}
+
+/// The path, or one with the job's number beside it: somebody may be at work on the file of an earlier job.
+fn unused(path: &Path, number: u64) -> PathBuf {
+    if path.exists() {
+        path.with_extension(format!("{number}.csv"))
+    } else {
+        path.to_owned()
+    }
 }
 
 /// A dry run from its begin to its report.

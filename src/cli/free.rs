@@ -70,6 +70,11 @@ pub fn run(
             eprintln!("{rows} rows are planned in {path}; `--apply {path}` carries them out");
             Ok(Exit::No)
         }
+        (None, Some(input)) if input.plan.exists() => {
+            let path = input.plan.display();
+            eprintln!("nothing was planned; {path} is of an earlier run");
+            Ok(Exit::Done)
+        }
         _ => Ok(Exit::Done),
     }
 }
@@ -91,7 +96,7 @@ struct Plan {
 impl Plan {
     fn begin(path: &Path, columns: Vec<String>) -> csv::Result<Self> {
         let mut writer = csv::Writer::from_path(unfinished(path))?;
-        writer.write_record(&columns)?;
+        writer.write_record(columns.iter().cloned().map(marked))?;
         Ok(Self {
             columns,
             writer,

@@ -127,6 +127,9 @@ impl RunArgs {
         }
         let job = self.hand_in(&backend, &name, &text, given)?;
         let number = backend.call::<JobCreate>(&job)?;
+        if self.detach && !backend.is_remote() {
+            eprintln!("no server runs that could go on with it: the job runs here");
+        }
         if self.detach && backend.is_remote() {
             say(&format!(
                 "job {number} runs; `pairbox job watch {number}` follows it, `pairbox job report {number}` tells how it ends"
@@ -150,6 +153,23 @@ impl RunArgs {
                 what: "--dry-run, --wait and --detach",
                 expected: "a bulk job with `row(row, job)`",
                 found: name.to_owned(),
+            });
+        }
+        if self.rate.is_some() || self.stop_after.is_some() {
+            return Err(CliError::Argument {
+                what: "--rate and --stop-after",
+                expected: "a bulk job with `row(row, job)`",
+                found: name.to_owned(),
+            });
+        }
+        let is_about_input = self.delimiter.is_some()
+            || self.sheet.is_some()
+            || self.encoding != EncodingArg::default();
+        if is_about_input && self.input.is_none() {
+            return Err(CliError::Argument {
+                what: "--encoding, --delimiter and --sheet",
+                expected: "an input, `--input FILE`",
+                found: "none".to_owned(),
             });
         }
         let script = JobScript::compile_free(name, text)?;

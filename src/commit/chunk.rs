@@ -4,7 +4,7 @@
 //! its own that is thrown away.
 
 use super::command::Committed;
-use crate::domain::admission::{Admission, Ask, admit, has_pairing, is_so_already, serial};
+use crate::domain::admission::{Admission, Ask, admit, foreseen_stb, is_so_already, serial};
 use crate::domain::event::{Event, JobChunk, SubscriptionFields};
 use crate::domain::items::{self, NewItem, Registered};
 use crate::domain::job::{ROW_REASON_BYTES_MAX, RowEnding};
@@ -62,6 +62,8 @@ pub struct PairAct {
     pub resends: bool,
     /// Only for a card that has a pairing.
     pub swaps: bool,
+    /// The serial number of the STB that the card must have when its turn comes; empty: none.
+    pub expects: Option<String>,
     /// Whoever holds the STB gives it up.
     pub replaces_holder: bool,
 }
@@ -270,9 +272,20 @@ fn pair(view: &dyn View, act: &PairAct, now: Timestamp) -> Result<(Done, Vec<Eve
             value: number.clone(),
         })?);
     }
-    if act.swaps && !has_pairing(view, &ask, now) {
+    if act.swaps && foreseen_stb(view, &ask, now).is_none() {
         let serial_number = serial(view, ask.card);
         return Err(Refusal::NothingToSwap { serial_number });
+    }
+    if let Some(expected) = &act.expects {
+        let found = foreseen_stb(view, &ask, now);
+        let found = found.map_or_else(String::new, |stb| serial(view, stb));
+        if found != *expected {
+            return Err(Refusal::NotAsExpected {
+                serial_number: serial(view, ask.card),
+                expected: expected.clone(),
+                found,
+            });
+        }
     }
     let sends_anyway = act.resends || (ask.stb.is_none() && ask.sends_unknown);
     if !sends_anyway && is_so_already(view, &ask, now)? {

@@ -192,9 +192,9 @@ pub fn is_so_already(view: &dyn View, ask: &Ask, now: Timestamp) -> Result<bool,
     Ok(!is_in_doubt && foresee(view, &Wanted::of(ask), now).leaves == ask.stb)
 }
 
-/// Whether the card will have a pairing at the place of the ask.
-pub fn has_pairing(view: &dyn View, ask: &Ask, now: Timestamp) -> bool {
-    foresee(view, &Wanted::of(ask), now).leaves.is_some()
+/// The STB that the card will have at the place of the ask.
+pub fn foreseen_stb(view: &dyn View, ask: &Ask, now: Timestamp) -> Option<ItemNumber> {
+    foresee(view, &Wanted::of(ask), now).leaves
 }
 
 fn repeated(view: &dyn View, ask: &Ask, now: Timestamp) -> Result<Option<RequestNumber>, Refusal> {

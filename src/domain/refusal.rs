@@ -102,6 +102,17 @@ pub enum Refusal {
         "smartcard `{serial_number}` is not paired and no pending request will pair it; nothing to swap"
     )]
     NothingToSwap { serial_number: String },
+    /// Of a row that says what it expects; an empty STB is none.
+    #[error(
+        "smartcard `{serial_number}` will be {} then: expected {}",
+        with_stb(found),
+        with_stb(expected)
+    )]
+    NotAsExpected {
+        serial_number: String,
+        expected: String,
+        found: String,
+    },
     #[error("no job {number}")]
     JobUnknown { number: JobNumber },
     #[error("job {number} cannot be {verb}: it is {state}")]
@@ -154,6 +165,13 @@ pub enum Refusal {
     Stopping,
 }
 
+fn with_stb(serial_number: &str) -> String {
+    match serial_number {
+        "" => "with no STB".to_owned(),
+        serial_number => format!("with STB `{serial_number}`"),
+    }
+}
+
 impl Refusal {
     /// The code's last word; doors put their prefix before it.
     pub fn code(&self) -> &'static str {
@@ -191,7 +209,7 @@ impl Refusal {
             Self::IdBound { .. } => "IDBOUND",
             Self::IdTaken { .. } => "IDALREADYEXISTS",
             Self::SubscriptionDiffers { .. } => "SUBSCRIPTIONALREADYEXISTS",
-            Self::Changed => "CONCURRENTCHANGE",
+            Self::Changed | Self::NotAsExpected { .. } => "CONCURRENTCHANGE",
             Self::TooLarge => "CALLTOOLARGE",
             Self::ReserveLow => "INSUFFICIENTSTORAGE",
             Self::Overloaded => "OVERLOADED",

@@ -162,6 +162,7 @@ impl Asking {
             own_subscription,
             resends: act.options.resend,
             swaps: act.swaps,
+            expects: act.options.expects.clone(),
             replaces_holder: self.actions.policy.get().replaces_holder,
         })))
     }

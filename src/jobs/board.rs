@@ -1,9 +1,11 @@
 //! What the jobs' threads and those who hand jobs in share: inputs on their way, jobs that a thread has, dry runs.
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::JOBS_AT_ONCE;
 use super::error::JobsError;
 use super::rehearsal::RehearsalReport;
 use crate::domain::JobNumber;
@@ -13,6 +15,8 @@ use crate::domain::event::JobFields;
 const FOLDERS_MAX: usize = 16;
 /// How long nothing may come of one before it makes room for another.
 const IDLE_MAX: Duration = Duration::from_mins(5);
+/// How long nobody may ask for a dry run before it is given up; whoever waits for it asks ten times a second.
+const LEFT_AFTER: Duration = Duration::from_secs(30);
 
 #[derive(Default)]
 pub struct Board {
@@ -26,7 +30,8 @@ struct Inner {
     folders: HashMap<String, Duration>,
     /// Those of them that were handed in: nothing comes for them any more, and nobody hands them in again.
     handed_in: HashSet<String>,
-    taken: HashSet<JobNumber>,
+    /// Jobs that a thread has, and what they wait for.
+    taken: HashMap<JobNumber, Option<&'static str>>,
     waiting: VecDeque<(String, String, JobFields)>,
     rehearsals: HashMap<String, RehearsalReport>,
 }
@@ -118,6 +123,12 @@ impl Board {
         self.lock().rehearsals.insert(folder.to_owned(), report);
     }
 
+    /// Whether nobody waits for a dry run any more.
+    pub fn is_left(&self, folder: &str, now: Duration) -> bool {
+        let asked_at = self.lock().folders.get(folder).copied();
+        asked_at.is_none_or(|at| now.saturating_sub(at) > LEFT_AFTER)
+    }
+
     pub fn rehearsal(&self, folder: &str, now: Duration) -> Result<RehearsalReport, JobsError> {
         let mut inner = self.lock();
         let Some(report) = inner.rehearsals.get(folder).cloned() else {
@@ -136,7 +147,30 @@ impl Board {
 
     /// Takes a job for one thread; `false` if another has it.
     pub fn take(&self, number: JobNumber) -> bool {
-        self.lock().taken.insert(number)
+        match self.lock().taken.entry(number) {
+            Entry::Occupied(_) => false,
+            Entry::Vacant(free) => {
+                free.insert(None);
+                true
+            }
+        }
+    }
+
+    /// Says what a taken job waits for; none: it goes on.
+    pub fn waits(&self, number: JobNumber, what: Option<&'static str>) {
+        if let Some(said) = self.lock().taken.get_mut(&number) {
+            *said = what;
+        }
+    }
+
+    /// Why a job that runs does not go on at the moment.
+    pub fn why_not(&self, number: JobNumber) -> Option<&'static str> {
+        let inner = self.lock();
+        match inner.taken.get(&number) {
+            Some(what) => *what,
+            None if inner.taken.len() >= JOBS_AT_ONCE => Some("waits for the end of another job"),
+            None => None,
+        }
     }
 
     pub fn give_back(&self, number: JobNumber) {

@@ -51,6 +51,8 @@ pub enum Step {
     Done(Vec<RowEnding>),
     /// Nothing can be done for so long.
     Wait(Duration),
+    /// The disk has no room for more now.
+    WaitForSpace,
     /// Somebody stopped the job.
     Over,
 }
@@ -81,8 +83,13 @@ impl Jobs {
                 return Ok(());
             }
             match course.step(&job)? {
-                Step::Done(_) => {}
+                Step::Done(_) => self.board.waits(number, None),
                 Step::Wait(span) => self.board.wait(span),
+                Step::WaitForSpace => {
+                    self.board
+                        .waits(number, Some("waits for space on the disk"));
+                    self.board.wait(SPACE_AGAIN);
+                }
                 Step::Over => return Ok(()),
             }
         }
@@ -180,7 +187,7 @@ impl<'a> Course<'a> {
             }
             Err(Refusal::ReserveLow) => {
                 self.rate.give_back(handed_in);
-                Ok(Step::Wait(SPACE_AGAIN))
+                Ok(Step::WaitForSpace)
             }
             Err(Refusal::JobState { .. }) => Ok(Step::Over),
             Err(refusal) => Err(refusal.into()),

@@ -35,6 +35,10 @@ pub enum JobsError {
         "no input is on its way as `{folder}`, or not any more: it was handed in, or nothing came of it for too long"
     )]
     NoUpload { folder: String },
+    #[error("nobody asked for the dry run any more")]
+    Left,
+    #[error("line {seq} of the ledger, with rows of the job, cannot be read")]
+    Unreadable { seq: u64 },
     #[error("there is no dry run `{folder}`, or not any more")]
     NoRehearsal { folder: String },
     #[error("a dry run is of at most {limit} rows, and `{input}` has {found}")]
@@ -64,6 +68,7 @@ impl JobsError {
             Self::RehearsalTooLong { .. } => {
                 Some("try the first part of the file: `head -n 100000 FILE`".to_owned())
             }
+            Self::Unreadable { .. } => Some("`pairbox verify` looks through the ledger".to_owned()),
             Self::Script(error) => error.hint(),
             _ => None,
         }

@@ -28,7 +28,7 @@ use crate::commit::{Command, Committed};
 use crate::config::Live;
 use crate::domain::event::JobFields;
 use crate::domain::length::check_reason;
-use crate::domain::{JobNumber, JobPhase, Refusal, View};
+use crate::domain::{Job, JobNumber, JobPhase, Refusal, View};
 use crate::script::JobScript;
 use board::Board;
 pub use error::JobsError;
@@ -167,13 +167,23 @@ impl Jobs {
         jobs.iter()
             .filter(|(number, _)| number.0 > after)
             .take(limit)
-            .map(|(number, job)| JobReport::of(*number, job))
+            .map(|(number, job)| self.glance(*number, job))
             .collect()
     }
 
     pub fn show(&self, number: JobNumber) -> Result<JobReport, JobsError> {
         let job = self.job(number)?;
-        Ok(JobReport::of(number, &job))
+        Ok(self.glance(number, &job))
+    }
+
+    fn glance(&self, number: JobNumber, job: &Job) -> JobReport {
+        let mut report = JobReport::of(number, job);
+        if job.phase == JobPhase::Running
+            && let Some(why) = self.board.why_not(number)
+        {
+            why.clone_into(&mut report.reason);
+        }
+        report
     }
 
     /// The job with its reasons, and what its script says of the whole.
@@ -182,7 +192,7 @@ impl Jobs {
         let reasons = report::reasons(&self.actions, &self.folders, &job)?;
         let summary = self.summary(number, &job)?;
         Ok(FullReport {
-            job: JobReport::of(number, &job),
+            job: self.glance(number, &job),
             reasons,
             summary,
         })
@@ -262,7 +272,7 @@ impl Jobs {
             .find(|number| self.board.take(*number))
     }
 
-    fn job(&self, number: JobNumber) -> Result<Arc<crate::domain::Job>, JobsError> {
+    fn job(&self, number: JobNumber) -> Result<Arc<Job>, JobsError> {
         let job = self.actions.state.view().job(number);
         Ok(job.ok_or(Refusal::JobUnknown { number })?)
     }

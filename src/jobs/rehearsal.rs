@@ -101,6 +101,9 @@ impl Jobs {
                 });
                 return Ok(());
             }
+            if self.board.is_left(folder, self.actions.clock.monotonic()) {
+                return Err(JobsError::Left);
+            }
             self.board.tell(folder, report.clone());
             if let Step::Done(endings) = course.step(&row)? {
                 course.each_done(&endings, |rows, row, ending| {

@@ -35,7 +35,7 @@ pub struct JobReport {
     pub script: String,
     pub input: String,
     pub state: JobPhase,
-    /// Why it is paused or was cancelled.
+    /// Why it is paused or was cancelled, or what it waits for while it runs.
     pub reason: String,
     pub by: String,
     pub created_at: Timestamp,
@@ -199,15 +199,19 @@ fn replace_whole(text: &str, value: &str, by: &str) -> String {
 pub fn chunks(
     actions: &Actions,
     from: Position,
-) -> impl Iterator<Item = (Position, JobChunk)> + '_ {
+) -> impl Iterator<Item = Result<(Position, JobChunk), JobsError>> + '_ {
     let mut next = from;
     std::iter::from_fn(move || {
-        let (event, ..) = actions.event(next)?;
-        let Event::JobAdvanced(chunk) = event else {
+        if !next.is_some() {
             return None;
+        }
+        let position = next;
+        let Some((Event::JobAdvanced(chunk), ..)) = actions.event(position) else {
+            next = Position::NONE;
+            return Some(Err(JobsError::Unreadable { seq: position.seq }));
         };
-        let position = std::mem::replace(&mut next, chunk.before);
-        Some((position, chunk))
+        next = chunk.before;
+        Some(Ok((position, chunk)))
     })
 }
 
@@ -222,7 +226,8 @@ pub fn reasons(
         return Ok(reasons.into_map());
     }
     let mut rows = Rows::open(&folders.file(&job.fields.folder, JobFile::Input)?)?;
-    for (_, chunk) in chunks(actions, job.latest_chunk) {
+    for chunk in chunks(actions, job.latest_chunk) {
+        let (_, chunk) = chunk?;
         each_ended(&mut rows, &chunk, |rows, row, ending| {
             if let RowEnding::Failed(why) | RowEnding::Skipped(why) = ending {
                 reasons.count(why, rows.cells(row));
@@ -250,7 +255,8 @@ pub fn failed(
         chunk: job.latest_chunk,
         told: 0,
     });
-    for (looked_through, (position, chunk)) in chunks(actions, from.chunk).enumerate() {
+    for (looked_through, chunk) in chunks(actions, from.chunk).enumerate() {
+        let (position, chunk) = chunk?;
         let skipped = if position == from.chunk { from.told } else { 0 };
         let found = failed_rows(&mut rows, &chunk)?;
         let is_last_chunk = looked_through + 1 == PAGE_CHUNKS_MAX;

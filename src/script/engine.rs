@@ -26,9 +26,6 @@ const MAP_ITEMS_MAX: usize = 16 * 1024;
 const PRINT_CHARACTERS_MAX: usize = 500;
 /// The stack a thread must have to run scripts.
 pub const STACK_BYTES_MIN: usize = 8 * 1024 * 1024;
-/// The stack of a thread that runs rows of jobs. What a closure captures counts for no limit of sizes, so closures within
-/// closures are as deep as the operations of a call allow, and falling they take 100 to 200 bytes of stack an operation.
-pub const ROW_STACK_BYTES_MIN: usize = 128 * 1024 * 1024;
 
 /// What the script is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,7 +78,8 @@ fn build(profile: Profile) -> Engine {
             .set_max_map_size(MAP_ITEMS_MAX);
     }
     engine.disable_symbol("eval").disable_symbol("import");
-    // `f = f.curry(f)` doubles f each time, and no limit of sizes counts what a function pointer carries.
+    // `f = f.curry(f)` doubles f each time, and no limit of sizes counts what a function pointer carries. For the same reason
+    // rhai is built without closures that capture: an anonymous function sees its parameters only.
     engine.disable_symbol("curry");
     engine.on_progress(|_| budget::tick().then_some(Dynamic::UNIT));
     engine.on_print(|text| {

@@ -190,6 +190,9 @@ impl ScriptError {
                 Bound::Stopped => return None,
                 Bound::Depth => "replace the recursion by a loop".to_owned(),
             }),
+            Self::Compile { place, message } if is_about_a_capture(place, message) => {
+                Some("an anonymous function sees its parameters only: use a `for` loop".to_owned())
+            }
             Self::Panicked { .. } => Some("keep the script and report this".to_owned()),
             _ => None,
         }
@@ -209,6 +212,12 @@ impl ScriptError {
         }
         text
     }
+}
+
+/// Whether a variable is unknown in a line with an anonymous function: it may be one from outside.
+fn is_about_a_capture(place: &Place, message: &str) -> bool {
+    let line = place.source.as_deref().unwrap_or_default();
+    message.contains("Undefined variable") && line.contains('|')
 }
 
 /// The name of `known` that is nearest to `word`, if one is near enough to be meant.

@@ -19,7 +19,6 @@ mod scan;
 mod session;
 mod settings;
 mod simulator;
-mod table;
 mod value;
 
 pub mod cases;
@@ -28,9 +27,9 @@ pub mod contract;
 pub mod shipped;
 
 pub use definitions::text as definitions;
-pub use engine::{ROW_STACK_BYTES_MIN, STACK_BYTES_MIN};
+pub use engine::STACK_BYTES_MIN;
 pub use error::{Bound, Place, ScriptError};
-pub use free::{FreeHost, verbs as free_verbs};
+pub use free::{FreeHost, InputTable, verbs as free_verbs};
 pub use job::{
     ActOptions, Finder, JobArg, JobFacts, JobOptions, JobScript, Lookup, Named, NamedBy, PairAct,
     RowAct, RowActs,
@@ -40,4 +39,3 @@ pub use mapping::Mapping;
 pub use session::MappingSession;
 pub use settings::Settings;
 pub use simulator::SimulatorScript;
-pub use table::InputTable;

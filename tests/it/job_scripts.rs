@@ -236,8 +236,15 @@ fn a_free_script_finds_pages_changes_and_prints() {
         r#"
 fn main(args) {
     let cards = 0;
-    let seen = each_item(#{ product: "SC-0" }, |item| { cards += 1; });
-    print(`${cards} ${seen}`);
+    for item in items(#{ product: "SC-0" }) { cards += 1; }
+    let all = 0;
+    for item in items() { all += 1; if all == 600 { break; } }
+    print(`${cards} ${all}`);
+    try {
+        for item in items(#{ colour: "red" }) { }
+    } catch (error) {
+        print(error);
+    }
     let made = pair(item_list(#{ product: "SC-0", limit: 1 }).rows[0].serial_number, "1000", #{ priority: "EXPRESS" });
     print(request_show(made.number).request.priority);
     provider_pause("north", args.why);
@@ -255,13 +262,13 @@ fn main(args) {
 "#,
     );
     let said = bulk.run(&["run", "admin.rhai", "--arg", "why=a try"]);
-    let told = "700 700\nEXPRESS\nnorth\n\
+    let told = "700 600\nno option `colour`: known are after, is_blacklisted, limit, product\nEXPRESS\nnorth\n\
                 caught no smartcard with serial_number `none such`\n\
                 CARD  STB\n1     2\ntext\n'=1+1\n";
     assert_eq!((&*said.out, said.code), (told, 1), "{}", said.err);
     assert!(
         said.err
-            .contains("admin.rhai:18:5: in `main`: no smartcard with serial_number"),
+            .contains("admin.rhai:25:5: in `main`: no smartcard with serial_number"),
         "{}",
         said.err
     );
@@ -335,7 +342,9 @@ fn a_plan_is_carried_out_whole_or_refused_when_the_world_has_changed() {
     let refused = bulk.run(&apply);
     assert_eq!(refused.code, 6, "{}", refused.err);
     assert!(
-        refused.err.contains("the smartcard is with `1009` now"),
+        refused
+            .err
+            .contains("will be with STB `1009` then: expected"),
         "{}",
         refused.err
     );
@@ -352,4 +361,55 @@ fn a_plan_is_carried_out_whole_or_refused_when_the_world_has_changed() {
         "truth=cas",
     ]);
     assert_eq!(again.code, 0, "{}{}", again.out, again.err);
+}
+
+#[test]
+fn cards_that_exchanged_their_boxes_in_the_cas_are_taken_over_by_one_plan() {
+    let bulk = Bulk::new("", 8);
+    let _served = bulk.serve();
+    bulk.pairs("cards.csv", 0, 5);
+    bulk.job("pair_from_csv", "cards.csv", &["--wait"]);
+    let serial = super::scene::card_serial;
+    let stb = super::scene::stb_serial;
+    // The CAS says: 0 and 1 exchanged theirs, 2 has the one of 3, 3 has none, 4 gave its own to 5, which never had one.
+    let holds = [
+        (0, Some(1)),
+        (1, Some(0)),
+        (2, Some(3)),
+        (3, None),
+        (4, Some(2)),
+        (5, Some(4)),
+    ];
+    let rows = holds.map(|(card, held)| {
+        let held = held.map_or_else(String::new, stb);
+        format!("{},{held}", serial(card))
+    });
+    let rows = rows.join("\n");
+    bulk.write("export.csv", &format!("smartcard,stb\n{rows}\n"));
+    let compare = [
+        "run",
+        "reconcile_with_cas_export",
+        "--input",
+        "export.csv",
+        "--arg",
+        "truth=cas",
+    ];
+    let said = bulk.run(&compare);
+    assert_eq!(said.code, 3, "{}", said.err);
+    let done = bulk.run(&[
+        "run",
+        "reconcile_with_cas_export",
+        "--apply",
+        "export.plan.csv",
+        "--wait",
+    ]);
+    assert_eq!(done.code, 0, "{}{}", done.out, done.err);
+    let again = bulk.run(&compare);
+    assert_eq!(again.code, 0, "{}{}", again.out, again.err);
+    assert!(
+        again.out.contains("the same here and in the CAS"),
+        "{}",
+        again.out
+    );
+    assert!(again.err.contains("is of an earlier run"), "{}", again.err);
 }

@@ -63,6 +63,41 @@ fn a_closure_bomb_is_counted_although_rhai_counts_each_closure_anew() {
     ));
 }
 
+/// What a closure captures counts for no limit of sizes: circles of them would never be given back.
+#[test]
+fn a_closure_captures_nothing() {
+    let Err(error) = normalize("let least = 1; [1, 2].filter(|n| n > least).len().to_string()")
+    else {
+        panic!("it compiles");
+    };
+    let report = error.report();
+    assert!(report.contains("hostile/mapping.rhai:4:71"), "{report}");
+    assert!(report.contains("Undefined variable: least"), "{report}");
+    assert!(report.contains("sees its parameters only"), "{report}");
+    assert_eq!(
+        normalize("[1, 2].filter(|n| n > 1).len().to_string()").unwrap(),
+        "1"
+    );
+}
+
+/// On the smallest stack that scripts get.
+#[test]
+fn what_is_nested_deeply_falls_without_harm() {
+    for body in [
+        "let a = []; loop { a = [a]; }",
+        "let a = []; loop { a = [#{ a: [a] }]; }",
+        "let a = #{}; loop { a = #{ a: a }; }",
+    ] {
+        let thread = std::thread::Builder::new().stack_size(STACK_BYTES_MIN);
+        let run = move || bound(body);
+        let bound = thread.spawn(run).unwrap().join().unwrap();
+        assert!(
+            matches!(bound, Bound::Size | Bound::Operations(_) | Bound::TimeMs(_)),
+            "{body}: {bound:?}"
+        );
+    }
+}
+
 #[test]
 fn memory_bombs_are_stopped_by_size() {
     for body in [

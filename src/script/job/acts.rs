@@ -48,6 +48,8 @@ pub struct ActOptions {
     pub scheduled_date: Option<String>,
     pub priority: Option<Priority>,
     pub resend: bool,
+    /// The serial number of the STB that the card must have before; empty: none.
+    pub expects: Option<String>,
 }
 
 /// Names a card or an STB.
@@ -131,12 +133,14 @@ pub fn act_options(what: &'static str, value: Dynamic) -> Read<ActOptions> {
         })
         .transpose()?;
     let resend = fields.flag("resend")?.unwrap_or(false);
+    let expects = fields.text("expects")?;
     fields.finish()?;
     Ok(ActOptions {
         subscription,
         scheduled_date,
         priority,
         resend,
+        expects,
     })
 }
 

@@ -82,7 +82,7 @@ pub(crate) const FUNCTIONS: &[Function] = &[
     Function::new(
         "pair",
         "card, stb, options",
-        "The same with `#{ subscription, scheduled_date, priority, resend }`: the subscription's number, a local date and time, REGULAR or EXPRESS, and whether to send it even if it is so already.",
+        "The same with `#{ subscription, scheduled_date, priority, resend, expects }`: the subscription's number, a local date and time, REGULAR or EXPRESS, whether to send it even if it is so already, and the serial number of the STB that the card must have when its turn comes (\"\": none), or the row fails.",
     ),
     Function::new(
         "unpair",

@@ -3,11 +3,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use rhai::{Dynamic, Engine, EvalAltResult, FnPtr, INT, Map, NativeCallContext};
+use rhai::{Dynamic, Engine, INT, Map};
 
-use super::job::thrown;
-
-/// All rows of an input; of two rows with the same key the last one is found.
+/// All rows of an input. A key names one row; an empty one names none.
 pub struct InputTable {
     columns: Vec<String>,
     rows: Vec<Vec<String>>,
@@ -16,7 +14,7 @@ pub struct InputTable {
 
 /// What the script holds.
 #[derive(Clone)]
-pub(crate) struct Shared(pub(crate) Arc<InputTable>);
+pub(super) struct Shared(pub(super) Arc<InputTable>);
 
 impl InputTable {
     /// A table of rows whose cells stand in the order of `columns`; `key` is one of these.
@@ -27,10 +25,19 @@ impl InputTable {
                 columns.join(", ")
             ));
         };
-        let keyed = rows.iter().enumerate();
-        let by_key = keyed
-            .filter_map(|(row, cells)| Some((cells.get(at)?.clone(), row)))
-            .collect();
+        let mut by_key: HashMap<String, usize> = HashMap::with_capacity(rows.len());
+        for (row, cells) in rows.iter().enumerate() {
+            let Some(cell) = cells.get(at).filter(|cell| !cell.is_empty()) else {
+                continue;
+            };
+            let earlier = by_key.get(cell).and_then(|earlier| rows.get(*earlier));
+            if earlier.is_some_and(|earlier| earlier != cells) {
+                return Err(format!(
+                    "the input has two different rows with {key} `{cell}`: expected one"
+                ));
+            }
+            by_key.insert(cell.clone(), row);
+        }
         Ok(Self {
             columns,
             rows,
@@ -52,10 +59,37 @@ impl InputTable {
     }
 }
 
-type Called = Result<INT, Box<EvalAltResult>>;
+/// Goes through all rows.
+pub(super) struct EachRow {
+    table: Arc<InputTable>,
+    next: usize,
+}
 
-pub(crate) fn register(engine: &mut Engine) {
+impl IntoIterator for Shared {
+    type Item = Dynamic;
+    type IntoIter = EachRow;
+
+    fn into_iter(self) -> EachRow {
+        EachRow {
+            table: self.0,
+            next: 0,
+        }
+    }
+}
+
+impl Iterator for EachRow {
+    type Item = Dynamic;
+
+    fn next(&mut self) -> Option<Dynamic> {
+        let cells = self.table.rows.get(self.next)?;
+        self.next += 1;
+        Some(self.table.map(cells))
+    }
+}
+
+pub(super) fn register(engine: &mut Engine) {
     engine.register_type_with_name::<Shared>("Rows");
+    engine.register_iterator::<Shared>();
     engine.register_fn("get", |rows: &mut Shared, key: &str| rows.0.get(key));
     engine.register_fn("has", |rows: &mut Shared, key: &str| {
         rows.0.by_key.contains_key(key)
@@ -63,14 +97,4 @@ pub(crate) fn register(engine: &mut Engine) {
     engine.register_fn("len", |rows: &mut Shared| {
         INT::try_from(rows.0.rows.len()).unwrap_or(INT::MAX)
     });
-    engine.register_fn(
-        "each",
-        |context: NativeCallContext<'_>, rows: &mut Shared, work: FnPtr| -> Called {
-            let table = rows.0.clone();
-            for cells in &table.rows {
-                let _ = work.call_within_context::<Dynamic>(&context, (table.map(cells),))?;
-            }
-            INT::try_from(table.rows.len()).map_err(|_| thrown("too many rows".to_owned()))
-        },
-    );
 }
