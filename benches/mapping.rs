@@ -7,7 +7,7 @@ use std::path::Path;
 
 use pairbox::domain::Timestamp;
 use pairbox::script::contract::{Action, EncodeContext, MappingRequest};
-use pairbox::script::{Mapping, Origin, SimulatorScript};
+use pairbox::script::{Mapping, SimulatorScript};
 use serde_json::json;
 
 const FRAMES: u32 = 20_000;
@@ -70,7 +70,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mapping = Mapping::load(Path::new("scripts"), "smsgw")?;
     let cfg =
         mapping.settings(&json!({"source_id": 1234, "dest_id": "0005", "mop_ppid": 67892}))?;
-    let mut simulator = SimulatorScript::load(&Origin::BuiltIn("smsgw".to_owned()), &json!({}))?;
+    let mut simulator = SimulatorScript::load(&mapping, &json!({}))?;
     let request = MappingRequest {
         action: Action::Pair,
         number: 1,

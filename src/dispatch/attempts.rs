@@ -123,8 +123,15 @@ impl Attempts {
         self.by_key.get(key).copied()
     }
 
-    /// The oldest attempt in flight on a connection, for mappings that match in order.
-    pub fn oldest_on(&self, lane: LaneId, connection: u64) -> Option<u64> {
+    /// The attempt that an answer on a connection is for, for mappings that match in order: the oldest one, unless the answer
+    /// names another.
+    pub fn next_on(&self, lane: LaneId, connection: u64, key: &str) -> Option<u64> {
+        let handle = self.oldest_on(lane, connection)?;
+        let flight = self.flights.get(&handle)?;
+        (key.is_empty() || flight.key.is_empty() || flight.key == key).then_some(handle)
+    }
+
+    fn oldest_on(&self, lane: LaneId, connection: u64) -> Option<u64> {
         let on_it = |handle: &&u64| {
             self.flights.get(handle).is_some_and(|flight| {
                 flight.lane == lane && flight.connection == connection && flight.attempt.is_some()

@@ -13,7 +13,7 @@ use crate::domain::settle::{End, settle};
 use crate::domain::{
     Confirms, Outcome, Phase, ProviderNumber, Purpose, Request, Step, Timestamp, View,
 };
-use crate::provider::LaneId;
+use crate::provider::{LaneCommand, LaneId};
 use crate::script::contract::{Matching, Reply};
 
 /// What an attempt ended in, before it is known what follows.
@@ -54,9 +54,11 @@ impl Dispatcher {
         let Some(line) = self.lines.get_mut(&provider) else {
             return;
         };
-        let handle = match line.provider.session.matching {
-            Matching::Key => line.attempts.by_key(&reply.key),
-            Matching::Fifo => line.attempts.oldest_on(lane, connection),
+        let is_in_order = line.provider.session.matching == Matching::Fifo;
+        let handle = if is_in_order {
+            line.attempts.next_on(lane, connection, &reply.key)
+        } else {
+            line.attempts.by_key(&reply.key)
         };
         let handle = handle.filter(|handle| {
             line.attempts
@@ -79,6 +81,11 @@ impl Dispatcher {
                 bytes,
             };
             return self.settle_flight(view, now, handle, ended);
+        }
+        if is_in_order {
+            // Nothing is out, or another command: whose answer the next one would be, nobody knows.
+            self.count_unknown(now, provider, bytes);
+            return self.reset(lane, connection, "an answer came that no command waits for");
         }
         let Some(over) = line.attempts.over(&reply.key) else {
             return self.count_unknown(now, provider, bytes);
@@ -133,8 +140,35 @@ impl Dispatcher {
             .get_mut(&provider)
             .and_then(|line| line.attempts.take_overdue(now.monotonic))
         {
+            let flight = self
+                .lines
+                .get(&provider)
+                .filter(|line| line.provider.session.matching == Matching::Fifo)
+                .and_then(|line| line.attempts.get(handle))
+                .map(|flight| (flight.lane, flight.connection));
             self.unknown(view, now, handle, "no answer within the reply time-out");
+            if let Some((lane, connection)) = flight {
+                self.reset(lane, connection, "an answer did not come in time");
+            }
         }
+    }
+
+    /// Where answers are matched by their order, a connection whose order is lost is given up: an answer that is late would
+    /// speak for the next command.
+    fn reset(&mut self, lane: LaneId, connection: u64, reason: &str) {
+        if let Some(state) = self
+            .lines
+            .get_mut(&ProviderNumber(lane.provider))
+            .and_then(|line| line.lane_mut(lane))
+            .filter(|state| state.connection == Some(connection))
+        {
+            state.connection = None;
+        }
+        let reason = reason.to_owned();
+        self.out.push(Output::Lane(
+            lane,
+            LaneCommand::Reset { connection, reason },
+        ));
     }
 
     fn settle_flight(&mut self, view: &dyn View, now: Now, handle: u64, ended: Ended) {

@@ -6,6 +6,7 @@
 pub mod admission;
 pub mod apply;
 pub mod chance;
+pub mod checksum;
 pub mod event;
 pub mod framing;
 pub mod head;
@@ -32,6 +33,7 @@ pub mod view;
 pub mod wording;
 
 pub use chance::Chance;
+pub use checksum::Checksum;
 pub use event::Event;
 pub use framing::{Endian, Framing};
 pub use identifier::{ItemIdentifier, RequestIdentifier, SubscriptionIdentifier};

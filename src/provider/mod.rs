@@ -17,7 +17,7 @@ use crossbeam_channel::Sender;
 use wildmatch::WildMatch;
 
 use crate::clock::Clock;
-use crate::script::contract::{Ambiguous, ItemKind, Session};
+use crate::script::contract::{Ambiguous, ItemKind, Matching, Session};
 use crate::script::{Mapping, ScriptError, Settings};
 use crate::telemetry::Metrics;
 pub use lane::LaneError;
@@ -156,7 +156,11 @@ impl Provider {
 impl SessionOverrides {
     fn over(&self, described: &Session) -> Session {
         Session {
-            window: self.window.unwrap_or(described.window).max(1),
+            // One that is lost would make the next answer speak for another command.
+            window: match described.matching {
+                Matching::Fifo => 1,
+                Matching::Key => self.window.unwrap_or(described.window).max(1),
+            },
             connect_timeout: self.connect_timeout.unwrap_or(described.connect_timeout),
             reply_timeout: self.reply_timeout.unwrap_or(described.reply_timeout),
             keepalive_every: self.keepalive_every.unwrap_or(described.keepalive_every),
@@ -175,7 +179,6 @@ impl SessionOverrides {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::script::contract::Matching;
 
     #[test]
     fn overrides_replace_the_mappings_numbers_one_by_one() {

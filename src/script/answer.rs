@@ -3,9 +3,10 @@
 use rhai::Dynamic;
 
 use super::contract::{
-    Confirms, Decoded, Encoded, Framing, MappingRequest, Reply, SessionStep, Step,
+    Confirms, Decoded, Encoded, Framing, MappingRequest, Matching, Reply, SessionStep, Step,
 };
-use super::value::{Fields, Read, Wrong, show, to_json};
+use super::value::{Fields, Read, Wrong, to_json};
+use super::wire;
 use crate::domain::Outcome;
 use crate::domain::length::cut;
 
@@ -49,21 +50,11 @@ pub(super) fn step(value: Dynamic, request: &MappingRequest) -> Read<Step> {
 }
 
 /// `#{body, key}` of `encode`, `keepalive` and `query`.
-pub(super) fn encoded(value: Dynamic, framing: &Framing) -> Read<Encoded> {
+pub(super) fn encoded(value: Dynamic, framing: &Framing, matching: Matching) -> Read<Encoded> {
     let mut fields = Fields::of("the frame", value)?;
-    let body = fields
-        .bytes("body")?
-        .ok_or_else(|| fields.missing("body"))?;
-    let key = fields.text("key")?.ok_or_else(|| fields.missing("key"))?;
+    let key = key(&mut fields, matching)?;
+    let body = wire::body_said(framing, &mut fields)?;
     fields.finish()?;
-    let Framing::Len { max, .. } = framing;
-    let max = usize::try_from(*max).unwrap_or(usize::MAX);
-    if body.is_empty() || body.len() > max {
-        return Err(Wrong::new(format!(
-            "the body has {} bytes, the framing allows 1 to {max}",
-            body.len()
-        )));
-    }
     if key.len() > KEY_BYTES_MAX {
         return Err(Wrong::new(format!(
             "the key has {} bytes, at most {KEY_BYTES_MAX} are recorded",
@@ -73,15 +64,27 @@ pub(super) fn encoded(value: Dynamic, framing: &Framing) -> Read<Encoded> {
     Ok(Encoded { body, key })
 }
 
+/// Without it the order of the answers is all there is.
+fn key(fields: &mut Fields, matching: Matching) -> Read<String> {
+    match (fields.text("key")?, matching) {
+        (Some(key), _) => Ok(key),
+        (None, Matching::Fifo) => Ok(String::new()),
+        (None, Matching::Key) => Err(fields.missing("key")),
+    }
+}
+
 /// What `decode` returns.
-pub(super) fn decoded(value: Dynamic) -> Read<Decoded> {
+pub(super) fn decoded(value: Dynamic, framing: &Framing, matching: Matching) -> Read<Decoded> {
     let mut fields = Fields::of("decode()", value)?;
     let kind = fields.text("kind")?.ok_or_else(|| fields.missing("kind"))?;
     let decoded = match kind.as_str() {
-        "reply" => Decoded::Reply(reply(&mut fields)?),
+        "reply" => Decoded::Reply(reply(&mut fields, matching)?),
         "push" => Decoded::Push {
             data: fields.text("data")?.unwrap_or_default(),
-            reply: fields.bytes("reply")?,
+            reply: fields
+                .take("reply")
+                .map(|reply| wire::said(framing, reply))
+                .transpose()?,
         },
         "keepalive" => Decoded::Keepalive,
         "ignore" => Decoded::Ignore,
@@ -94,8 +97,8 @@ pub(super) fn decoded(value: Dynamic) -> Read<Decoded> {
     Ok(decoded)
 }
 
-fn reply(fields: &mut Fields) -> Read<Reply> {
-    let key = fields.text("key")?.ok_or_else(|| fields.missing("key"))?;
+fn reply(fields: &mut Fields, matching: Matching) -> Read<Reply> {
+    let key = key(fields, matching)?;
     let word = fields
         .text("outcome")?
         .ok_or_else(|| fields.missing("outcome"))?;
@@ -122,6 +125,7 @@ fn reply(fields: &mut Fields) -> Read<Reply> {
         reference: fields
             .text("reference")?
             .map(|reference| cut(&reference, CODE_BYTES_MAX)),
+        ends_session: fields.flag("ends_session")?.unwrap_or(false),
     })
 }
 
@@ -129,12 +133,14 @@ fn reply(fields: &mut Fields) -> Read<Reply> {
 pub(super) fn session(
     function: &'static str,
     value: Dynamic,
+    framing: &Framing,
 ) -> Read<(Vec<SessionStep>, Option<Dynamic>)> {
     if value.is_unit() {
         return Ok((Vec::new(), None));
     }
     let mut fields = Fields::of(function, value)?;
-    let send = fields.frames("send")?.unwrap_or_default();
+    let send = fields.take("send").unwrap_or_default();
+    let send = wire::all_said(framing, send)?;
     let is_ready = fields.flag("ready")?.unwrap_or(false);
     let failure = fields.text("fail")?;
     let state = fields.take("state");
@@ -155,14 +161,4 @@ pub(super) fn session(
         steps.push(SessionStep::Fail(text));
     }
     Ok((steps, state))
-}
-
-/// The frames that a simulator sends.
-pub(super) fn frames(function: &'static str, value: Dynamic) -> Read<Vec<Vec<u8>>> {
-    let shown = show(&value);
-    super::value::frames_of(value).map_err(|found| {
-        Wrong::new(format!(
-            "{function} must return an array of blobs, found {found} in {shown}"
-        ))
-    })
 }

@@ -112,6 +112,7 @@ mod tests {
             include_str!("codec/read.rs"),
             include_str!("codec/text.rs"),
             include_str!("codec/checksum.rs"),
+            include_str!("codec/document.rs"),
         ];
         let mut registered: Vec<&str> = sources
             .iter()

@@ -48,7 +48,7 @@ pub struct Session {
 pub enum Matching {
     /// By the key that `encode` gave and `decode` returns.
     Key,
-    /// In the order of sending.
+    /// In the order of sending, one command at a time. A key that `decode` returns must be that of the command's all the same.
     Fifo,
 }
 
@@ -135,6 +135,9 @@ pub struct Reply {
     /// The mapping's explanation.
     pub text: Option<String>,
     pub reference: Option<String>,
+    /// The connection is of no use without a new session: it is closed and made anew.
+    #[serde(default)]
+    pub ends_session: bool,
 }
 
 /// What the session hooks (`on_connect`, `on_frame`) ask for before the lane is ready.

@@ -10,17 +10,22 @@ use super::contract::{
     Ambiguous, Capabilities, Description, Endian, Framing, Matching, Session, TransactionRange,
 };
 use super::value::{Fields, Read, Wrong, show, text_of};
+use crate::domain::Checksum;
 
 const WINDOW_MAX: u32 = 4_096;
 const LANES_MAX: u8 = 64;
 const FRAME_BYTES_MAX: u32 = 64 * 1024;
+/// Of an HTTP message: what a script may hold as one text.
+const MESSAGE_BYTES_MAX: u32 = 256 * 1024;
+const DELIMITER_BYTES_MAX: usize = 16;
 const TRANSACTION_MAX: u64 = i64::MAX.unsigned_abs();
 
 pub(crate) fn description(value: Dynamic) -> Read<Description> {
     let mut fields = Fields::of("describe()", value)?;
+    let framing = framing(fields.need("framing")?)?;
     let description = Description {
-        framing: framing(fields.need("framing")?)?,
-        session: session(fields.need("session")?)?,
+        session: session(fields.need("session")?, &framing)?,
+        framing,
         transaction: transaction(fields.need("transaction")?)?,
         caps: capabilities(fields.need("caps")?)?,
     };
@@ -29,43 +34,156 @@ pub(crate) fn description(value: Dynamic) -> Read<Description> {
 }
 
 fn framing(value: Dynamic) -> Read<Framing> {
+    const KINDS: [&str; 6] = ["len", "header", "stxetx", "delim", "fixed", "http"];
     let mut kinds = Fields::of("framing", value)?;
-    let mut len = Fields::of("framing.len", kinds.need("len")?)?;
+    let mut found = None;
+    for kind in KINDS {
+        if let Some(value) = kinds.take(kind) {
+            if found.is_some() {
+                return Err(Wrong::new("framing has two kinds: expected one"));
+            }
+            found = Some((kind, value));
+        }
+    }
     kinds.finish()?;
-    let bytes = len
-        .number::<u8>("bytes", "1, 2 or 4")?
-        .ok_or_else(|| len.missing("bytes"))?;
-    if !matches!(bytes, 1 | 2 | 4) {
-        return Err(len.wrong("bytes", "1, 2 or 4", &bytes.to_string()));
-    }
-    let endian = choice(
-        &mut len,
-        "endian",
-        &[("big", Endian::Big), ("little", Endian::Little)],
-    )?;
-    let max = len
-        .number::<u32>("max", "a number of bytes")?
-        .ok_or_else(|| len.missing("max"))?;
-    if max == 0 || max > FRAME_BYTES_MAX {
-        return Err(len.wrong(
-            "max",
-            &format!("1 to {FRAME_BYTES_MAX} bytes"),
-            &max.to_string(),
-        ));
-    }
-    let framing = Framing::Len {
-        bytes,
-        endian: endian.unwrap_or(Endian::Big),
-        includes_self: len.flag("includes_self")?.unwrap_or(false),
-        adjust: len.number("adjust", "a small number")?.unwrap_or(0),
-        max,
+    let Some((kind, value)) = found else {
+        return Err(Wrong::new(format!(
+            "framing has no kind: expected one of {}",
+            KINDS.join(", ")
+        )));
     };
-    len.finish()?;
+    match kind {
+        "len" => len(value),
+        "header" => header(value),
+        "stxetx" => marked(value),
+        "delim" => delim(value),
+        "fixed" => {
+            let mut fields = Fields::of("framing.fixed", value)?;
+            let size = need(&mut fields, "size", 1, FRAME_BYTES_MAX)?;
+            fields.finish()?;
+            Ok(Framing::Fixed { size })
+        }
+        _ => {
+            let mut fields = Fields::of("framing.http", value)?;
+            let max = within(&mut fields, "max", 1, MESSAGE_BYTES_MAX)?;
+            fields.finish()?;
+            Ok(Framing::Http {
+                max: max.unwrap_or(FRAME_BYTES_MAX),
+            })
+        }
+    }
+}
+
+fn len(value: Dynamic) -> Read<Framing> {
+    let mut fields = Fields::of("framing.len", value)?;
+    let framing = Framing::Len {
+        bytes: field_bytes(&mut fields, "bytes")?,
+        endian: endian(&mut fields)?,
+        includes_self: fields.flag("includes_self")?.unwrap_or(false),
+        adjust: fields.number("adjust", "a small number")?.unwrap_or(0),
+        max: need(&mut fields, "max", 1, FRAME_BYTES_MAX)?,
+    };
+    fields.finish()?;
     Ok(framing)
 }
 
-fn session(value: Dynamic) -> Read<Session> {
+fn header(value: Dynamic) -> Read<Framing> {
+    let mut fields = Fields::of("framing.header", value)?;
+    let size: u8 = need(&mut fields, "size", 1, u8::MAX)?;
+    let len_bytes = field_bytes(&mut fields, "len_bytes")?;
+    let len_at: u8 = need(&mut fields, "len_at", 0, u8::MAX)?;
+    let magic = fields.bytes("magic")?.unwrap_or_default();
+    let framing = Framing::Header {
+        size,
+        len_at,
+        len_bytes,
+        endian: endian(&mut fields)?,
+        adjust: fields.number("adjust", "a small number")?.unwrap_or(0),
+        max: need(&mut fields, "max", u32::from(size), FRAME_BYTES_MAX)?,
+        magic,
+    };
+    fields.finish()?;
+    let Framing::Header { magic, .. } = &framing else {
+        return Ok(framing);
+    };
+    if u16::from(len_at) + u16::from(len_bytes) > u16::from(size) {
+        return Err(Wrong::new(format!(
+            "framing.header: the length field of {len_bytes} bytes at {len_at} does not lie in the {size} bytes of the header"
+        )));
+    }
+    if magic.len() > usize::from(len_at) {
+        return Err(Wrong::new(format!(
+            "framing.header: the magic of {} bytes reaches into the length field at {len_at}",
+            magic.len()
+        )));
+    }
+    Ok(framing)
+}
+
+fn marked(value: Dynamic) -> Read<Framing> {
+    let mut fields = Fields::of("framing.stxetx", value)?;
+    let byte = |fields: &mut Fields, key| within::<u8>(fields, key, 0, u8::MAX);
+    let stx = byte(&mut fields, "stx")?.unwrap_or(2);
+    let etx = byte(&mut fields, "etx")?.unwrap_or(3);
+    let escape = byte(&mut fields, "escape")?;
+    let checksum = choice(&mut fields, "checksum", &Checksum::ALL)?.unwrap_or_default();
+    let max = need(&mut fields, "max", 1, FRAME_BYTES_MAX)?;
+    fields.finish()?;
+    if stx == etx || escape == Some(stx) || escape == Some(etx) {
+        return Err(Wrong::new(
+            "framing.stxetx: stx, etx and escape must be different bytes",
+        ));
+    }
+    Ok(Framing::StxEtx {
+        stx,
+        etx,
+        escape,
+        checksum,
+        max,
+    })
+}
+
+fn delim(value: Dynamic) -> Read<Framing> {
+    let mut fields = Fields::of("framing.delim", value)?;
+    let bytes = fields
+        .bytes("bytes")?
+        .ok_or_else(|| fields.missing("bytes"))?;
+    if bytes.is_empty() || bytes.len() > DELIMITER_BYTES_MAX {
+        let expected = format!("1 to {DELIMITER_BYTES_MAX} bytes");
+        return Err(fields.wrong("bytes", &expected, &bytes.len().to_string()));
+    }
+    let max = need(&mut fields, "max", 1, FRAME_BYTES_MAX)?;
+    fields.finish()?;
+    Ok(Framing::Delim { bytes, max })
+}
+
+fn field_bytes(fields: &mut Fields, key: &'static str) -> Read<u8> {
+    let bytes: u8 = need(fields, key, 1, 4)?;
+    if bytes == 3 {
+        return Err(fields.wrong(key, "1, 2 or 4", "3"));
+    }
+    Ok(bytes)
+}
+
+fn endian(fields: &mut Fields) -> Read<Endian> {
+    let endian = choice(
+        fields,
+        "endian",
+        &[("big", Endian::Big), ("little", Endian::Little)],
+    )?;
+    Ok(endian.unwrap_or(Endian::Big))
+}
+
+fn need<T>(fields: &mut Fields, key: &'static str, min: T, max: T) -> Read<T>
+where
+    T: TryFrom<i64> + PartialOrd + Copy + std::fmt::Display,
+{
+    within(fields, key, min, max)?.ok_or_else(|| fields.missing(key))
+}
+
+fn session(value: Dynamic, framing: &Framing) -> Read<Session> {
     let mut fields = Fields::of("session", value)?;
+    let is_http = matches!(framing, Framing::Http { .. });
     let session = Session {
         connect_timeout: span(&mut fields, "connect_timeout")?.unwrap_or(Duration::from_secs(5)),
         reply_timeout: span(&mut fields, "reply_timeout")?.unwrap_or(Duration::from_secs(10)),
@@ -77,7 +195,11 @@ fn session(value: Dynamic) -> Read<Session> {
             "matching",
             &[("key", Matching::Key), ("fifo", Matching::Fifo)],
         )?
-        .unwrap_or(Matching::Key),
+        .unwrap_or(if is_http {
+            Matching::Fifo
+        } else {
+            Matching::Key
+        }),
         rate_per_s: within(&mut fields, "rate_per_s", 0, u32::MAX)?.unwrap_or(0),
         min_gap: span(&mut fields, "min_gap")?.unwrap_or(Duration::ZERO),
         ready_after: within(&mut fields, "ready_after", 0, u8::MAX)?.unwrap_or(0),
@@ -94,9 +216,21 @@ fn session(value: Dynamic) -> Read<Session> {
         )?
         .unwrap_or(Ambiguous::Hold),
     };
+    if session.matching == Matching::Fifo && session.window > 1 {
+        return Err(Wrong::new(
+            "session.window must be 1 where answers are matched by their order: one that is lost would make the next speak for \
+             another command",
+        )
+        .with_hint("more `lanes` work side by side"));
+    }
     if session.reconnect_min > session.reconnect_max {
         return Err(Wrong::new(
             "session.reconnect_min is longer than session.reconnect_max",
+        ));
+    }
+    if is_http && session.matching == Matching::Key {
+        return Err(Wrong::new(
+            "session.matching must be fifo over HTTP: it has no keys",
         ));
     }
     fields.finish()?;

@@ -20,6 +20,7 @@ use super::load::Origin;
 use super::program::{Hook, Program};
 use super::settings::Settings;
 use super::value::{Wrong, from_json, show, text_of};
+use super::wire;
 
 const DESCRIBE: Hook = ("describe", 0);
 const SETTINGS: Hook = ("settings", 0);
@@ -249,12 +250,13 @@ impl Mapping {
         let mut context = Map::new();
         context.insert("cfg".into(), cfg.to_dynamic());
         let arguments = vec![
-            Dynamic::from_blob(frame.to_vec()),
+            wire::heard(&self.description.framing, frame),
             Dynamic::from_map(context),
         ];
         let value = self.program.call(DECODE, arguments)?;
-        let mut decoded =
-            answer::decoded(value).map_err(|wrong| self.program.shape(DECODE.0, wrong))?;
+        let mut decoded = self
+            .decoded(value)
+            .map_err(|wrong| self.program.shape(DECODE.0, wrong))?;
         if let Decoded::Reply(reply) = &mut decoded
             && reply.text.is_none()
             && let Some(code) = &reply.code
@@ -307,9 +309,20 @@ impl Mapping {
         told.or_else(|| self.explanations.get(code).cloned())
     }
 
+    fn decoded(&self, value: Dynamic) -> super::value::Read<Decoded> {
+        let Description {
+            framing, session, ..
+        } = &self.description;
+        answer::decoded(value, framing, session.matching)
+    }
+
     fn encoded(&self, hook: Hook, value: Dynamic) -> Result<Encoded, ScriptError> {
-        answer::encoded(value, &self.description.framing)
-            .map_err(|wrong| self.program.shape(hook.0, wrong))
+        answer::encoded(
+            value,
+            &self.description.framing,
+            self.description.session.matching,
+        )
+        .map_err(|wrong| self.program.shape(hook.0, wrong))
     }
 
     fn wrong(&self, hook: Hook, value: &Dynamic, expected: &str) -> ScriptError {

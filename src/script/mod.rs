@@ -20,6 +20,7 @@ mod session;
 mod settings;
 mod simulator;
 mod value;
+mod wire;
 
 pub mod cases;
 pub mod check;

@@ -13,6 +13,7 @@ use super::error::ScriptError;
 use super::mapping::{Mapping, ON_CONNECT, ON_FRAME, context_value};
 use super::program::Hook;
 use super::settings::Settings;
+use super::wire;
 
 /// The script's state for one connection.
 pub struct MappingSession {
@@ -52,7 +53,8 @@ impl MappingSession {
         if self.is_over {
             return Ok(Vec::new());
         }
-        let arguments = vec![Dynamic::from_blob(frame.to_vec()), self.state.clone()];
+        let heard = wire::heard(&self.mapping.description().framing, frame);
+        let arguments = vec![heard, self.state.clone()];
         self.step(ON_FRAME, arguments)
     }
 
@@ -68,9 +70,10 @@ impl MappingSession {
         arguments: Vec<Dynamic>,
     ) -> Result<Vec<SessionStep>, ScriptError> {
         let program = &self.mapping.program;
+        let framing = &self.mapping.description().framing;
         let value = program.call(hook, arguments)?;
-        let (steps, state) =
-            answer::session(hook.0, value).map_err(|wrong| program.shape(hook.0, wrong))?;
+        let (steps, state) = answer::session(hook.0, value, framing)
+            .map_err(|wrong| program.shape(hook.0, wrong))?;
         if let Some(state) = state {
             self.state = state;
         }

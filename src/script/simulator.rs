@@ -5,38 +5,48 @@
 
 use rhai::{Dynamic, Map};
 
-use super::answer;
+use super::contract::Framing;
 use super::engine::Profile;
 use super::error::ScriptError;
-use super::load::Origin;
+use super::mapping::Mapping;
 use super::program::{Hook, Program};
-use super::value::{Wrong, from_json, show, to_json};
+use super::value::{Wrong, from_json, show, text_of, to_json};
+use super::wire;
 
 const INIT: Hook = ("init", 1);
 const ON_CONNECT: Hook = ("on_connect", 1);
 const ON_FRAME: Hook = ("on_frame", 2);
 const ON_CLOSE: Hook = ("on_close", 1);
 const PAIRINGS: Hook = ("pairings", 0);
+const KIND: Hook = ("kind", 1);
 
 /// Every function of the simulator's contract.
-pub(crate) const HOOKS: &[Hook] = &[INIT, ON_CONNECT, ON_FRAME, ON_CLOSE, PAIRINGS];
+pub(crate) const HOOKS: &[Hook] = &[INIT, ON_CONNECT, ON_FRAME, ON_CLOSE, PAIRINGS, KIND];
 
 /// A running simulator: the script and its state.
 pub struct SimulatorScript {
     program: Program,
+    framing: Framing,
     state: Dynamic,
 }
 
 impl SimulatorScript {
     /// Compiles `simulator.rhai` of the mapping and calls its `init(cfg)`.
-    pub fn load(origin: &Origin, cfg: &serde_json::Value) -> Result<Self, ScriptError> {
-        let text = origin.need("simulator.rhai")?;
-        Self::from_text(&origin.name(), &text, cfg)
+    pub fn load(mapping: &Mapping, cfg: &serde_json::Value) -> Result<Self, ScriptError> {
+        let text = mapping.origin().need("simulator.rhai")?;
+        let framing = mapping.description().framing.clone();
+        Self::from_text(mapping.name(), &text, framing, cfg)
     }
 
-    pub fn from_text(name: &str, text: &str, cfg: &serde_json::Value) -> Result<Self, ScriptError> {
+    pub fn from_text(
+        name: &str,
+        text: &str,
+        framing: Framing,
+        cfg: &serde_json::Value,
+    ) -> Result<Self, ScriptError> {
         let mut simulator = Self {
             program: compile(name, text.to_owned())?,
+            framing,
             state: Dynamic::from_map(Map::new()),
         };
         if simulator.program.has(INIT) {
@@ -57,7 +67,7 @@ impl SimulatorScript {
     /// The frames to send for one received frame.
     pub fn on_frame(&mut self, frame: &[u8], connection: u32) -> Result<Vec<Vec<u8>>, ScriptError> {
         let arguments = vec![
-            Dynamic::from_blob(frame.to_vec()),
+            wire::heard(&self.framing, frame),
             i64::from(connection).into(),
         ];
         let value = self.call(ON_FRAME, arguments)?;
@@ -70,6 +80,16 @@ impl SimulatorScript {
             let _ = self.call(ON_CLOSE, vec![i64::from(connection).into()])?;
         }
         Ok(())
+    }
+
+    /// What a frame is: hello, keepalive or command; none if the script has no `kind`.
+    pub fn kind(&mut self, frame: &[u8]) -> Result<Option<String>, ScriptError> {
+        if !self.program.has(KIND) {
+            return Ok(None);
+        }
+        let arguments = vec![wire::heard(&self.framing, frame)];
+        let value = self.call(KIND, arguments)?;
+        Ok(text_of(&value))
     }
 
     /// What this CAS holds: card to STB, as JSON.
@@ -104,7 +124,7 @@ impl SimulatorScript {
     }
 
     fn frames(&self, hook: Hook, value: Dynamic) -> Result<Vec<Vec<u8>>, ScriptError> {
-        answer::frames(hook.0, value).map_err(|wrong| self.program.shape(hook.0, wrong))
+        wire::all_said(&self.framing, value).map_err(|wrong| self.program.shape(hook.0, wrong))
     }
 }
 

@@ -126,15 +126,6 @@ impl Fields {
             .transpose()
     }
 
-    /// A list of frames; a single frame is a list of one.
-    pub(crate) fn frames(&mut self, key: &'static str) -> Read<Option<Vec<Vec<u8>>>> {
-        self.take(key)
-            .map(|value| {
-                frames_of(value).map_err(|found| self.wrong(key, "an array of blobs", &found))
-            })
-            .transpose()
-    }
-
     /// Ends the reading: whatever key is left is unknown.
     pub(crate) fn finish(self) -> Read<()> {
         let Some(unknown) = self.map.keys().next() else {
@@ -167,16 +158,6 @@ pub(crate) fn bytes_of(value: Dynamic) -> Result<Vec<u8>, String> {
     value
         .try_cast_result::<Blob>()
         .map_err(|value| show(&value))
-}
-
-pub(crate) fn frames_of(value: Dynamic) -> Result<Vec<Vec<u8>>, String> {
-    if value.is_unit() {
-        return Ok(Vec::new());
-    }
-    match value.try_cast_result::<rhai::Array>() {
-        Ok(frames) => frames.into_iter().map(bytes_of).collect(),
-        Err(single) => bytes_of(single).map(|frame| vec![frame]),
-    }
 }
 
 /// A value for an error text: short, with its type.

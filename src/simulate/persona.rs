@@ -43,7 +43,7 @@ pub(super) enum Kind {
 impl Persona {
     /// `settings` go to the script's `init`; they may be the provider's own.
     pub fn new(mapping: Arc<Mapping>, settings: Value) -> Result<Self, ScriptError> {
-        let sound = SimulatorScript::load(mapping.origin(), &settings)?;
+        let sound = SimulatorScript::load(&mapping, &settings)?;
         Ok(Self {
             description: mapping.description().clone(),
             hello_frames: hello_frames(&mapping, &settings),
@@ -76,7 +76,7 @@ impl Persona {
                 _ => serde_json::Map::new(),
             };
             settings.insert("fault".to_owned(), json!(fault.name()));
-            let script = SimulatorScript::load(self.mapping.origin(), &Value::Object(settings))?;
+            let script = SimulatorScript::load(&self.mapping, &Value::Object(settings))?;
             self.faulty.push((fault, script));
         }
         Ok(())
@@ -88,8 +88,14 @@ impl Persona {
         self.sound.on_connect(connection)
     }
 
-    /// What this frame is, by its place in the connection and by its length.
+    /// What this frame is: as the script says, else by its place in the connection and by its length.
     pub(super) fn kind(&mut self, connection: u32, frame: &[u8]) -> Kind {
+        match self.sound.kind(frame).ok().flatten().as_deref() {
+            Some("hello") => return Kind::Hello,
+            Some("keepalive") => return Kind::Keepalive,
+            Some(_) => return Kind::Command,
+            None => {}
+        }
         let heard = self.heard.entry(connection).or_default();
         let place = *heard;
         *heard = heard.saturating_add(1);

@@ -49,6 +49,8 @@ pub struct Connection {
     stream: TcpStream,
     address: SocketAddr,
     framing: Framing,
+    /// Lines for the head of each HTTP message.
+    heads: Vec<u8>,
     decoder: Decoder,
     output: Vec<u8>,
     /// Bytes at the front of `output` that the kernel took already.
@@ -101,6 +103,7 @@ impl Connection {
             address,
             decoder: Decoder::new(framing.clone()),
             framing,
+            heads: Vec::new(),
             output: Vec::new(),
             output_taken: 0,
             written_bytes: 0,
@@ -135,6 +138,11 @@ impl Connection {
         }
     }
 
+    /// Gives every HTTP message that is sent from now on these lines of head, each with its end of line.
+    pub fn set_heads(&mut self, heads: Vec<u8>) {
+        self.heads = heads;
+    }
+
     pub fn address(&self) -> SocketAddr {
         self.address
     }
@@ -143,7 +151,7 @@ impl Connection {
     /// untouched as long as `written_bytes` is not beyond it.
     pub fn queue(&mut self, payload: &[u8]) -> Result<u64, ConnectionError> {
         let offset = self.room_for(payload.len())?;
-        encode(&self.framing, payload, &mut self.output)?;
+        encode(&self.framing, &self.heads, payload, &mut self.output)?;
         Ok(offset)
     }
 
@@ -204,7 +212,10 @@ impl Connection {
         let mut total = 0;
         while total < READ_BYTES_A_TURN {
             match self.stream.read(&mut piece) {
-                Ok(0) => return Err(ConnectionError::ClosedByPeer),
+                Ok(0) => {
+                    frames.extend(self.decoder.end());
+                    return Err(ConnectionError::ClosedByPeer);
+                }
                 Ok(count) => {
                     total += count;
                     self.decoder.feed(piece.get(..count).unwrap_or_default());

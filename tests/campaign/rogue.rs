@@ -240,7 +240,7 @@ impl Shared {
         }
         if frame.first() == Some(&0) {
             for greeting in [[6], [0]] {
-                encode(&framing(), &greeting, answers).unwrap();
+                encode(&framing(), b"", &greeting, answers).unwrap();
             }
             return;
         }
@@ -287,7 +287,7 @@ impl Shared {
             .unwrap()
             .confirmed
             .extend(acknowledged(frame));
-        encode(&framing(), frame, answers).unwrap();
+        encode(&framing(), b"", frame, answers).unwrap();
     }
 
     fn garbage(&self, answers: &mut Vec<u8>) {
@@ -310,7 +310,7 @@ impl Shared {
                 Manner::FloodsPushes => format!("{number:09}04000512346789220260105a push"),
                 _ => format!("{number:09}99000512346789220260105"),
             };
-            encode(&framing(), frame.as_bytes(), &mut piece).unwrap();
+            encode(&framing(), b"", frame.as_bytes(), &mut piece).unwrap();
         }
         // Not before the box is ready, or the hello would fail every time.
         std::thread::sleep(Duration::from_millis(100));

@@ -9,7 +9,7 @@ use pairbox::script::check::check_mapping;
 use pairbox::script::contract::{
     Action, Decoded, EncodeContext, ItemKind, MappingRequest, SessionStep,
 };
-use pairbox::script::{Mapping, MappingSession, Origin, Settings, SimulatorScript};
+use pairbox::script::{Mapping, MappingSession, Settings, SimulatorScript};
 use serde_json::json;
 
 fn smsgw() -> (Arc<Mapping>, Settings) {
@@ -20,7 +20,7 @@ fn smsgw() -> (Arc<Mapping>, Settings) {
 }
 
 fn simulator(cfg: &serde_json::Value) -> SimulatorScript {
-    SimulatorScript::load(&Origin::BuiltIn("smsgw".to_owned()), cfg).unwrap()
+    SimulatorScript::load(&smsgw().0, cfg).unwrap()
 }
 
 fn context(transaction: u64) -> EncodeContext {

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use pairbox::domain::Framing;
 use pairbox::script::contract::{ItemKind, MappingRequest};
 use pairbox::script::{Bound, Mapping, STACK_BYTES_MIN, ScriptError, Settings, SimulatorScript};
 use serde_json::json;
@@ -289,7 +290,9 @@ fn a_script_cannot_change_the_settings_for_the_next_call() {
 #[test]
 fn a_simulator_that_loops_for_ever_is_stopped_too() {
     let text = "fn on_frame(frame, connection) { loop { } }\nfn pairings() { #{} }";
-    let mut simulator = SimulatorScript::from_text("hostile", text, &json!({})).unwrap();
+    let mut simulator =
+        SimulatorScript::from_text("hostile", text, Framing::Fixed { size: 9 }, &json!({}))
+            .unwrap();
     assert!(matches!(
         simulator.on_frame(b"x", 1),
         Err(ScriptError::Budget { .. })

@@ -90,7 +90,9 @@ impl LaneHandle {
                 LaneCommand::Connect => door.wanted = Wanted::Up,
                 LaneCommand::Disconnect { reason } => door.wanted = Wanted::Down { reason },
                 LaneCommand::Stop => door.wanted = Wanted::Ended,
-                LaneCommand::Send { connection, .. } | LaneCommand::AckPush { connection, .. } => {
+                LaneCommand::Send { connection, .. }
+                | LaneCommand::AckPush { connection, .. }
+                | LaneCommand::Reset { connection, .. } => {
                     if door.open_for != Some(connection) {
                         let cause = Cause::ConnectionGone;
                         return Err(NotTaken { command, cause });

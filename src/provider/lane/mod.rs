@@ -47,6 +47,8 @@ pub enum LaneCommand {
     },
     /// A push is recorded: send the mapping's answer to it.
     AckPush { connection: u64, body: Vec<u8> },
+    /// Close this connection and make another one: what comes on it can be trusted no more.
+    Reset { connection: u64, reason: String },
     /// Close and end the thread.
     Stop,
 }

@@ -114,6 +114,7 @@ impl Golden {
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub(super) enum ExpectedOutcome {
     Reply {
+        #[serde(default)]
         key: String,
         outcome: String,
         #[serde(default)]
@@ -124,6 +125,8 @@ pub(super) enum ExpectedOutcome {
         text: Option<String>,
         #[serde(default)]
         reference: Option<String>,
+        #[serde(default)]
+        ends_session: bool,
     },
     Push {
         data: String,
@@ -159,6 +162,7 @@ impl ExpectedOutcome {
                 code,
                 text,
                 reference,
+                ends_session,
             } => Decoded::Reply(Reply {
                 key: key.clone(),
                 outcome: match (outcome.as_str(), busy_s) {
@@ -173,6 +177,7 @@ impl ExpectedOutcome {
                 code: code.clone(),
                 text: text.clone(),
                 reference: reference.clone(),
+                ends_session: *ends_session,
             }),
         })
     }

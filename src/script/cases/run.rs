@@ -150,7 +150,7 @@ fn compare_frame(mapping: &Mapping, found: &Encoded, golden: &Golden) -> Tried {
         compare("key", key, &found.key)?;
     }
     if let Some(wire) = &golden.wire {
-        let framed = with_length(&mapping.description().framing, &found.body);
+        let framed = on_the_wire(&mapping.description().framing, &found.body)?;
         compare("wire", &hex::encode(unhex(wire)?), &hex::encode(framed))?;
     }
     Ok(())
@@ -163,27 +163,47 @@ fn first_difference(left: &[u8], right: &[u8]) -> usize {
         .unwrap_or(left.len().min(right.len()))
 }
 
-/// The payload behind its length, written out here a second time so that a case also checks the transport's prefix.
-fn with_length(framing: &Framing, body: &[u8]) -> Vec<u8> {
-    let Framing::Len {
-        bytes,
-        endian,
-        includes_self,
-        adjust,
-        ..
-    } = framing;
-    let own = if *includes_self { i64::from(*bytes) } else { 0 };
-    let number = i64::try_from(body.len()).unwrap_or(i64::MAX) - i64::from(*adjust) + own;
-    let mut prefix: Vec<u8> = number
-        .to_le_bytes()
-        .into_iter()
-        .take(usize::from(*bytes))
-        .collect();
-    if *endian == Endian::Big {
-        prefix.reverse();
-    }
-    prefix.extend_from_slice(body);
-    prefix
+/// The payload on the wire, written out here a second time so that a case also checks the transport.
+fn on_the_wire(framing: &Framing, body: &[u8]) -> Result<Vec<u8>, String> {
+    Ok(match framing {
+        Framing::Len {
+            bytes,
+            endian,
+            includes_self,
+            adjust,
+            ..
+        } => {
+            let own = if *includes_self { i64::from(*bytes) } else { 0 };
+            let number = i64::try_from(body.len()).unwrap_or(i64::MAX) - i64::from(*adjust) + own;
+            let mut prefix: Vec<u8> = number
+                .to_le_bytes()
+                .into_iter()
+                .take(usize::from(*bytes))
+                .collect();
+            if *endian == Endian::Big {
+                prefix.reverse();
+            }
+            [&prefix, body].concat()
+        }
+        Framing::Delim { bytes, .. } => [body, bytes].concat(),
+        Framing::StxEtx {
+            stx,
+            etx,
+            escape: None,
+            checksum,
+            ..
+        } => {
+            let closed = [body, &[*etx]].concat();
+            let sum = checksum.of(&closed);
+            [&[*stx], &*closed, &sum].concat()
+        }
+        Framing::Header { .. } | Framing::Fixed { .. } => body.to_vec(),
+        Framing::StxEtx { .. } | Framing::Http { .. } => {
+            return Err(
+                "`wire` is not for HTTP and escaped frames: give `text` or `hex`".to_owned(),
+            );
+        }
+    })
 }
 
 fn compare<T: PartialEq + Debug>(what: &str, expected: &T, found: &T) -> Tried {

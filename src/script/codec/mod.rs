@@ -4,6 +4,7 @@
 //! field's limit and the frame's length. `README.md` of the mappings lists them for script writers.
 
 mod checksum;
+mod document;
 mod put;
 mod read;
 mod text;
@@ -57,6 +58,12 @@ pub(crate) const NAMES: &[&str] = &[
     "crc32",
     "xor",
     "lrc",
+    "json",
+    "is_json",
+    "to_json",
+    "xml_escape",
+    "xml_text",
+    "form",
 ];
 
 /// A frame may not grow beyond this.
@@ -69,6 +76,7 @@ pub(crate) fn register(engine: &mut Engine) {
     read::register(engine);
     text::register(engine);
     checksum::register(engine);
+    document::register(engine);
 }
 
 /// An error that the script's author reads; rhai adds the position of the call.

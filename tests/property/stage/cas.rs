@@ -247,6 +247,7 @@ pub fn reply(connection: u64, coming: &Coming) -> LaneEvent {
             code: (!is_plain).then(|| "9001".to_owned()),
             text: (!is_plain).then(|| format!("{:?}", coming.outcome)),
             reference: None,
+            ends_session: false,
         },
         frame: answer_frame(coming.transaction, is_plain).into_bytes(),
     }
@@ -290,6 +291,11 @@ impl Lane {
                 }
             }
             LaneCommand::AckPush { .. } => self.pushes_acknowledged += 1,
+            LaneCommand::Reset { connection, .. } => {
+                if self.connection == Some(connection) {
+                    return Ok(vec![self.down(DownPhase::Established)]);
+                }
+            }
             LaneCommand::Send { connection, frames } => {
                 if self.connection != Some(connection) {
                     return Err(frames.into_iter().map(|frame| frame.attempt).collect());

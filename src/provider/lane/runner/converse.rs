@@ -5,7 +5,7 @@
 use super::super::status::count;
 use super::super::{DownPhase, LaneEvent};
 use super::{LaneRunner, NUMBERS_AGAIN, Stage};
-use crate::script::contract::{Decoded, EncodeContext, SessionStep};
+use crate::script::contract::{Decoded, EncodeContext, Matching, SessionStep};
 
 impl LaneRunner {
     /// The socket is connected: begin the session as soon as there is a transaction number for it.
@@ -151,7 +151,8 @@ impl LaneRunner {
         let event = match self.dialogue.decode(&frame) {
             Ok(Decoded::Reply(reply)) => {
                 let keepalive = self.link.as_ref().and_then(|link| link.keepalive.as_ref());
-                if keepalive.is_some_and(|sent| sent.key == reply.key) {
+                // Answers in order have no keys of their own.
+                if !self.is_in_order() && keepalive.is_some_and(|sent| sent.key == reply.key) {
                     if reply.outcome.is_confirmed() {
                         return self.keepalive_answered();
                     }
@@ -162,11 +163,19 @@ impl LaneRunner {
                     );
                 }
                 self.proven();
-                LaneEvent::Reply {
+                let ends_session = reply.ends_session;
+                self.batch.push(LaneEvent::Reply {
                     connection,
                     reply,
                     frame,
+                });
+                if ends_session {
+                    self.down(
+                        DownPhase::Established,
+                        "the CAS wants a new session".to_owned(),
+                    );
                 }
+                return;
             }
             Ok(Decoded::Push { data, reply }) => LaneEvent::Push {
                 connection,
@@ -175,16 +184,29 @@ impl LaneRunner {
                 frame,
             },
             Ok(Decoded::Keepalive) => return self.keepalive_answered(),
-            Ok(Decoded::Ignore) => return,
+            Ok(Decoded::Ignore) => return self.stray("a frame that answers nothing"),
             Err(error) => {
                 count(&self.shared.status.frames_unreadable, 1);
-                LaneEvent::Unreadable {
+                self.batch.push(LaneEvent::Unreadable {
                     connection,
                     frame,
                     error,
-                }
+                });
+                return self.stray("a frame that cannot be read");
             }
         };
         self.batch.push(event);
+    }
+
+    fn is_in_order(&self) -> bool {
+        self.options.session.matching == Matching::Fifo
+    }
+
+    /// Where answers are matched by their order, a frame too many would make the next one speak for another command.
+    fn stray(&mut self, what: &str) {
+        if self.is_in_order() {
+            let reason = format!("{what} came where answers are matched by their order");
+            self.down(DownPhase::Established, reason);
+        }
     }
 }

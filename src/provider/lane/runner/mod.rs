@@ -209,6 +209,7 @@ impl LaneRunner {
             match command {
                 LaneCommand::Send { frames, .. } => self.send(frames),
                 LaneCommand::AckPush { body, .. } => self.acknowledge(&body),
+                LaneCommand::Reset { reason, .. } => self.down(DownPhase::Established, reason),
                 // These go through the door.
                 LaneCommand::Connect | LaneCommand::Disconnect { .. } | LaneCommand::Stop => {}
             }
