@@ -8,7 +8,8 @@ use super::find::{self, Found};
 use crate::domain::event::{Event, ItemFields};
 use crate::domain::view::Jump;
 use crate::domain::{
-    ItemNumber, LifeCycleState, Request, RequestNumber, SubscriptionNumber, Timestamp, View,
+    ItemNumber, JobNumber, LifeCycleState, Request, RequestNumber, SubscriptionNumber, Timestamp,
+    View,
 };
 
 /// Which requests to list.
@@ -17,6 +18,8 @@ pub struct RequestFilter {
     pub state: Option<LifeCycleState>,
     /// Only requests that one provider family made; none for all.
     pub family: Option<String>,
+    /// Only requests of this job.
+    pub job: Option<JobNumber>,
     /// List from above this number (exclusive), ascending.
     pub after: Option<RequestNumber>,
     /// Skip this many from the first; none and no `after`: the newest.
@@ -277,6 +280,7 @@ fn matches(view: &dyn View, filter: &RequestFilter, request: &Request) -> bool {
     filter
         .state
         .is_none_or(|state| request.phase.life_cycle_state() == state)
+        && filter.job.is_none_or(|job| request.job == Some(job))
         && filter.family.as_ref().is_none_or(|family| {
             view.provider(request.provider)
                 .is_some_and(|provider| *provider.family == **family)

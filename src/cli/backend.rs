@@ -138,8 +138,12 @@ pub fn who() -> String {
     let name = ["SUDO_USER", "LOGNAME", "USER"]
         .into_iter()
         .find_map(|variable| std::env::var(variable).ok().filter(|name| !name.is_empty()));
-    match name {
-        Some(name) => format!("cli:{name}"),
-        None => format!("cli:uid {}", rustix::process::getuid().as_raw()),
+    if let Some(name) = name {
+        return format!("cli:{name}");
+    }
+    let uid = rustix::process::getuid().as_raw();
+    match uzers::get_user_by_uid(uid) {
+        Some(user) => format!("cli:{}", user.name().to_string_lossy()),
+        None => format!("cli:uid {uid}"),
     }
 }

@@ -202,6 +202,7 @@ impl Stage {
         ))?;
         let rejected = self.backend.call::<RequestList>(&RequestListAsk {
             state: Some(LifeCycleState::Rejected),
+            job: None,
             after: Some(0),
             limit: 1,
         })?;

@@ -85,6 +85,12 @@ pub enum CliError {
         "plan `{plan}` does not fit any more: {rows} of its rows would fail now; nothing was done"
     )]
     PlanChanged { plan: String, rows: u64 },
+    #[error("`{input}` has a column `{column}`, which nobody reads: did you mean `{meant}`?")]
+    Column {
+        input: String,
+        column: String,
+        meant: String,
+    },
     #[error("the dry run ended early: {0}")]
     Rehearsal(String),
     #[error("cannot watch for signals: {0}")]
@@ -103,6 +109,7 @@ impl CliError {
             | Self::FaultList(_)
             | Self::NothingToSendAgain { .. }
             | Self::NoInput { .. }
+            | Self::Column { .. }
             | Self::Input(_)
             | Self::Header { .. } => Exit::Usage,
             Self::Told(report) if report.fault == Fault::Usage => Exit::Usage,

@@ -12,6 +12,11 @@ use crate::jobs::FailedRow;
 /// Columns behind the input's own; an input that has them is read without them.
 const FAILURE_COLUMNS: [&str; 2] = ["failed_line", "failed_reason"];
 
+/// Whether a column is one of those that a failures file has behind its input's.
+pub fn is_of_failures(column: &str) -> bool {
+    FAILURE_COLUMNS.contains(&column)
+}
+
 /// Writes the failed rows in the order of the input; answers how many.
 pub fn write_failures(backend: &Backend, job: u64, path: &Path) -> Result<usize, CliError> {
     let mut rows: Vec<FailedRow> = Vec::new();

@@ -12,8 +12,10 @@ use super::error::CliError;
 use super::exit::Exit;
 use super::failures::write_failures;
 use super::output::{Format, lines, say, say_csv_rows};
-use super::progress::{JobProgress, per_second};
-use crate::control::{JobRehearsal, JobRehearse, JobReportOf, JobShow};
+use super::progress::{JobProgress, Went, per_second};
+use crate::control::{
+    JobList, JobListAsk, JobRehearsal, JobRehearse, JobReportOf, JobShow, PAGE_ROWS_MAX,
+};
 use crate::domain::JobPhase;
 use crate::jobs::{FullReport, JobReport, NewJob, RehearsalReport};
 
@@ -26,6 +28,8 @@ pub struct Followed {
     /// Until the CAS has answered everything, not only until every row has its ending.
     pub waits_for_cas: bool,
     pub format: Format,
+    /// It was handed in just now.
+    pub is_new: bool,
     /// Where the failed rows go; none: nowhere.
     pub failures: Option<PathBuf>,
 }
@@ -33,11 +37,19 @@ pub struct Followed {
 /// Follows a job to its end, or until Ctrl-C.
 pub fn follow(backend: &Backend, number: u64, followed: &Followed) -> Result<Exit, CliError> {
     let stop = watch_signals()?;
-    let mut progress = JobProgress::new();
+    let mut progress = if followed.is_new {
+        JobProgress::from_the_start()
+    } else {
+        JobProgress::new()
+    };
+    let mut is_seen = false;
     let job = loop {
         let job = backend.call::<JobShow>(&number).inspect_err(|_| {
-            eprintln!("job {number} is kept; `pairbox job watch {number}` comes back to it");
+            if is_seen {
+                eprintln!("job {number} is kept; `pairbox job watch {number}` comes back to it");
+            }
         })?;
+        is_seen = true;
         progress.at(&job);
         let waits = followed.waits_for_cas && job.state.is_over() && job.pending > 0;
         if (job.state != JobPhase::Running && !waits) || stop.load(Ordering::Relaxed) {
@@ -45,12 +57,12 @@ pub fn follow(backend: &Backend, number: u64, followed: &Followed) -> Result<Exi
         }
         std::thread::sleep(LOOK_EVERY);
     };
-    let took = progress.end();
+    let went = progress.went(job.done);
     if stop.load(Ordering::Relaxed) && job.state == JobPhase::Running {
         return detached(backend, &job);
     }
     let report = backend.call::<JobReportOf>(&number)?;
-    tell(&report, followed.format, Some(took))?;
+    tell(&report, followed.format, went)?;
     if let Some(path) = &followed.failures
         && job.failed > 0
     {
@@ -61,7 +73,7 @@ pub fn follow(backend: &Backend, number: u64, followed: &Followed) -> Result<Exi
             path.display()
         );
     }
-    next(backend, &job, followed.waits_for_cas);
+    next(backend, &job, followed);
     Ok(exit(&job, followed.waits_for_cas))
 }
 
@@ -74,9 +86,32 @@ fn unused(path: &Path, number: u64) -> PathBuf {
     }
 }
 
+/// Says which jobs this process works on because no server does.
+pub fn tell_local_work(backend: &Backend) -> Result<(), CliError> {
+    if backend.is_remote() {
+        return Ok(());
+    }
+    let ask = JobListAsk {
+        after: 0,
+        limit: PAGE_ROWS_MAX,
+    };
+    let jobs = backend.call::<JobList>(&ask)?.rows;
+    let running = jobs.iter().filter(|job| job.state == JobPhase::Running);
+    let numbers: Vec<String> = running.map(|job| job.id.to_string()).collect();
+    let too = match numbers.as_slice() {
+        [] => String::new(),
+        _ => format!(
+            "; so do the jobs that were not done: {}",
+            numbers.join(", ")
+        ),
+    };
+    eprintln!("no server runs: rows are worked on here{too}");
+    Ok(())
+}
+
 /// A dry run from its begin to its report.
 pub fn rehearse(backend: &Backend, job: &NewJob, format: Format) -> Result<Exit, CliError> {
-    let Some((end, took)) = try_job(backend, job)? else {
+    let Some((end, went)) = try_job(backend, job)? else {
         eprintln!("left; a dry run stores nothing");
         return Ok(Exit::No);
     };
@@ -87,7 +122,7 @@ pub fn rehearse(backend: &Backend, job: &NewJob, format: Format) -> Result<Exit,
     if format == Format::Table {
         say("dry run, nothing stored")?;
     }
-    tell(&report, format, Some(took))?;
+    tell(&report, format, went)?;
     let is_good = report.job.failed == 0;
     Ok(if is_good { Exit::Done } else { Exit::No })
 }
@@ -111,10 +146,10 @@ pub fn fits_still(backend: &Backend, plan: &NewJob, given: &str) -> Result<bool,
 fn try_job(
     backend: &Backend,
     job: &NewJob,
-) -> Result<Option<(RehearsalReport, Duration)>, CliError> {
+) -> Result<Option<(RehearsalReport, Option<Went>)>, CliError> {
     let folder = backend.call::<JobRehearse>(job)?;
     let stop = watch_signals()?;
-    let mut progress = JobProgress::new();
+    let mut progress = JobProgress::from_the_start();
     loop {
         let state = backend.call::<JobRehearsal>(&folder)?;
         if let Some(error) = state.error {
@@ -122,7 +157,8 @@ fn try_job(
             return Err(CliError::Rehearsal(error));
         }
         if state.is_over {
-            return Ok(Some((state, progress.end())));
+            let went = progress.went(state.done);
+            return Ok(Some((state, went)));
         }
         progress.of(state.done, state.rows, state.failed);
         if stop.load(Ordering::Relaxed) {
@@ -143,7 +179,7 @@ fn tell_failures(end: &RehearsalReport) {
 }
 
 /// Writes a report.
-pub fn tell(report: &FullReport, format: Format, took: Option<Duration>) -> Result<(), CliError> {
+pub fn tell(report: &FullReport, format: Format, went: Option<Went>) -> Result<(), CliError> {
     if format == Format::Json {
         let text =
             serde_json::to_string_pretty(report).map_err(|error| CliError::Output(error.into()))?;
@@ -153,19 +189,22 @@ pub fn tell(report: &FullReport, format: Format, took: Option<Duration>) -> Resu
         return tell_csv(report);
     }
     let job = &report.job;
-    let took = took.map(|took| {
-        let rate = per_second(job.done, took);
+    let took = went.map(|Went { rows, took }| {
+        let rate = per_second(rows, took);
         format!("{} ({rate} rows/s)", super::progress::seconds(took))
     });
+    let is_dry = job.id == 0;
     let of_requests = if job.requests == 0 {
         String::new()
+    } else if is_dry {
+        job.requests.to_string()
     } else {
         format!(
             "{} ({} completed, {} rejected, {} pending)",
             job.requests, job.completed, job.rejected, job.pending
         )
     };
-    let id = if job.id == 0 {
+    let id = if is_dry {
         String::new()
     } else {
         job.id.to_string()
@@ -250,8 +289,17 @@ fn detached(backend: &Backend, job: &JobReport) -> Result<Exit, CliError> {
 }
 
 /// The next command.
-fn next(backend: &Backend, job: &JobReport, has_waited: bool) {
+fn next(backend: &Backend, job: &JobReport, followed: &Followed) {
     let number = job.id;
+    let has_waited = followed.waits_for_cas;
+    if job.failed > 0 && followed.failures.is_none() {
+        eprintln!("`pairbox job report {number} --failures FILE.csv` writes the failed rows");
+    }
+    if job.rejected > 0 {
+        eprintln!(
+            "`pairbox request list --job {number} --state rejected` names what the CAS refused"
+        );
+    }
     if job.state == JobPhase::Paused {
         eprintln!(
             "`pairbox job resume {number}` goes on, `pairbox job cancel {number} --reason TEXT` ends it"

@@ -104,8 +104,14 @@ impl Plan {
         })
     }
 
+    /// A plan that is there already may have been shortened by hand: it is kept beside.
     fn keep(mut self, path: &Path) -> io::Result<()> {
         self.writer.flush()?;
+        if path.exists() {
+            let old = path.with_extension("old.csv");
+            fs::rename(path, &old)?;
+            eprintln!("the plan that was there is {} now", old.display());
+        }
         fs::rename(unfinished(path), path)
     }
 }

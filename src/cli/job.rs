@@ -9,9 +9,9 @@ use super::backend::{Backend, Sending};
 use super::error::CliError;
 use super::exit::Exit;
 use super::failures::write_failures;
-use super::follow::{Followed, follow, state_words, tell};
+use super::follow::{Followed, follow, state_words, tell, tell_local_work};
 use super::global::Global;
-use super::output::{Format, ListWriter, Listed, OutputArgs, say, thing, time_or_dash};
+use super::output::{Format, ListWriter, Listed, OutputArgs, counted, say, thing, time_or_dash};
 use crate::actions::local_time::local_time;
 use crate::control::{
     JobCancel, JobList, JobListAsk, JobPause, JobReportOf, JobResume, JobShow, JobStopAsk,
@@ -25,12 +25,14 @@ pub enum JobCommand {
     List(OutputArgs),
     /// One job
     Show {
+        /// Its number, as `job list` has it
         job: u64,
         #[command(flatten)]
         output: OutputArgs,
     },
-    /// Follow a job until every row has its ending
+    /// Follow a job until every row has its ending; without a server it goes on here meanwhile
     Watch {
+        /// Its number, as `job list` has it
         job: u64,
         /// Until the CAS has answered everything
         #[arg(long)]
@@ -40,6 +42,7 @@ pub enum JobCommand {
     },
     /// How its rows ended, and why
     Report {
+        /// Its number, as `job list` has it
         job: u64,
         /// Write the failed rows there, to be mended and handed in again
         #[arg(long, value_name = "FILE.csv")]
@@ -49,15 +52,22 @@ pub enum JobCommand {
     },
     /// Stop a job where it is; `resume` goes on
     Pause {
+        /// Its number, as `job list` has it
         job: u64,
+        /// Why, for the record
         #[arg(long, value_name = "TEXT")]
         reason: String,
     },
     /// Let a paused job go on
-    Resume { job: u64 },
+    Resume {
+        /// Its number, as `job list` has it
+        job: u64,
+    },
     /// End a job before its last row; what it has asked for already goes on
     Cancel {
+        /// Its number, as `job list` has it
         job: u64,
+        /// Why, for the record
         #[arg(long, value_name = "TEXT")]
         reason: String,
     },
@@ -80,9 +90,11 @@ impl JobCommand {
                 thing(&job, output.output, &fields(&job, zone))?;
             }
             Self::Watch { job, wait, output } => {
+                tell_local_work(&backend)?;
                 let followed = Followed {
                     waits_for_cas: wait,
                     format: output.output,
+                    is_new: false,
                     failures: None,
                 };
                 return follow(&backend, job, &followed);
@@ -92,6 +104,9 @@ impl JobCommand {
                 failures,
                 output,
             } => {
+                if let Some(path) = failures.as_ref().filter(|path| path.exists()) {
+                    return Err(CliError::Exists { path: path.clone() });
+                }
                 let report = backend.call::<JobReportOf>(&job)?;
                 tell(&report, output.output, None)?;
                 if let Some(path) = failures {
@@ -117,9 +132,10 @@ impl JobCommand {
             Self::Cancel { job, reason } => {
                 backend.call::<JobCancel>(&JobStopAsk { job, reason })?;
                 let left = backend.call::<JobShow>(&job)?;
+                let pending = counted(left.pending, "request");
                 say(&format!(
-                    "job {job} is cancelled behind row {}; {} of its requests are pending and go on",
-                    left.done, left.pending
+                    "job {job} is cancelled behind row {}; {pending} of it wait and go on",
+                    left.done
                 ))?;
             }
         }
@@ -154,6 +170,7 @@ impl Listed for JobReport {
         "unchanged",
         "skipped",
         "failed",
+        "rejected",
         "pending",
         "began",
     ];
@@ -169,6 +186,7 @@ impl Listed for JobReport {
             self.unchanged.to_string(),
             self.skipped.to_string(),
             self.failed.to_string(),
+            self.rejected.to_string(),
             self.pending.to_string(),
             local_time(self.created_at, zone),
         ]

@@ -190,6 +190,12 @@ fn csv_cell(cell: String) -> String {
 }
 
 /// An instant, or a dash.
+/// A number and its noun, which takes an `s` unless it is one.
+pub fn counted(count: u64, noun: &str) -> String {
+    let end = if count == 1 { "" } else { "s" };
+    format!("{count} {noun}{end}")
+}
+
 pub fn time_or_dash(at: Option<Timestamp>, zone: Tz) -> String {
     at.map_or_else(|| DASH.to_owned(), |at| local_time(at, zone))
 }

@@ -104,6 +104,14 @@ impl JobProgress {
         }
     }
 
+    /// Of a job that begins now.
+    pub fn from_the_start() -> Self {
+        Self {
+            first: Some(0),
+            ..Self::new()
+        }
+    }
+
     pub fn at(&mut self, job: &JobReport) {
         self.tell(job.done, job.rows, job.failed, job.pending);
     }
@@ -129,13 +137,27 @@ impl JobProgress {
         }
     }
 
-    /// Takes the bar away; answers how long it took.
-    pub fn end(&self) -> Duration {
+    /// Takes the bar away.
+    pub fn end(&self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
-        self.started.elapsed()
     }
+
+    /// Takes the bar away; answers what went meanwhile, if anything did.
+    pub fn went(&self, done: u64) -> Option<Went> {
+        self.end();
+        let rows = done - self.first.unwrap_or(done);
+        let took = self.started.elapsed();
+        (rows > 0).then_some(Went { rows, took })
+    }
+}
+
+/// Rows that were done while somebody watched.
+#[derive(Clone, Copy, Debug)]
+pub struct Went {
+    pub rows: u64,
+    pub took: Duration,
 }
 
 /// How many of them a second, in whole ones.

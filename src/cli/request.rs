@@ -53,6 +53,9 @@ pub struct ListArgs {
     /// Only those in this state
     #[arg(long, value_enum, ignore_case = true)]
     state: Option<StateWord>,
+    /// Only those that this bulk job made
+    #[arg(long, value_name = "JOB")]
+    job: Option<u64>,
     /// So many of the newest
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=500))]
     limit: u16,
@@ -160,6 +163,7 @@ impl ListArgs {
         loop {
             let page = backend.call::<RequestList>(&RequestListAsk {
                 state,
+                job: self.job,
                 after,
                 limit,
             })?;

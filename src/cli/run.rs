@@ -11,16 +11,17 @@ use sha2::{Digest, Sha256};
 use super::backend::{Backend, Sending};
 use super::error::CliError;
 use super::exit::Exit;
-use super::follow::{Followed, fits_still, follow, rehearse};
+use super::failures::is_of_failures;
+use super::follow::{Followed, fits_still, follow, rehearse, tell_local_work};
 use super::free;
 use super::global::Global;
-use super::output::{Format, say};
+use super::output::{Format, counted, say};
 use super::progress::Progress;
 use crate::config::Config;
 use crate::control::{JobCreate, JobPart, JobUpload, PartAsk};
 use crate::jobs::input::{self, Encoding, InputOptions, Source, delimiter_named};
 use crate::jobs::{JobFile, NewJob};
-use crate::script::{JobScript, job_text};
+use crate::script::{JobOptions, JobScript, job_text};
 
 #[derive(Args)]
 pub struct RunArgs {
@@ -93,18 +94,32 @@ fn delimiter(text: &str) -> Result<u8, String> {
 
 /// Bytes of one part; base64 makes a third more of them.
 const PART_BYTES: usize = 1 << 20;
+/// A column this like one of the script is meant to be it.
+const SLIP_SCORE: f64 = 0.9;
 
 impl RunArgs {
     pub fn run(self, global: &Global) -> Result<Exit, CliError> {
         let config = global.load_quietly()?;
         let (name, text) = job_text(&config.scripts_dir, &self.script)?;
-        if self.apply.is_none() && JobScript::has_main(&name, &text)? {
+        let plans = JobScript::has_main(&name, &text)?;
+        if self.apply.is_none() && plans {
             return self.run_free(&config, &name, text);
+        }
+        if self.apply.is_some() && !plans {
+            // Its rows would be carried out without a look at what has changed.
+            return Err(CliError::Argument {
+                what: "--apply",
+                expected: "the script that made the plan, with `main(args)`",
+                found: name,
+            });
         }
         let script = JobScript::compile(&name, text.clone())?;
         // What is wrong with it is said before anything is sent.
         let options = script.options()?;
         script.args(&options, &self.args)?;
+        for warning in script.warnings() {
+            eprintln!("warning: {warning}");
+        }
         let Some(given) = self.apply.as_ref().or(self.input.as_ref()) else {
             return Err(CliError::NoInput { script: name });
         };
@@ -114,22 +129,23 @@ impl RunArgs {
             (false, false) => Sending::JobsOnly,
         };
         let backend = Backend::open(&config, sending)?;
+        if !self.dry_run {
+            tell_local_work(&backend)?;
+        }
+        let wants = (&*name, &*text, &options);
         if self.dry_run {
-            let job = self.hand_in(&backend, &name, &text, given)?;
+            let job = self.hand_in(&backend, wants, given)?;
             return rehearse(&backend, &job, self.output);
         }
         if self.apply.is_some() {
-            let trial = self.hand_in(&backend, &name, &text, given)?;
+            let trial = self.hand_in(&backend, wants, given)?;
             if !fits_still(&backend, &trial, given)? {
                 eprintln!("left; nothing of the plan was done");
                 return Ok(Exit::No);
             }
         }
-        let job = self.hand_in(&backend, &name, &text, given)?;
+        let job = self.hand_in(&backend, wants, given)?;
         let number = backend.call::<JobCreate>(&job)?;
-        if self.detach && !backend.is_remote() {
-            eprintln!("no server runs that could go on with it: the job runs here");
-        }
         if self.detach && backend.is_remote() {
             say(&format!(
                 "job {number} runs; `pairbox job watch {number}` follows it, `pairbox job report {number}` tells how it ends"
@@ -142,6 +158,7 @@ impl RunArgs {
             &Followed {
                 waits_for_cas: self.wait,
                 format: self.output,
+                is_new: true,
                 failures: Some(beside(given, "failures")),
             },
         )
@@ -173,6 +190,12 @@ impl RunArgs {
             });
         }
         let script = JobScript::compile_free(name, text)?;
+        if let Some(options) = script.own_options()? {
+            script.args(&options, &self.args)?;
+        }
+        for warning in script.warnings() {
+            eprintln!("warning: {warning}");
+        }
         let input = self.input.as_ref().map(|given| free::Input {
             name: given.clone(),
             plan: beside(given, "plan"),
@@ -196,8 +219,7 @@ impl RunArgs {
     fn hand_in(
         &self,
         backend: &Backend,
-        name: &str,
-        text: &str,
+        (name, text, wanted): (&str, &str, &JobOptions),
         given: &str,
     ) -> Result<NewJob, CliError> {
         let folder = backend.call::<JobUpload>(&())?;
@@ -229,7 +251,9 @@ impl RunArgs {
             0 => String::new(),
             faults => format!(", {faults} of them cannot be used"),
         };
-        eprintln!("{given}: {}, {} rows{faults}", plain.found, plain.rows);
+        let rows = counted(plain.rows, "row");
+        eprintln!("{given}: {}, {rows}{faults}", plain.found);
+        look_at_columns(given, &plain.columns, wanted)?;
         Ok(NewJob {
             folder,
             script: name.to_owned(),
@@ -241,6 +265,36 @@ impl RunArgs {
             stop_after: self.stop_after,
         })
     }
+}
+
+/// Says which columns nobody reads. One that is nearly a column of the script is a slip that would cost its cells.
+fn look_at_columns(given: &str, found: &[String], wanted: &JobOptions) -> Result<(), CliError> {
+    let mut known = wanted.columns.iter().chain(&wanted.optional).peekable();
+    if known.peek().is_none() {
+        return Ok(());
+    }
+    let known: Vec<&str> = known.map(String::as_str).collect();
+    let is_unread = |column: &&String| !known.contains(&column.as_str()) && !is_of_failures(column);
+    let unread: Vec<&String> = found.iter().filter(is_unread).collect();
+    for column in &unread {
+        let is_free = |name: &&str| !found.iter().any(|column| column == name);
+        let absent = known.iter().copied().filter(is_free);
+        let meant = absent.max_by(|left, right| {
+            strsim::jaro_winkler(column, left).total_cmp(&strsim::jaro_winkler(column, right))
+        });
+        if let Some(meant) = meant.filter(|name| strsim::jaro_winkler(column, name) > SLIP_SCORE) {
+            return Err(CliError::Column {
+                input: given.to_owned(),
+                column: (*column).clone(),
+                meant: meant.to_owned(),
+            });
+        }
+    }
+    if !unread.is_empty() {
+        let names: Vec<String> = unread.iter().map(|name| format!("`{name}`")).collect();
+        eprintln!("{given}: not read: {}", names.join(", "));
+    }
+    Ok(())
 }
 
 /// How long the input is; nobody knows of standard input.

@@ -12,7 +12,8 @@ use crate::actions::requests::{RequestRow, RequestShown};
 use crate::actions::retry::Retried;
 use crate::domain::event::Resolution;
 use crate::domain::{
-    LifeCycleState, Priority, ProcessName, PublicId, RequestIdentifier, RequestNumber, Timestamp,
+    JobNumber, LifeCycleState, Priority, ProcessName, PublicId, RequestIdentifier, RequestNumber,
+    Timestamp,
 };
 
 /// Names a request.
@@ -108,6 +109,9 @@ fn make(
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct RequestListAsk {
     pub state: Option<LifeCycleState>,
+    /// Only requests of this job.
+    #[serde(default)]
+    pub job: Option<u64>,
     pub after: Option<u64>,
     pub limit: usize,
 }
@@ -128,6 +132,7 @@ impl Verb for RequestList {
         let (requests, stopped) = context.actions.list_requests(&RequestFilter {
             state: ask.state,
             family: None,
+            job: ask.job.map(JobNumber),
             after: ask.after.map(RequestNumber),
             offset: None,
             limit,

@@ -155,6 +155,8 @@ impl Asking {
         let asked = looked_up.and_then(|looked_up| looked_up.ask(&call));
         let mut ask = asked.map_err(|refusal| self.words(&refusal))?;
         ask.job = Some(self.job);
+        // Whoever has it sent anyway means it for cards that are not paired here too.
+        ask.sends_unknown |= act.options.resend;
         Ok(Act::Pair(Box::new(PairAct {
             ask,
             own_card: own_card.map(key),

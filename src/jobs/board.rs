@@ -32,6 +32,8 @@ struct Inner {
     handed_in: HashSet<String>,
     /// Jobs that a thread has, and what they wait for.
     taken: HashMap<JobNumber, Option<&'static str>>,
+    /// Whether any thread works on jobs here.
+    has_threads: bool,
     waiting: VecDeque<(String, String, JobFields)>,
     rehearsals: HashMap<String, RehearsalReport>,
 }
@@ -156,6 +158,11 @@ impl Board {
         }
     }
 
+    /// A thread works on jobs from now on.
+    pub fn has_threads(&self) {
+        self.lock().has_threads = true;
+    }
+
     /// Says what a taken job waits for; none: it goes on.
     pub fn waits(&self, number: JobNumber, what: Option<&'static str>) {
         if let Some(said) = self.lock().taken.get_mut(&number) {
@@ -168,6 +175,7 @@ impl Board {
         let inner = self.lock();
         match inner.taken.get(&number) {
             Some(what) => *what,
+            None if !inner.has_threads => Some("no server runs that works on it"),
             None if inner.taken.len() >= JOBS_AT_ONCE => Some("waits for the end of another job"),
             None => None,
         }

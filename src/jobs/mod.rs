@@ -190,7 +190,10 @@ impl Jobs {
     pub fn report(&self, number: JobNumber) -> Result<FullReport, JobsError> {
         let job = self.job(number)?;
         let reasons = report::reasons(&self.actions, &self.folders, &job)?;
-        let summary = self.summary(number, &job)?;
+        // A mistake in it must not hide what became of the rows.
+        let summary = self
+            .summary(number, &job)
+            .unwrap_or_else(|error| Some(format!("the script's summary failed: {error}")));
         Ok(FullReport {
             job: self.glance(number, &job),
             reasons,
@@ -232,6 +235,7 @@ impl Jobs {
 
     /// Takes one job after the other until `stop`; for a thread of its own, with the stack that scripts need.
     pub fn work(&self) {
+        self.board.has_threads();
         while !self.is_stopping() {
             if let Some(number) = self.take() {
                 self.run(number);

@@ -22,12 +22,27 @@ pub struct Finding {
     pub hint: Option<String>,
 }
 
+impl Finding {
+    /// In one line.
+    pub fn words(&self) -> String {
+        let mut words = self.file.clone();
+        for number in [self.line, self.column].into_iter().flatten() {
+            words = format!("{words}:{number}");
+        }
+        words = format!("{words}: {}", self.message);
+        match &self.hint {
+            Some(hint) => format!("{words}; {hint}"),
+            None => words,
+        }
+    }
+}
+
 /// Everything that is wrong with a mapping's scripts; empty if nothing was found.
 pub fn check_mapping(origin: &Origin) -> Vec<Finding> {
     let mut findings = Vec::new();
     match Mapping::from_origin(origin.clone()) {
         Ok(mapping) => {
-            findings.extend(unknown_calls(&mapping.program));
+            findings.extend(unknown_calls(&mapping.program, &[]));
             if let Err(error) = mapping.check_settings() {
                 findings.push(finding(&error, origin));
             }
@@ -37,7 +52,7 @@ pub fn check_mapping(origin: &Origin) -> Vec<Finding> {
     match origin.read("simulator.rhai") {
         Ok(None) => {}
         Ok(Some(text)) => match simulator::compile(&origin.name(), text) {
-            Ok(program) => findings.extend(unknown_calls(&program)),
+            Ok(program) => findings.extend(unknown_calls(&program, &[])),
             Err(error) => findings.push(finding(&error, origin)),
         },
         Err(error) => findings.push(finding(&error, origin)),
@@ -67,11 +82,13 @@ fn finding(error: &ScriptError, origin: &Origin) -> Finding {
     }
 }
 
-fn unknown_calls(program: &Program) -> Vec<Finding> {
+/// Calls of functions that neither the script nor the engine nor `hosts` has.
+pub(super) fn unknown_calls(program: &Program, hosts: &[&str]) -> Vec<Finding> {
     let own: Vec<&str> = program.function_names().collect();
     let known = || {
         own.iter()
             .copied()
+            .chain(hosts.iter().copied())
             .chain(codec::NAMES.iter().copied())
             .chain(RHAI_NAMES.split_whitespace())
     };

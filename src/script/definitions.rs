@@ -25,6 +25,10 @@ impl Function {
         }
     }
 
+    pub(crate) fn name(&self) -> &'static str {
+        self.name
+    }
+
     pub(crate) fn owned(name: &'static str, parameters: String, doc: &'static str) -> Self {
         Self {
             name,

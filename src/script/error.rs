@@ -193,6 +193,10 @@ impl ScriptError {
             Self::Compile { place, message } if is_about_a_capture(place, message) => {
                 Some("an anonymous function sees its parameters only: use a `for` loop".to_owned())
             }
+            Self::Compile { message, .. } if message.contains(UNDEFINED) => Some(
+                "a function sees its parameters only, nothing that stands outside of functions"
+                    .to_owned(),
+            ),
             Self::Panicked { .. } => Some("keep the script and report this".to_owned()),
             _ => None,
         }
@@ -214,10 +218,13 @@ impl ScriptError {
     }
 }
 
+/// What rhai says of a variable that it does not know.
+const UNDEFINED: &str = "Undefined variable";
+
 /// Whether a variable is unknown in a line with an anonymous function: it may be one from outside.
 fn is_about_a_capture(place: &Place, message: &str) -> bool {
     let line = place.source.as_deref().unwrap_or_default();
-    message.contains("Undefined variable") && line.contains('|')
+    message.contains(UNDEFINED) && line.contains('|')
 }
 
 /// The name of `known` that is nearest to `word`, if one is near enough to be meant.

@@ -68,6 +68,7 @@ pub fn list(api: &Api, call: &Call) -> Result<Value, CallError> {
     let filter = RequestFilter {
         state,
         family: call.family.clone(),
+        job: None,
         after: parameters.whole("cursor")?.map(RequestNumber),
         offset: parameters.whole("offset")?,
         limit: limit(parameters)?,

@@ -36,7 +36,7 @@ const LISTINGS: [Listing; 4] = [
     Listing {
         name: "requests",
         verb: "request.list",
-        defaults: r#"{"after": 0, "limit": 500, "state": null}"#,
+        defaults: r#"{"after": 0, "limit": 500, "state": null, "job": null}"#,
         doc: "Every request, oldest first, for a `for` loop; options as of `request_list`.",
     },
     Listing {
@@ -51,6 +51,10 @@ pub(super) fn functions() -> impl Iterator<Item = Function> {
     LISTINGS.iter().flat_map(|listing| {
         ["", "options"].map(|given| Function::new(listing.name, given, listing.doc))
     })
+}
+
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    LISTINGS.iter().map(|listing| listing.name)
 }
 
 type Row = Result<Dynamic, Box<EvalAltResult>>;

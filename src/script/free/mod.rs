@@ -133,6 +133,13 @@ pub(crate) fn functions() -> Vec<Function> {
     all
 }
 
+/// The names of all of them.
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+    let verbs = VERBS.iter().map(|function| function.name);
+    let others = OTHERS.iter().map(Function::name);
+    verbs.chain(others).chain(listing::names())
+}
+
 /// The verbs that free scripts can call, for a test that none is forgotten.
 pub fn verbs() -> Vec<&'static str> {
     VERBS.iter().map(|function| function.verb).collect()

@@ -101,9 +101,9 @@ pub(super) const VERBS: &[VerbFunction] = &[
         "request_list",
         "request.list",
         &[P::Options(
-            r#"{"after": null, "limit": 500, "state": null}"#,
+            r#"{"after": null, "limit": 500, "state": null, "job": null}"#,
         )],
-        "A page of requests: `#{ rows, next }`; without `after` the newest. state: PENDING, COMPLETED or REJECTED.",
+        "A page of requests: `#{ rows, next }`; without `after` the newest. state: PENDING, COMPLETED or REJECTED; job: the number of a bulk job.",
     ),
     verb(
         "request_show",

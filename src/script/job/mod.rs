@@ -14,6 +14,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use rhai::{Dynamic, Map};
 use serde_json::Value;
 
+use super::check::unknown_calls;
+use super::definitions::Function;
+use super::free;
 pub(crate) use acts::named;
 pub use acts::{ActOptions, Named, NamedBy, PairAct, RowAct, RowActs};
 pub(crate) use host::{FUNCTIONS, register, thrown};
@@ -88,6 +91,24 @@ impl JobScript {
         self.program.script()
     }
 
+    /// Calls of functions that nobody knows; rhai finds them only when the line is reached.
+    pub fn warnings(&self) -> Vec<String> {
+        let known = FUNCTIONS.iter().map(Function::name);
+        let known: Vec<&str> = known.chain(free::names()).collect();
+        unknown_calls(&self.program, &known)
+            .into_iter()
+            .map(|call| call.words())
+            .collect()
+    }
+
+    /// What the script says of itself; none if it says nothing.
+    pub fn own_options(&self) -> Result<Option<JobOptions>, ScriptError> {
+        if !self.program.has(OPTIONS) {
+            return Ok(None);
+        }
+        self.options().map(Some)
+    }
+
     /// What the script says of itself; the defaults where it says nothing.
     pub fn options(&self) -> Result<JobOptions, ScriptError> {
         if !self.program.has(OPTIONS) {
@@ -142,7 +163,7 @@ impl JobScript {
         let acts = RowContext::end();
         drop(context);
         match (acts, called) {
-            (RowActs::Acts(_), Err(error)) => Err(error),
+            (RowActs::Acts(_), Err(error)) => Err(with_columns(error, cells)),
             (acts, _) => Ok(acts),
         }
     }
@@ -166,4 +187,15 @@ impl JobScript {
         })?;
         Ok(Some(text.chars().take(SUMMARY_CHARACTERS_MAX).collect()))
     }
+}
+
+/// A property that is not there was mostly meant to be a column.
+fn with_columns(mut error: ScriptError, cells: &[(&str, &str)]) -> ScriptError {
+    if let ScriptError::Run { message, .. } = &mut error
+        && message.starts_with("Property not found")
+    {
+        let columns: Vec<&str> = cells.iter().map(|(column, _)| *column).collect();
+        *message = format!("{message}; the row has {}", columns.join(", "));
+    }
+    error
 }
