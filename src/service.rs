@@ -39,7 +39,7 @@ use crate::http::tls::TlsError;
 use crate::http::{FrontError, Turns};
 use crate::jobs::{JOBS_AT_ONCE, Jobs};
 use crate::ledger::{Cut, Ledger, LedgerError, Options, Preparer, RealFiles};
-use crate::provider::LaneError;
+use crate::provider::{CredentialsError, LaneError};
 use crate::script::{STACK_BYTES_MIN, ScriptError};
 use crate::store::{Opened, Progress, State, StoreError};
 use crate::telemetry::{Metric, Metrics, Pulse, fatal};
@@ -48,6 +48,7 @@ use doors::{Doors, Gathering};
 pub use open_files::raise_open_files;
 pub use reading::{of_tls, read_mappings};
 use sending::Sending;
+pub use setup::credentials;
 pub use setup::mode;
 use threads::Threads;
 use watch::WatchParts;
@@ -62,6 +63,11 @@ pub enum ServiceError {
     Store(#[from] StoreError),
     #[error("{0}")]
     Access(#[from] AccessError),
+    #[error("provider `{provider}`: {source}")]
+    Credentials {
+        provider: String,
+        source: Box<CredentialsError>,
+    },
     #[error("provider `{provider}`: {source}")]
     Mapping {
         provider: String,

@@ -12,7 +12,10 @@ use super::exit::Exit;
 use super::global::Global;
 use super::mapping::scripts_dir;
 use super::output::say;
+use crate::config::TlsFiles;
+use crate::http::tls;
 use crate::script::{Mapping, Origin};
+use crate::service::{ServiceError, credentials};
 use crate::simulate::{Faults, Persona, SimulateOptions, Simulator};
 
 #[derive(Args)]
@@ -31,6 +34,15 @@ pub struct SimulateArgs {
     /// Where the pairings are kept over a restart, as JSON
     #[arg(long, value_name = "FILE")]
     state_file: Option<PathBuf>,
+    /// A setting of the simulator's own, such as session_uses=20; its README names them
+    #[arg(long = "set", value_name = "NAME=VALUE", value_parser = setting)]
+    set: Vec<(String, serde_json::Value)>,
+    /// TLS with this certificate, PEM
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    tls_certificate: Option<PathBuf>,
+    /// The certificate's private key, PEM
+    #[arg(long, value_name = "FILE", requires = "tls_certificate")]
+    tls_key: Option<PathBuf>,
     /// Whose settings the CAS expects [default: the first provider with this mapping]
     #[arg(long, value_name = "NAME")]
     provider: Option<String>,
@@ -43,12 +55,20 @@ impl SimulateArgs {
             Some(list) => list.parse()?,
             None => Faults::none(),
         };
-        let settings = self.settings(global)?;
+        let mut settings = self.settings(global)?;
+        if let Some(all) = settings.as_object_mut() {
+            all.extend(self.set.iter().cloned());
+        }
         let persona = Persona::new(Arc::new(Mapping::from_origin(origin)?), settings)?;
         let mut options = SimulateOptions::new(persona, self.listen.clone());
         options.faults = faults;
         options.seed = self.seed;
         options.state_file.clone_from(&self.state_file);
+        if let (Some(certificate), Some(key)) = (self.tls_certificate.clone(), self.tls_key.clone())
+        {
+            options.tls =
+                Some(tls::load(&TlsFiles { certificate, key }).map_err(ServiceError::from)?);
+        }
 
         let stop = Arc::new(AtomicBool::new(false));
         for signal in [SIGINT, SIGTERM] {
@@ -89,6 +109,32 @@ impl SimulateArgs {
                 None => return Ok(serde_json::json!({})),
             },
         };
-        Ok(found.settings.clone())
+        let mut settings = found.settings.clone();
+        // What the provider sends is what the CAS expects.
+        let credentials = credentials(found).map_err(|source| ServiceError::Credentials {
+            provider: found.name.clone(),
+            source: Box::new(source),
+        })?;
+        let secrets: serde_json::Map<_, _> = credentials
+            .secrets()
+            .iter()
+            .map(|(name, value)| (name.clone(), value.as_str().into()))
+            .collect();
+        if let Some(all) = settings.as_object_mut().filter(|_| !secrets.is_empty()) {
+            all.insert("secrets".to_owned(), secrets.into());
+        }
+        Ok(settings)
     }
+}
+
+/// A number, true or false is that; anything else a text.
+fn setting(text: &str) -> Result<(String, serde_json::Value), String> {
+    let (name, value) = text
+        .split_once('=')
+        .filter(|(name, _)| !name.is_empty())
+        .ok_or("expected NAME=VALUE")?;
+    let plain = serde_json::from_str::<serde_json::Value>(value)
+        .ok()
+        .filter(|value| value.is_i64() || value.is_boolean());
+    Ok((name.to_owned(), plain.unwrap_or_else(|| value.into())))
 }

@@ -3,6 +3,7 @@
 //! A flag wins over `PAIRBOX_*`, that over the file, that over the default. Nothing here opens a data folder, a socket or
 //! a script: whether the mapping of a provider exists is asked by `provider/`. Callers: `service.rs` and `cli/`.
 
+mod credentials;
 mod doors;
 mod environment;
 mod finding;
@@ -17,6 +18,7 @@ mod units;
 
 use std::path::PathBuf;
 
+pub use credentials::{ProviderCredentials, ProviderLogin, ProviderTls};
 pub use doors::{ControlConfig, HttpConfig, OpsConfig, TlsFiles};
 pub use environment::Environment;
 pub use finding::{ConfigErrors, Finding, Origin};

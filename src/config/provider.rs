@@ -8,6 +8,7 @@ use serde_json::Value;
 use toml::de::{DeArray, DeTable, DeValue};
 
 use super::PROVIDERS_MAX;
+use super::credentials::ProviderCredentials;
 use super::finding::Origin;
 use super::reader::{Reading, Section, type_name};
 use super::retry::{RetryConfig, RetryOverrides};
@@ -60,6 +61,7 @@ pub struct ProviderConfig {
     pub retry: RetryOverrides,
     /// `[provider.settings]`, always an object.
     pub settings: Value,
+    pub credentials: ProviderCredentials,
 }
 
 impl ProviderConfig {
@@ -114,8 +116,14 @@ impl ProviderConfig {
     ) -> (Self, Origin) {
         let retry = Self::read_retry(reading, table, offset);
         let settings = Self::read_settings(reading, table, offset);
+        let credentials = ProviderCredentials::read(reading, table, offset);
         let mut section = Section::inner(reading, "provider", Some(table), offset);
-        let _ = (section.entry("retry"), section.entry("settings"));
+        for inner in ["retry", "settings"]
+            .iter()
+            .chain(&ProviderCredentials::SECTIONS)
+        {
+            let _ = section.entry(inner);
+        }
 
         let (name, origin) = word(&mut section, "name").unwrap_or_else(|| {
             let origin = section.reading().origin(offset);
@@ -151,6 +159,7 @@ impl ProviderConfig {
             ),
             retry,
             settings,
+            credentials,
         };
         section.finish();
         (provider, origin)

@@ -4,9 +4,11 @@
 //! configuration into `ProviderOptions` and starts the lanes' threads.
 
 pub mod circuit;
+pub mod credentials;
 mod health;
 pub mod lane;
 pub mod rate;
+mod secrets;
 mod set;
 pub mod transactions;
 
@@ -23,12 +25,14 @@ use crate::telemetry::Metrics;
 pub use lane::LaneError;
 
 pub use circuit::{Advice, Circuit};
+pub use credentials::{CredentialFiles, Credentials, CredentialsError};
 pub use health::{Health, ProviderHealth};
 pub use lane::{
     DownPhase, LaneBatch, LaneCommand, LaneEvent, LaneHandle, LaneId, LaneOptions, LaneRunner,
     LaneStatus, Outgoing,
 };
 pub use rate::Rate;
+pub use secrets::Secrets;
 pub use set::Providers;
 pub use transactions::Transactions;
 
@@ -47,6 +51,7 @@ pub struct ProviderOptions {
     pub settings: serde_json::Value,
     /// Host and port.
     pub address: String,
+    pub credentials: Credentials,
     pub overrides: SessionOverrides,
     /// Globs over product codes.
     pub smartcard_products: Vec<String>,
@@ -90,6 +95,7 @@ pub struct Provider {
     /// After the overrides.
     pub session: Session,
     pub address: String,
+    pub credentials: Credentials,
     smartcard_products: Vec<WildMatch>,
     stb_products: Vec<WildMatch>,
     seed: u64,
@@ -108,6 +114,7 @@ impl Provider {
             settings,
             session: options.overrides.over(&description.session),
             address: options.address,
+            credentials: options.credentials,
             smartcard_products: globs(&options.smartcard_products),
             stb_products: globs(&options.stb_products),
             seed: options.seed,
@@ -144,6 +151,7 @@ impl Provider {
                 lane,
             },
             address: self.address.clone(),
+            credentials: self.credentials.clone(),
             framing: self.mapping.description().framing.clone(),
             session: self.session.clone(),
             seed: self.seed,

@@ -143,6 +143,7 @@ pub(super) fn session(
     let send = wire::all_said(framing, send)?;
     let is_ready = fields.flag("ready")?.unwrap_or(false);
     let failure = fields.text("fail")?;
+    let kept = fields.texts("keep")?;
     let state = fields.take("state");
     fields.finish()?;
     if is_ready && failure.is_some() {
@@ -153,6 +154,9 @@ pub(super) fn session(
     let mut steps = Vec::new();
     if !send.is_empty() {
         steps.push(SessionStep::Send(send));
+    }
+    if !kept.is_empty() {
+        steps.push(SessionStep::Keep(kept));
     }
     if is_ready {
         steps.push(SessionStep::Ready);

@@ -144,6 +144,8 @@ pub struct Reply {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SessionStep {
     Send(Vec<Vec<u8>>),
+    /// Names and values that later frames of the connection name as `{{name}}`, such as a session's token; never recorded.
+    Keep(Vec<(String, String)>),
     Ready,
     Fail(String),
 }

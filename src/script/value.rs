@@ -126,6 +126,23 @@ impl Fields {
             .transpose()
     }
 
+    /// A map of names and texts; none is an empty one.
+    pub(crate) fn texts(&mut self, key: &'static str) -> Read<Vec<(String, String)>> {
+        let Some(value) = self.take(key) else {
+            return Ok(Vec::new());
+        };
+        let expected = "a map of names and texts";
+        let Some(map) = value.read_lock::<Map>() else {
+            return Err(self.wrong(key, expected, &show(&value)));
+        };
+        map.iter()
+            .map(|(name, value)| match text_of(value) {
+                Some(text) => Ok((name.to_string(), text)),
+                None => Err(self.wrong(key, expected, &show(value))),
+            })
+            .collect()
+    }
+
     /// Ends the reading: whatever key is left is unknown.
     pub(crate) fn finish(self) -> Read<()> {
         let Some(unknown) = self.map.keys().next() else {

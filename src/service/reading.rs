@@ -3,8 +3,10 @@
 
 use std::sync::Arc;
 
+use super::setup;
 use crate::config::{self, Config, ProviderConfig};
 use crate::http::tls::TlsError;
+use crate::provider::CredentialsError;
 use crate::script::cases::{CaseFailure, run_cases};
 use crate::script::check::{Finding, check_mapping};
 use crate::script::{Mapping, Origin, ScriptError};
@@ -29,6 +31,9 @@ pub fn read_mappings(config: &Config) -> Result<Vec<Arc<Mapping>>, Vec<Finding>>
         let Some(mapping) = mapping else { continue };
         if let Err(error) = mapping.settings(&provider.settings) {
             findings.push(of_provider(provider, &error));
+        }
+        if let Err(error) = setup::credentials(provider) {
+            findings.push(of_credentials(provider, &error));
         }
         mappings.push(mapping);
     }
@@ -67,6 +72,18 @@ pub fn of_provider(provider: &ProviderConfig, error: &ScriptError) -> Finding {
         column: None,
         message: error.to_string(),
         hint: error.hint(),
+    }
+}
+
+/// A mistake of the files that a provider's connections need.
+pub fn of_credentials(provider: &ProviderConfig, error: &CredentialsError) -> Finding {
+    let file = error.file().map(|file| file.display().to_string());
+    Finding {
+        file: file.unwrap_or_else(|| format!("provider {}", provider.name)),
+        line: None,
+        column: None,
+        message: error.to_string(),
+        hint: Some(error.hint()),
     }
 }
 

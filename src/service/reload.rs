@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 use rustls::ServerConfig;
 
 use super::differences::{Changes, changes, restarts_needed};
-use super::reading::{of_config, of_provider, of_tls, read_mappings};
+use super::reading::{of_config, of_credentials, of_provider, of_tls, read_mappings};
 use super::{Service, ServiceError, setup, systemd};
 use crate::actions::reload::{AskedReload, ReloadEnd};
 use crate::commit::Command;
@@ -98,8 +98,13 @@ impl Service {
         let mut providers = Vec::new();
         for (configured, mapping) in config.providers.iter().zip(&mappings) {
             let before = self.config.provider(&configured.name);
+            let credentials = setup::credentials(configured);
+            let credentials =
+                credentials.map_err(|error| vec![of_credentials(configured, &error)])?;
             let kept = now.by_name(&configured.name).filter(|provider| {
-                before == Some(configured) && provider.mapping.is_same_as(mapping)
+                before == Some(configured)
+                    && provider.mapping.is_same_as(mapping)
+                    && provider.credentials.is_same_as(&credentials)
             });
             providers.push(match kept {
                 Some(provider) => Next::Kept(provider.clone()),

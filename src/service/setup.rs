@@ -11,13 +11,18 @@ use crate::actions::process::{PassProgress, Processing};
 use crate::actions::status::InForce;
 use crate::commit::{Command, Door};
 use crate::config::{
-    AmbiguousPolicy, Config, ProcessingMode, ProviderConfig, ProviderState, StbTaken, UnpairUnknown,
+    AmbiguousPolicy, Config, ProcessingMode, ProviderConfig, ProviderCredentials, ProviderLogin,
+    ProviderState, StbTaken, UnpairUnknown,
 };
 use crate::dispatch::{Ask, Mode, RunReport};
 use crate::domain::event::{Event, ProviderSettings};
 use crate::domain::settle::RetryPolicy;
 use crate::domain::{Ambiguous, ProviderNumber, Refusal, Salt, View};
-use crate::provider::{Provider, ProviderOptions, Providers, SessionOverrides};
+use crate::provider::credentials::{Login, TlsFiles};
+use crate::provider::{
+    CredentialFiles, Credentials, CredentialsError, Provider, ProviderOptions, Providers,
+    SessionOverrides,
+};
 use crate::script::Mapping;
 use crate::store::{State, boot_id};
 
@@ -155,6 +160,31 @@ pub fn reserved_to(state: &State, provider: &Provider) -> Option<u64> {
     Some(row.transactions_reserved).filter(|last| *last > 0)
 }
 
+/// What the provider's connections need, read from its files.
+pub fn credentials(configured: &ProviderConfig) -> Result<Credentials, CredentialsError> {
+    let ProviderCredentials {
+        tls,
+        login,
+        secrets,
+    } = &configured.credentials;
+    let files = CredentialFiles {
+        tls: tls.as_ref().map(|tls| TlsFiles {
+            authority: tls.authority.clone(),
+            own: tls.own.clone(),
+            server_name: tls.server_name.clone(),
+        }),
+        login: match login {
+            ProviderLogin::None => Login::None,
+            ProviderLogin::Basic { user } => Login::Basic { user: user.clone() },
+            ProviderLogin::Bearer => Login::Bearer,
+        },
+        secrets: secrets.clone(),
+    };
+    let address = configured.address.as_str();
+    let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
+    Credentials::load(&files, host.trim_matches(['[', ']']))
+}
+
 /// What a provider is made of; a new one has no number yet.
 pub fn options(
     configured: &ProviderConfig,
@@ -169,6 +199,10 @@ pub fn options(
         mapping,
         settings: configured.settings.clone(),
         address: configured.address.clone(),
+        credentials: credentials(configured).map_err(|source| ServiceError::Credentials {
+            provider: configured.name.clone(),
+            source: Box::new(source),
+        })?,
         overrides: SessionOverrides {
             window: configured.window,
             connect_timeout: configured.connect_timeout,

@@ -32,6 +32,8 @@ pub struct SimulateOptions {
     /// How late a late reply is; beyond the sender's time-out to be of use.
     pub late_after: Duration,
     pub clock: Arc<dyn Clock>,
+    /// What it proves itself with; none: plain TCP.
+    pub tls: Option<Arc<rustls::ServerConfig>>,
 }
 
 impl SimulateOptions {
@@ -46,6 +48,7 @@ impl SimulateOptions {
             state_file: None,
             late_after: reply_timeout + reply_timeout / 2,
             clock: Arc::new(SystemClock::new()),
+            tls: None,
         }
     }
 }

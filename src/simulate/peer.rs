@@ -81,7 +81,7 @@ impl Peer {
             return Ok(());
         }
         self.merge_until = None;
-        if self.connection.waiting_bytes() > 0 {
+        if self.connection.has_output() {
             self.connection.flush()?;
         }
         Ok(())

@@ -164,7 +164,7 @@ fn hello_frames(mapping: &Arc<Mapping>, settings: &Value) -> u32 {
         .iter()
         .map(|step| match step {
             SessionStep::Send(frames) => frames.len(),
-            SessionStep::Ready | SessionStep::Fail(_) => 0,
+            SessionStep::Keep(_) | SessionStep::Ready | SessionStep::Fail(_) => 0,
         })
         .sum();
     u32::try_from(sent).unwrap_or(u32::MAX)

@@ -212,9 +212,14 @@ impl Simulator {
             self.next_token = self.next_token.wrapping_add(1).max(1);
             let framing = self.framing.clone();
             let registry = self.poll.registry();
-            let Ok(connection) =
-                Connection::accepted(stream, address, framing, registry, Token(token as usize))
-            else {
+            let Ok(connection) = Connection::accepted(
+                stream,
+                address,
+                framing,
+                self.options.tls.as_ref(),
+                registry,
+                Token(token as usize),
+            ) else {
                 continue;
             };
             count(&self.shared.accepted);

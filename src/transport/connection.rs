@@ -5,13 +5,16 @@
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
+use rustls::{ServerConfig, ServerConnection};
 use socket2::{SockRef, TcpKeepalive};
 
 use super::framing::{Decoder, FramingError, encode};
+use super::tls::TlsClient;
 use crate::domain::Framing;
 
 /// The most bytes that wait for the kernel; what is over it is refused, not buffered.
@@ -21,6 +24,8 @@ pub const READ_BYTES_A_TURN: usize = 256 << 10;
 /// The kernel probes a peer that is silent this long, for sessions without keepalives of their own.
 const PEER_PROBED_AFTER: Duration = Duration::from_mins(1);
 const READ_PIECE_BYTES: usize = 16 << 10;
+/// What one record of TLS holds.
+const TLS_PIECE_BYTES: usize = 16 << 10;
 
 /// Why a connection cannot go on.
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +43,8 @@ pub enum ConnectionError {
     Write(#[source] io::Error),
     #[error("registering the socket: {0}")]
     Register(#[source] io::Error),
+    #[error("TLS: {0}")]
+    Tls(#[from] rustls::Error),
     #[error(transparent)]
     Framing(#[from] FramingError),
     #[error("{waiting_bytes} bytes wait for the other side already, which takes none")]
@@ -47,6 +54,7 @@ pub enum ConnectionError {
 /// A TCP stream with its buffers.
 pub struct Connection {
     stream: TcpStream,
+    tls: Option<Box<rustls::Connection>>,
     address: SocketAddr,
     framing: Framing,
     /// Lines for the head of each HTTP message.
@@ -55,7 +63,7 @@ pub struct Connection {
     output: Vec<u8>,
     /// Bytes at the front of `output` that the kernel took already.
     output_taken: usize,
-    /// Bytes that the kernel took since the connection began.
+    /// Bytes that the kernel took since the connection began; with TLS, that were encrypted for it.
     written_bytes: u64,
     is_open: bool,
 }
@@ -65,12 +73,16 @@ impl Connection {
     pub fn connect(
         address: SocketAddr,
         framing: Framing,
+        tls: Option<&TlsClient>,
         registry: &Registry,
         token: Token,
     ) -> Result<Self, ConnectionError> {
+        let tls = tls.map(TlsClient::begin).transpose()?;
         let stream = TcpStream::connect(address)
             .map_err(|source| ConnectionError::Connect { address, source })?;
-        Self::register(stream, address, framing, registry, token, false)
+        let mut connection = Self::register(stream, address, framing, registry, token, false)?;
+        connection.tls = tls.map(Box::new);
+        Ok(connection)
     }
 
     /// Takes over a stream that a listener accepted.
@@ -78,10 +90,15 @@ impl Connection {
         stream: TcpStream,
         address: SocketAddr,
         framing: Framing,
+        tls: Option<&Arc<ServerConfig>>,
         registry: &Registry,
         token: Token,
     ) -> Result<Self, ConnectionError> {
-        let connection = Self::register(stream, address, framing, registry, token, true)?;
+        let tls = tls
+            .map(|config| ServerConnection::new(Arc::clone(config)))
+            .transpose()?;
+        let mut connection = Self::register(stream, address, framing, registry, token, true)?;
+        connection.tls = tls.map(|session| Box::new(session.into()));
         // A peer that is gone already shows at the first read.
         let _ = connection.stream.set_nodelay(true);
         Ok(connection)
@@ -100,6 +117,7 @@ impl Connection {
             .map_err(ConnectionError::Register)?;
         Ok(Self {
             stream,
+            tls: None,
             address,
             decoder: Decoder::new(framing.clone()),
             framing,
@@ -111,7 +129,7 @@ impl Connection {
         })
     }
 
-    /// After a writable event: whether the connection stands now.
+    /// After an event: whether the connection stands now, with TLS after the handshake.
     pub fn finish_connect(&mut self) -> Result<bool, ConnectionError> {
         if self.is_open {
             return Ok(true);
@@ -130,8 +148,8 @@ impl Connection {
                 SockRef::from(&self.stream)
                     .set_tcp_keepalive(&probes)
                     .map_err(failed)?;
-                self.is_open = true;
-                Ok(true)
+                self.is_open = self.shake_hands()?;
+                Ok(self.is_open)
             }
             Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(false),
             Err(error) => Err(failed(error)),
@@ -180,9 +198,56 @@ impl Connection {
         self.flush_in_pieces(1)
     }
 
+    /// Goes on with the handshake as far as the socket allows; whether it is over.
+    fn shake_hands(&mut self) -> Result<bool, ConnectionError> {
+        let Some(tls) = &mut self.tls else {
+            return Ok(true);
+        };
+        while tls.is_handshaking() {
+            let moved = if tls.wants_write() {
+                tls.write_tls(&mut self.stream)
+            } else {
+                tls.read_tls(&mut self.stream)
+            };
+            match moved {
+                Ok(0) => return Err(ConnectionError::ClosedByPeer),
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(ConnectionError::Read(error)),
+            }
+            if let Err(error) = tls.process_new_packets() {
+                // The other side hears why, if it can.
+                let _ = tls.write_tls(&mut self.stream);
+                return Err(error.into());
+            }
+        }
+        Ok(true)
+    }
+
+    /// Gives the kernel what is encrypted already; whether it took all of it.
+    fn flush_tls(&mut self) -> Result<bool, ConnectionError> {
+        let Some(tls) = &mut self.tls else {
+            return Ok(true);
+        };
+        while tls.wants_write() {
+            match tls.write_tls(&mut self.stream) {
+                Ok(0) => return Err(ConnectionError::ClosedByPeer),
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(ConnectionError::Write(error)),
+            }
+        }
+        Ok(true)
+    }
+
     fn flush_in_pieces(&mut self, piece_bytes: usize) -> Result<(), ConnectionError> {
         if !self.is_open {
             return Ok(());
+        }
+        if self.tls.is_some() {
+            return self.flush_encrypted(piece_bytes);
         }
         while let Some(waiting @ [_, ..]) = self.output.get(self.output_taken..) {
             let piece = waiting.get(..piece_bytes).unwrap_or(waiting);
@@ -202,6 +267,27 @@ impl Connection {
         Ok(())
     }
 
+    /// One piece after the other: what is not encrypted yet has not left.
+    fn flush_encrypted(&mut self, piece_bytes: usize) -> Result<(), ConnectionError> {
+        while self.flush_tls()? {
+            let Some(waiting @ [_, ..]) = self.output.get(self.output_taken..) else {
+                break;
+            };
+            let Some(tls) = &mut self.tls else { break };
+            if tls.is_handshaking() {
+                break;
+            }
+            let bytes = piece_bytes.min(TLS_PIECE_BYTES);
+            let piece = waiting.get(..bytes).unwrap_or(waiting);
+            let count = tls.writer().write(piece).map_err(ConnectionError::Write)?;
+            self.output_taken += count;
+            self.written_bytes += count as u64;
+        }
+        self.output.drain(..self.output_taken);
+        self.output_taken = 0;
+        Ok(())
+    }
+
     /// Reads what is there, appends whole frames to `frames`, and says whether the socket is drained: if not, the caller
     /// comes back without waiting. After an error `frames` still holds what came before it.
     pub fn read(&mut self, frames: &mut Vec<Vec<u8>>) -> Result<bool, ConnectionError> {
@@ -211,7 +297,7 @@ impl Connection {
         let mut piece = [0_u8; READ_PIECE_BYTES];
         let mut total = 0;
         while total < READ_BYTES_A_TURN {
-            match self.stream.read(&mut piece) {
+            match self.read_some(&mut piece) {
                 Ok(0) => {
                     frames.extend(self.decoder.end());
                     return Err(ConnectionError::ClosedByPeer);
@@ -231,6 +317,30 @@ impl Connection {
         Ok(false)
     }
 
+    fn read_some(&mut self, piece: &mut [u8]) -> io::Result<usize> {
+        let Some(tls) = &mut self.tls else {
+            return self.stream.read(piece);
+        };
+        loop {
+            match tls.reader().read(piece) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                read => return read,
+            }
+            if tls.read_tls(&mut self.stream)? == 0 {
+                return Ok(0);
+            }
+            let processed = tls.process_new_packets();
+            // Answers of the protocol itself; what the kernel does not take goes out with the next flush.
+            if tls.wants_write() {
+                match tls.write_tls(&mut self.stream) {
+                    Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Err(error),
+                    _ => {}
+                }
+            }
+            processed.map_err(io::Error::other)?;
+        }
+    }
+
     /// Bytes that the kernel took since the connection began.
     pub fn written_bytes(&self) -> u64 {
         self.written_bytes
@@ -241,9 +351,18 @@ impl Connection {
         self.output.len() - self.output_taken
     }
 
+    /// Whether `flush` has anything to do.
+    pub fn has_output(&self) -> bool {
+        self.waiting_bytes() > 0 || self.tls.as_ref().is_some_and(|tls| tls.wants_write())
+    }
+
     /// Closes both directions; what still waited is gone.
     pub fn close(mut self, registry: &Registry) {
         // Both fail only on a socket that is closed already.
+        if let Some(tls) = &mut self.tls {
+            tls.send_close_notify();
+            let _ = tls.write_tls(&mut self.stream);
+        }
         let _ = registry.deregister(&mut self.stream);
         let _ = self.stream.shutdown(Shutdown::Both);
     }

@@ -405,6 +405,7 @@ fn north(folder: &Path) -> (Provider, ProviderSettings) {
         mapping_sha256: mapping.sha256().into(),
     };
     let provider = Provider::new(ProviderOptions {
+        credentials: pairbox::provider::Credentials::default(),
         number: 1,
         name: "north".into(),
         family: "nagravision".into(),

@@ -591,6 +591,7 @@ impl Drop for Scene {
 /// One provider, `north`, with the built-in mapping `smsgw`.
 fn providers() -> Providers {
     let options = ProviderOptions {
+        credentials: pairbox::provider::Credentials::default(),
         number: 1,
         name: "north".into(),
         family: "nagravision".into(),

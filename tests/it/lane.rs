@@ -92,6 +92,7 @@ impl Lane {
 
     fn start_by(address: SocketAddr, overrides: SessionOverrides, clock: Arc<dyn Clock>) -> Self {
         let provider = Provider::new(ProviderOptions {
+            credentials: pairbox::provider::Credentials::default(),
             number: 1,
             name: "main".to_owned(),
             family: "nagravision".to_owned(),

@@ -15,6 +15,8 @@ pub(super) struct Link {
     pub(super) may_read: bool,
     /// Commands of which no byte has left, with the offset of their first byte in the output.
     pub(super) untouched: VecDeque<(u64, u64)>,
+    /// A command was answered on it.
+    pub(super) has_answered: bool,
     pub(super) keepalive: Option<SentKeepalive>,
     pub(super) next_keepalive_at: Option<Duration>,
 }
@@ -32,6 +34,7 @@ impl Link {
             is_up: false,
             may_read: false,
             untouched: VecDeque::new(),
+            has_answered: false,
             keepalive: None,
             next_keepalive_at: None,
         }
@@ -44,7 +47,7 @@ impl Link {
 
     /// Writes what the kernel takes, and forgets the commands of which a byte has left.
     pub(super) fn flush(&mut self) -> Result<(), ConnectionError> {
-        let flushed = if self.connection.waiting_bytes() > 0 {
+        let flushed = if self.connection.has_output() {
             self.connection.flush()
         } else {
             Ok(())

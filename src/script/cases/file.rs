@@ -193,6 +193,8 @@ pub(super) struct SessionLine {
     #[serde(default)]
     pub send: Vec<Bytes>,
     #[serde(default)]
+    pub keep: std::collections::BTreeMap<String, String>,
+    #[serde(default)]
     pub ready: bool,
     pub fail: Option<String>,
 }

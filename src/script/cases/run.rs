@@ -127,6 +127,10 @@ fn expected_steps(line: &SessionLine) -> Result<Vec<SessionStep>, String> {
         let frames = line.send.iter().map(Bytes::get).collect::<Result<_, _>>()?;
         steps.push(SessionStep::Send(frames));
     }
+    if !line.keep.is_empty() {
+        let kept = line.keep.clone().into_iter().collect();
+        steps.push(SessionStep::Keep(kept));
+    }
     if line.ready {
         steps.push(SessionStep::Ready);
     }

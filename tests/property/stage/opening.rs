@@ -13,7 +13,7 @@ use pairbox::dispatch::{Dispatcher, DispatcherOptions, Input, LineOptions};
 use pairbox::domain::event::{Event, ProviderSettings};
 use pairbox::domain::{Salt, View};
 use pairbox::ledger::{Ledger, LedgerError, Options, Reader};
-use pairbox::provider::{Provider, ProviderOptions, Providers};
+use pairbox::provider::{Credentials, Provider, ProviderOptions, Providers};
 use pairbox::script::Mapping;
 use pairbox::store::{Opened, State, StoreError};
 
@@ -178,6 +178,7 @@ fn provider(configured: &Configured, mapping: Arc<Mapping>, state: &State) -> Pr
         family: "nagravision".into(),
         mapping,
         settings: serde_json::json!({"source_id": 1234, "dest_id": 5, "mop_ppid": 67892}),
+        credentials: Credentials::default(),
         address: "127.0.0.1:1".into(),
         overrides,
         smartcard_products: vec![configured.smartcards.into()],

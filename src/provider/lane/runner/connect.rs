@@ -3,12 +3,14 @@
 //! The end is where `unsent` is told: the door closes first, so nothing can be taken for a connection that is gone.
 
 use std::net::{SocketAddr, ToSocketAddrs};
+use std::time::Duration;
 
 use super::super::handle::Wanted;
 use super::super::link::Link;
 use super::super::status::count;
 use super::super::{DownPhase, LaneCommand, LaneEvent};
 use super::{LaneRunner, NUMBERS_AGAIN, SOCKET, Stage};
+use crate::domain::Framing;
 use crate::transport::Connection;
 
 impl LaneRunner {
@@ -28,11 +30,14 @@ impl LaneRunner {
         self.shared.status.set_state("connecting");
         let attempt = self.resolve().and_then(|address| {
             let framing = self.options.framing.clone();
-            Connection::connect(address, framing, self.poll.registry(), SOCKET)
+            let tls = self.options.credentials.tls.as_ref();
+            Connection::connect(address, framing, tls, self.poll.registry(), SOCKET)
                 .map_err(|error| error.to_string())
         });
+        self.secrets.clone_from(self.options.credentials.secrets());
         match attempt {
-            Ok(connection) => {
+            Ok(mut connection) => {
+                connection.set_heads(self.options.credentials.heads(&self.options.address));
                 self.link = Some(Link::new(connection));
                 self.stage = Stage::Connecting {
                     until: self.now() + self.options.session.connect_timeout,
@@ -88,6 +93,7 @@ impl LaneRunner {
     fn down_and_back_off(&mut self, phase: DownPhase, reason: String) {
         self.shared.open_for(None);
         let mut unsent = Vec::new();
+        let has_answered = self.link.as_ref().is_some_and(|link| link.has_answered);
         if let Some(mut link) = self.link.take() {
             link.forget_touched();
             unsent.extend(link.untouched.iter().map(|(attempt, _)| *attempt));
@@ -99,7 +105,14 @@ impl LaneRunner {
             }
         }
         self.shared.status.set_connected(None);
+        // An HTTP server may close after any answer, and means nothing by it.
+        let is_routine = phase == DownPhase::Established
+            && has_answered
+            && matches!(self.options.framing, Framing::Http { .. });
         let retry_in = (self.shared.wanted() == Wanted::Up).then(|| {
+            if is_routine {
+                return Duration::ZERO;
+            }
             let retry_in = self.chance.jitter(self.backoff);
             self.backoff = (self.backoff * 2).min(self.options.session.reconnect_max);
             retry_in

@@ -41,6 +41,7 @@ impl LaneRunner {
                         self.send_own(&body, DownPhase::Hello);
                     }
                 }
+                SessionStep::Keep(values) => self.secrets.add(values),
                 SessionStep::Ready => {
                     self.shared.status.set_state("warming");
                     self.warm(0);
@@ -163,7 +164,11 @@ impl LaneRunner {
                     );
                 }
                 self.proven();
+                if let Some(link) = &mut self.link {
+                    link.has_answered = true;
+                }
                 let ends_session = reply.ends_session;
+                let frame = self.secrets.veil(frame);
                 self.batch.push(LaneEvent::Reply {
                     connection,
                     reply,
@@ -181,7 +186,7 @@ impl LaneRunner {
                 connection,
                 data,
                 reply,
-                frame,
+                frame: self.secrets.veil(frame),
             },
             Ok(Decoded::Keepalive) => return self.keepalive_answered(),
             Ok(Decoded::Ignore) => return self.stray("a frame that answers nothing"),
@@ -189,7 +194,7 @@ impl LaneRunner {
                 count(&self.shared.status.frames_unreadable, 1);
                 self.batch.push(LaneEvent::Unreadable {
                     connection,
-                    frame,
+                    frame: self.secrets.veil(frame),
                     error,
                 });
                 return self.stray("a frame that cannot be read");

@@ -19,7 +19,7 @@ use super::link::Link;
 use super::status::count;
 use super::{DownPhase, LaneCommand, LaneEvent, LaneHandle, LaneId, Outgoing};
 use crate::domain::{Chance, Framing};
-use crate::provider::LaneWires;
+use crate::provider::{Credentials, LaneWires, Secrets};
 use crate::script::contract::Session;
 use crate::telemetry::Metric;
 use crate::transport::ConnectionError;
@@ -52,6 +52,7 @@ pub struct LaneOptions {
     pub id: LaneId,
     /// Host and port; a host with several addresses is tried in turn.
     pub address: String,
+    pub credentials: Credentials,
     pub framing: Framing,
     /// After the provider's overrides.
     pub session: Session,
@@ -70,6 +71,8 @@ pub struct LaneRunner {
     chance: Chance,
     batch: Vec<LaneEvent>,
     frames: Vec<Vec<u8>>,
+    /// The provider's, and those of the session.
+    secrets: Secrets,
     stage: Stage,
     link: Option<Link>,
     /// Connects so far, which is the number of the newest.
@@ -105,6 +108,7 @@ impl LaneRunner {
         );
         let runner = Self {
             backoff: options.session.reconnect_min,
+            secrets: options.credentials.secrets().clone(),
             options,
             dialogue,
             poll,
@@ -224,7 +228,8 @@ impl LaneRunner {
                 refused.push(attempt);
                 continue;
             };
-            match link.connection.queue(&body) {
+            let queued = self.secrets.complete(&self.options.framing, &body);
+            match queued.and_then(|body| link.connection.queue(&body)) {
                 Ok(offset) => {
                     link.untouched.push_back((attempt, offset));
                     count(&self.shared.status.frames_out, 1);
@@ -248,7 +253,8 @@ impl LaneRunner {
         let Some(link) = &mut self.link else {
             return;
         };
-        match link.connection.queue(body) {
+        let queued = self.secrets.complete(&self.options.framing, body);
+        match queued.and_then(|body| link.connection.queue(&body)) {
             Ok(_) => count(&self.shared.status.frames_out, 1),
             Err(error) => {
                 tracing::warn!(lane = %self.options.id, %error, "push not acknowledged");
@@ -262,7 +268,8 @@ impl LaneRunner {
         let Some(link) = &mut self.link else {
             return;
         };
-        match link.connection.queue(body) {
+        let queued = self.secrets.complete(&self.options.framing, body);
+        match queued.and_then(|body| link.connection.queue(&body)) {
             Ok(_) => count(&self.shared.status.frames_out, 1),
             Err(error) => self.down(phase, error.to_string()),
         }
