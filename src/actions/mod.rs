@@ -30,6 +30,7 @@ pub mod spreadsheet;
 pub mod status;
 pub mod subscriptions;
 pub mod waiting;
+pub mod workbench;
 
 use std::sync::{Arc, OnceLock};
 

@@ -12,6 +12,7 @@ use crate::control::{ClientError, ControlError, ErrorReport, Fault, LockError};
 use crate::jobs::input::InputError;
 use crate::ledger::LedgerError;
 use crate::script::ScriptError;
+use crate::script::skeleton::SkeletonError;
 use crate::service::ServiceError;
 use crate::simulate::{FaultError, SimulateError};
 use crate::store::StoreError;
@@ -91,6 +92,8 @@ pub enum CliError {
         column: String,
         meant: String,
     },
+    #[error(transparent)]
+    Skeleton(#[from] SkeletonError),
     #[error("the dry run ended early: {0}")]
     Rehearsal(String),
     #[error("cannot watch for signals: {0}")]
@@ -110,6 +113,7 @@ impl CliError {
             | Self::NothingToSendAgain { .. }
             | Self::NoInput { .. }
             | Self::Column { .. }
+            | Self::Skeleton(SkeletonError::Name { .. })
             | Self::Input(_)
             | Self::Header { .. } => Exit::Usage,
             Self::Told(report) if report.fault == Fault::Usage => Exit::Usage,

@@ -206,7 +206,9 @@ fn fields(shown: &RequestShown, zone: Tz) -> Vec<(&'static str, String)> {
     let frame = |frame: &Option<Frame>| {
         let bytes = |frame: &Frame| {
             let kind = if frame.is_hex { "hex " } else { "" };
-            format!("{kind}{}", frame.bytes)
+            let told = frame.bytes.replace('\r', "\\r");
+            let told = told.replace('\n', "\\n").replace('\t', "\\t");
+            format!("{kind}{told}")
         };
         frame.as_ref().map(bytes).unwrap_or_default()
     };

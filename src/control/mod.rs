@@ -11,6 +11,7 @@ mod guard;
 mod item;
 mod job;
 mod lock;
+mod mapping;
 mod pairing;
 mod probe;
 mod provider;
@@ -43,6 +44,7 @@ pub use job::{
     JobRehearsal, JobRehearse, JobReportOf, JobResume, JobShow, JobStopAsk, JobUpload, PartAsk,
 };
 pub use lock::{DataLock, LOCK_FILE, LockError};
+pub use mapping::{MappingSent, MappingTried, SentAsk};
 pub use pairing::{PairingHistoryOf, PairingList, PairingListAsk, PairingShow};
 pub use probe::{ProbeError, probe};
 pub use provider::{PauseAsk, ProviderList, ProviderNamed, ProviderPause, ProviderResume};

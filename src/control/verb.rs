@@ -7,11 +7,11 @@ use super::error::ControlError;
 use super::{
     ANSWER_BYTES_MAX, ControlContext, ItemBlacklist, ItemList, ItemRegister, ItemShow, JobCancel,
     JobCreate, JobFailed, JobList, JobPart, JobPause, JobRehearsal, JobRehearse, JobReportOf,
-    JobResume, JobShow, JobUpload, KeyCreate, KeyList, KeyRevoke, Pair, PairingHistoryOf,
-    PairingList, PairingShow, ProcessBegin, ProcessProgress, ProviderList, ProviderPause,
-    ProviderResume, ReloadBegin, ReloadProgress, RequestCancel, RequestExplain, RequestList,
-    RequestResolve, RequestRetry, RequestShow, Status, SubscriptionList, SubscriptionRegister,
-    SubscriptionShow, Unpair, UserAdd, UserList, UserPassword, UserRemove,
+    JobResume, JobShow, JobUpload, KeyCreate, KeyList, KeyRevoke, MappingSent, MappingTried, Pair,
+    PairingHistoryOf, PairingList, PairingShow, ProcessBegin, ProcessProgress, ProviderList,
+    ProviderPause, ProviderResume, ReloadBegin, ReloadProgress, RequestCancel, RequestExplain,
+    RequestList, RequestResolve, RequestRetry, RequestShow, Status, SubscriptionList,
+    SubscriptionRegister, SubscriptionShow, Unpair, UserAdd, UserList, UserPassword, UserRemove,
 };
 
 /// One thing that an operator may ask.
@@ -38,7 +38,7 @@ struct Call<A> {
 type Handler = fn(&ControlContext, &[u8], Option<&str>) -> Result<Vec<u8>, ControlError>;
 
 /// All verbs.
-const TABLE: [(&str, Handler); 45] = [
+const TABLE: [(&str, Handler); 47] = [
     entry::<Status>(),
     entry::<ProcessBegin>(),
     entry::<ProcessProgress>(),
@@ -77,6 +77,8 @@ const TABLE: [(&str, Handler); 45] = [
     entry::<JobPause>(),
     entry::<JobResume>(),
     entry::<JobCancel>(),
+    entry::<MappingSent>(),
+    entry::<MappingTried>(),
     entry::<UserAdd>(),
     entry::<UserList>(),
     entry::<UserRemove>(),

@@ -204,9 +204,10 @@ fn lone_step(asked: &MappingRequest) -> Step {
     }
 }
 
-/// Bytes as they are recorded: printable ASCII as text, anything else as hex.
+/// Bytes as they are recorded: printable ASCII and line ends as text, anything else as hex.
 pub fn frame(bytes: &[u8], with_digest: bool) -> Frame {
-    let is_text = bytes.iter().all(|byte| (0x20..0x7f).contains(byte));
+    let is_text = |byte: &u8| (0x20..0x7f).contains(byte) || b"\r\n\t".contains(byte);
+    let is_text = bytes.iter().all(is_text);
     let text = if is_text {
         String::from_utf8_lossy(bytes).into_owned()
     } else {

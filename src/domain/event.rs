@@ -121,6 +121,8 @@ pub enum Event {
         provider: ProviderNumber,
         data: String,
     },
+    /// A live exchange of the mapping workbench; once before its command goes out, once after.
+    ExchangeTried(Box<Tried>),
     JobCreated {
         number: JobNumber,
         job: JobFields,
@@ -268,6 +270,28 @@ pub struct Idempotency {
     pub digest: String,
 }
 
+/// An exchange that somebody tried by hand. It is about no request and changes nothing here.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Tried {
+    pub mapping: String,
+    pub mapping_sha256: String,
+    pub address: String,
+    /// What was tried, e.g. `pair 019000802077 12345678`.
+    pub what: String,
+    pub frames: Vec<TriedFrame>,
+    /// How it ended; none: it is about to begin.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TriedFrame {
+    /// Sent to the CAS, or heard from it.
+    pub is_sent: bool,
+    #[serde(flatten)]
+    pub frame: Frame,
+}
+
 /// The intent: recorded before bytes leave.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Begun {
@@ -290,7 +314,7 @@ pub struct Begun {
     pub mapping_sha256: String,
 }
 
-/// Bytes as they are recorded: printable ASCII as text, anything else as hex; the digest is of the true bytes.
+/// Bytes as they are recorded: printable ASCII and line ends as text, anything else as hex; the digest is of the true bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Frame {
     pub bytes: String,

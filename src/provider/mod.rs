@@ -68,7 +68,12 @@ pub struct LaneWires {
     /// Bounded; a full channel makes the lane stop reading its socket.
     pub events: Sender<LaneBatch>,
     pub metrics: Arc<Metrics>,
+    /// Hears every frame as it is recorded: whether it is sent, and its payload. For exchanges by hand.
+    pub tap: Option<Tap>,
 }
+
+/// Who listens to a lane.
+pub type Tap = Arc<dyn Fn(bool, &[u8]) + Send + Sync>;
 
 /// The provider's own numbers in place of the mapping's; none leaves the mapping's.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

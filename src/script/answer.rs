@@ -3,7 +3,8 @@
 use rhai::Dynamic;
 
 use super::contract::{
-    Confirms, Decoded, Encoded, Framing, MappingRequest, Matching, Reply, SessionStep, Step,
+    Confirms, Decoded, Encoded, FieldName, Framing, MappingRequest, Matching, Reply, SessionStep,
+    Step,
 };
 use super::value::{Fields, Read, Wrong, to_json};
 use super::wire;
@@ -165,4 +166,26 @@ pub(super) fn session(
         steps.push(SessionStep::Fail(text));
     }
     Ok((steps, state))
+}
+
+/// `[[name, at, length], ...]` of `fields`; none if it is anything else, or lies outside of the frame.
+pub(super) fn field_names(value: Dynamic, frame_bytes: usize) -> Option<Vec<FieldName>> {
+    let mut names = Vec::new();
+    for field in value.try_cast::<rhai::Array>()? {
+        let field = field.try_cast::<rhai::Array>()?;
+        let [name, at, bytes] = field.as_slice() else {
+            return None;
+        };
+        let size = |value: &Dynamic| usize::try_from(value.as_int().ok()?).ok();
+        let (at, bytes) = (size(at)?, size(bytes)?);
+        if at.checked_add(bytes)? > frame_bytes {
+            return None;
+        }
+        names.push(FieldName {
+            name: name.to_string(),
+            at,
+            bytes,
+        });
+    }
+    Some(names)
 }

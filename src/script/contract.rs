@@ -140,6 +140,14 @@ pub struct Reply {
     pub ends_session: bool,
 }
 
+/// A named part of a frame.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FieldName {
+    pub name: String,
+    pub at: usize,
+    pub bytes: usize,
+}
+
 /// What the session hooks (`on_connect`, `on_frame`) ask for before the lane is ready.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SessionStep {

@@ -97,6 +97,11 @@ pub enum ScriptError {
     },
     #[error("`{script}` is missing from mapping `{name}`")]
     Absent { name: String, script: &'static str },
+    #[error("writing `{}`: {source}", path.display())]
+    Write {
+        path: std::path::PathBuf,
+        source: std::io::Error,
+    },
     #[error("`{file}` of mapping `{name}` is not a table of `code,text`")]
     Table {
         name: String,
@@ -164,6 +169,7 @@ impl ScriptError {
             | Self::JobName { .. }
             | Self::Name { .. }
             | Self::Read { .. }
+            | Self::Write { .. }
             | Self::Absent { .. }
             | Self::Table { .. }
             | Self::Settings { .. } => None,

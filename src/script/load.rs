@@ -14,13 +14,23 @@ pub enum Origin {
     Folder(PathBuf),
     /// The shipped mapping of this name.
     BuiltIn(String),
+    /// An activated version, kept beside the mapping's own files.
+    Version {
+        name: String,
+        folder: PathBuf,
+    },
+}
+
+/// Whether a name can be a folder's.
+pub(super) fn is_plain_name(name: &str) -> bool {
+    let is_plain = |character: char| character.is_ascii_alphanumeric() || "-_".contains(character);
+    !name.is_empty() && name.chars().all(is_plain)
 }
 
 impl Origin {
     /// `<scripts_dir>/mappings/<name>/` if it exists, else the built-in mapping `name`.
     pub fn find(scripts_dir: &Path, name: &str) -> Result<Self, ScriptError> {
-        let plain = |character: char| character.is_ascii_alphanumeric() || "-_".contains(character);
-        if name.is_empty() || !name.chars().all(plain) {
+        if !is_plain_name(name) {
             return Err(ScriptError::Name {
                 name: name.to_owned(),
             });
@@ -43,7 +53,7 @@ impl Origin {
     /// The mapping's name: that of its folder.
     pub fn name(&self) -> String {
         match self {
-            Self::BuiltIn(name) => name.clone(),
+            Self::BuiltIn(name) | Self::Version { name, .. } => name.clone(),
             Self::Folder(folder) => folder
                 .file_name()
                 .map(|name| name.to_string_lossy().into_owned())
@@ -57,7 +67,7 @@ impl Origin {
             Self::BuiltIn(name) => {
                 Ok(shipped::text(&format!("mappings/{name}/{file}")).map(str::to_owned))
             }
-            Self::Folder(folder) => {
+            Self::Folder(folder) | Self::Version { folder, .. } => {
                 let path = folder.join(file);
                 match std::fs::read_to_string(&path) {
                     Ok(text) => Ok(Some(text)),
@@ -84,7 +94,9 @@ impl Origin {
                 .flat_map(include_dir::Dir::files)
                 .filter_map(|file| file.path().file_name()?.to_str().map(str::to_owned))
                 .collect(),
-            Self::Folder(folder) => file_names(&folder.join("cases"))?,
+            Self::Folder(folder) | Self::Version { folder, .. } => {
+                file_names(&folder.join("cases"))?
+            }
         };
         names.retain(|name: &String| {
             Path::new(name)
@@ -152,8 +164,7 @@ pub fn job_text(scripts_dir: &Path, given: &str) -> Result<(String, String), Scr
         let name = path.file_name().unwrap_or_default();
         return Ok((name.to_string_lossy().into_owned(), read_script(path)?));
     }
-    let plain = |character: char| character.is_ascii_alphanumeric() || "-_".contains(character);
-    if given.is_empty() || !given.chars().all(plain) {
+    if !is_plain_name(given) {
         return Err(ScriptError::JobName {
             name: given.to_owned(),
         });

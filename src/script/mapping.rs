@@ -11,7 +11,8 @@ use rhai::{Dynamic, Map};
 use super::answer;
 use super::codec::yyyymmdd;
 use super::contract::{
-    Action, Confirms, Decoded, Description, EncodeContext, Encoded, ItemKind, MappingRequest, Step,
+    Action, Confirms, Decoded, Description, EncodeContext, Encoded, FieldName, ItemKind,
+    MappingRequest, Step,
 };
 use super::describe;
 use super::engine::Profile;
@@ -35,10 +36,12 @@ const EXPLAIN: Hook = ("explain", 1);
 pub(crate) const ON_CONNECT: Hook = ("on_connect", 2);
 pub(crate) const ON_FRAME: Hook = ("on_frame", 2);
 
+const FIELDS: Hook = ("fields", 1);
+
 /// Every function of the contract.
 pub(crate) const HOOKS: &[Hook] = &[
     DESCRIBE, SETTINGS, NORMALIZE, VALIDATE, PLAN, ENCODE, DECODE, KEEPALIVE, QUERY, EXPLAIN,
-    ON_CONNECT, ON_FRAME,
+    ON_CONNECT, ON_FRAME, FIELDS,
 ];
 const NEEDED: [Hook; 3] = [DESCRIBE, ENCODE, DECODE];
 
@@ -307,6 +310,19 @@ impl Mapping {
             None
         };
         told.or_else(|| self.explanations.get(code).cloned())
+    }
+
+    /// The parts of a frame by name, where the script names them; a script that fails names none.
+    pub fn fields(&self, frame: &[u8]) -> Vec<FieldName> {
+        if !self.program.has(FIELDS) {
+            return Vec::new();
+        }
+        let heard = wire::heard(&self.description.framing, frame);
+        self.program
+            .call(FIELDS, vec![heard])
+            .ok()
+            .and_then(|value| answer::field_names(value, frame.len()))
+            .unwrap_or_default()
     }
 
     fn decoded(&self, value: Dynamic) -> super::value::Read<Decoded> {

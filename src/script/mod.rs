@@ -19,7 +19,9 @@ mod scan;
 mod session;
 mod settings;
 mod simulator;
+pub mod skeleton;
 mod value;
+pub mod versions;
 mod wire;
 
 pub mod cases;

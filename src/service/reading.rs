@@ -9,7 +9,7 @@ use crate::http::tls::TlsError;
 use crate::provider::CredentialsError;
 use crate::script::cases::{CaseFailure, run_cases};
 use crate::script::check::{Finding, check_mapping};
-use crate::script::{Mapping, Origin, ScriptError};
+use crate::script::{Mapping, ScriptError, versions};
 
 /// The mapping of every configured provider, in the configuration's order: compiled, searched for unknown calls, its cases
 /// passed, and the provider's settings known to it. What is wrong with a mapping is told once, whoever uses it.
@@ -46,7 +46,7 @@ pub fn read_mappings(config: &Config) -> Result<Vec<Arc<Mapping>>, Vec<Finding>>
 
 fn read_mapping(config: &Config, provider: &ProviderConfig) -> Result<Arc<Mapping>, Vec<Finding>> {
     let one = |error: ScriptError| vec![of_provider(provider, &error)];
-    let origin = Origin::find(&config.scripts_dir, &provider.mapping).map_err(one)?;
+    let origin = versions::in_force(&config.scripts_dir, &provider.mapping).map_err(one)?;
     let found = check_mapping(&origin);
     if !found.is_empty() {
         return Err(found);

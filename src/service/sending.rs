@@ -114,6 +114,7 @@ impl Service {
                 clock: self.clock.clone(),
                 transactions: provider.transactions(reserved_to),
                 events: batches.clone(),
+                tap: None,
                 metrics: self.metrics.clone(),
             };
             self.start_lanes(provider, &wires, &mut lanes, &mut sending.lanes)?;

@@ -23,7 +23,7 @@ use crate::provider::{
     CredentialFiles, Credentials, CredentialsError, Provider, ProviderOptions, Providers,
     SessionOverrides,
 };
-use crate::script::Mapping;
+use crate::script::{Mapping, versions};
 use crate::store::{State, boot_id};
 
 /// The version of the ledger's lines and events.
@@ -58,7 +58,8 @@ pub fn record_start(door: &Door, last_seq: u64, lost_events: bool) -> Result<(),
 /// Loads the mapping of every configured provider, in the configuration's order.
 pub fn load_mappings(config: &Config) -> Result<Vec<Arc<Mapping>>, ServiceError> {
     let load = |provider: &ProviderConfig| {
-        Mapping::load(&config.scripts_dir, &provider.mapping)
+        versions::in_force(&config.scripts_dir, &provider.mapping)
+            .and_then(Mapping::from_origin)
             .map(Arc::new)
             .map_err(|source| ServiceError::Mapping {
                 provider: provider.name.clone(),

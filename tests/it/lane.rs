@@ -112,6 +112,7 @@ impl Lane {
             clock: Arc::clone(&clock),
             transactions: Arc::clone(&transactions),
             events: sender,
+            tap: None,
             metrics: Arc::clone(&metrics),
         };
         let (runner, handle) = provider.lane(0, wires).unwrap();

@@ -13,6 +13,7 @@ use super::contract::Action;
 use super::error::ScriptError;
 use super::mapping::Mapping;
 use file::Case;
+pub use run::words;
 
 /// How the cases of one mapping went.
 #[derive(Clone, Debug, Default, serde::Serialize)]
@@ -21,9 +22,20 @@ pub struct CaseReport {
     pub failures: Vec<CaseFailure>,
     /// Kinds of cases that every mapping needs and this one lacks, e.g. `swap`.
     pub missing: Vec<&'static str>,
-    /// The payloads of all frames in the cases, for tests of the framing.
+    /// Every frame of the cases, in their order.
     #[serde(skip)]
-    pub frames: Vec<Vec<u8>>,
+    pub seen: Vec<Seen>,
+}
+
+/// A frame of a case.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seen {
+    pub case: String,
+    /// Sent to the CAS, or heard from it.
+    pub is_sent: bool,
+    pub frame: Vec<u8>,
+    /// Its key, or what it means.
+    pub meaning: String,
 }
 
 impl CaseReport {
@@ -56,7 +68,7 @@ pub fn run_cases(mapping: &Arc<Mapping>) -> Result<CaseReport, ScriptError> {
         }
     }
     for (file, case) in &cases {
-        let result = run::run(mapping, case, &mut report.frames);
+        let result = run::run(mapping, case, &mut report.seen);
         report.count(file, &case.name, result);
     }
     let plain: Vec<&Case> = cases.iter().map(|(_, case)| case).collect();

@@ -3,8 +3,9 @@
 use std::fmt::Debug;
 use std::sync::Arc;
 
+use super::Seen;
 use super::file::{Bytes, Case, Golden, Normalize, SessionLine, unhex};
-use crate::script::contract::{Encoded, Endian, Framing, MappingRequest, SessionStep};
+use crate::script::contract::{Decoded, Encoded, Endian, Framing, MappingRequest, SessionStep};
 use crate::script::error::ScriptError;
 use crate::script::mapping::Mapping;
 use crate::script::session::MappingSession;
@@ -12,8 +13,8 @@ use crate::script::settings::Settings;
 
 type Tried = Result<(), String>;
 
-/// Every payload met is added to `frames`.
-pub(super) fn run(mapping: &Arc<Mapping>, case: &Case, frames: &mut Vec<Vec<u8>>) -> Tried {
+/// Every frame met is added to `seen`.
+pub(super) fn run(mapping: &Arc<Mapping>, case: &Case, seen: &mut Vec<Seen>) -> Tried {
     let cfg = mapping.settings(&case.cfg).map_err(told)?;
     let mut is_tried = false;
     if let Some(request) = &case.request {
@@ -22,16 +23,17 @@ pub(super) fn run(mapping: &Arc<Mapping>, case: &Case, frames: &mut Vec<Vec<u8>>
             let encoded = mapping
                 .query(request, &case.ctx.at(0), &cfg)
                 .map_err(told)?;
+            seen.push(sent(case, &encoded));
             compare_frame(mapping, &encoded, golden)?;
         } else {
-            run_request(mapping, case, request, &cfg, frames)?;
+            run_request(mapping, case, request, &cfg, seen)?;
         }
     }
     if let Some(golden) = &case.keepalive {
         is_tried = true;
         let encoded = mapping.keepalive(&case.ctx.at(0), &cfg).map_err(told)?;
+        seen.push(sent(case, &encoded));
         compare_frame(mapping, &encoded, golden)?;
-        frames.push(encoded.body);
     }
     if let Some(normalize) = &case.normalize {
         is_tried = true;
@@ -45,7 +47,12 @@ pub(super) fn run(mapping: &Arc<Mapping>, case: &Case, frames: &mut Vec<Vec<u8>>
             .ok_or("a case with `frame` needs `outcome`")?;
         let frame = frame.get()?;
         let found = mapping.decode(&frame, &cfg).map_err(told)?;
-        frames.push(frame);
+        seen.push(Seen {
+            case: case.name.clone(),
+            is_sent: false,
+            frame,
+            meaning: words(&found),
+        });
         compare("outcome", &expected.decoded()?, &found)?;
     }
     if let Some(lines) = &case.session {
@@ -58,12 +65,44 @@ pub(super) fn run(mapping: &Arc<Mapping>, case: &Case, frames: &mut Vec<Vec<u8>>
     Err("nothing is tried: give request, keepalive, normalize, frame or session".to_owned())
 }
 
+fn sent(case: &Case, encoded: &Encoded) -> Seen {
+    Seen {
+        case: case.name.clone(),
+        is_sent: true,
+        frame: encoded.body.clone(),
+        meaning: format!("key `{}`", encoded.key),
+    }
+}
+
+/// What a frame from the CAS means, in one line.
+pub fn words(decoded: &Decoded) -> String {
+    match decoded {
+        Decoded::Reply(reply) => {
+            let mut words = format!("{:?}", reply.outcome).to_lowercase();
+            for (name, part) in [
+                ("key", Some(&reply.key).filter(|key| !key.is_empty())),
+                ("code", reply.code.as_ref()),
+                ("text", reply.text.as_ref()),
+                ("reference", reply.reference.as_ref()),
+            ] {
+                if let Some(part) = part {
+                    words = format!("{words}, {name} `{part}`");
+                }
+            }
+            words
+        }
+        Decoded::Push { data, .. } => format!("the CAS speaks first: `{data}`"),
+        Decoded::Keepalive => "the answer to a keepalive".to_owned(),
+        Decoded::Ignore => "answers nothing".to_owned(),
+    }
+}
+
 fn run_request(
     mapping: &Mapping,
     case: &Case,
     request: &MappingRequest,
     cfg: &Settings,
-    frames: &mut Vec<Vec<u8>>,
+    seen: &mut Vec<Seen>,
 ) -> Tried {
     let refusal = mapping.validate(request, cfg).map_err(told)?;
     compare("refused", &case.refused, &refusal)?;
@@ -83,9 +122,9 @@ fn run_request(
         let encoded = mapping
             .encode(step, &case.ctx.at(index), cfg)
             .map_err(told)?;
+        seen.push(sent(case, &encoded));
         compare_frame(mapping, &encoded, golden)
             .map_err(|text| format!("frame {}: {text}", index + 1))?;
-        frames.push(encoded.body);
     }
     Ok(())
 }

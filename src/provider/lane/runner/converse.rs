@@ -137,6 +137,10 @@ impl LaneRunner {
             if self.link.is_none() {
                 break;
             }
+            if self.options.wires.tap.is_some() {
+                let veiled = self.secrets.veil(frame.clone());
+                super::tap(&self.options.wires, false, &veiled);
+            }
             if matches!(self.stage, Stage::Hello { .. }) {
                 let steps = self.dialogue.hear(&frame);
                 self.heard_in_hello(steps);

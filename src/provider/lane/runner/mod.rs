@@ -229,6 +229,7 @@ impl LaneRunner {
                 continue;
             };
             let queued = self.secrets.complete(&self.options.framing, &body);
+            tap(&self.options.wires, true, &body);
             match queued.and_then(|body| link.connection.queue(&body)) {
                 Ok(offset) => {
                     link.untouched.push_back((attempt, offset));
@@ -268,6 +269,7 @@ impl LaneRunner {
         let Some(link) = &mut self.link else {
             return;
         };
+        tap(&self.options.wires, true, body);
         let queued = self.secrets.complete(&self.options.framing, body);
         match queued.and_then(|body| link.connection.queue(&body)) {
             Ok(_) => count(&self.shared.status.frames_out, 1),
@@ -372,6 +374,13 @@ impl LaneRunner {
                 }
             }
         }
+    }
+}
+
+/// Lets whoever listens hear a frame.
+fn tap(wires: &LaneWires, is_sent: bool, frame: &[u8]) {
+    if let Some(tap) = &wires.tap {
+        tap(is_sent, frame);
     }
 }
 

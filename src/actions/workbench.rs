@@ -1,0 +1,83 @@
+//! What the mapping workbench needs of the record: frames that went out, to encode them again; and a place for live exchanges.
+
+use serde::{Deserialize, Serialize};
+
+use super::Actions;
+use crate::commit::Command;
+use crate::domain::event::{Begun, Event, Frame, Tried};
+use crate::domain::{ProviderNumber, Purpose, Refusal, RequestNumber, Step, Timestamp, View};
+
+/// Frames of one answer.
+pub const SENT_MAX: usize = 500;
+/// Requests that are looked through for them.
+const LOOKED_THROUGH_MAX: usize = 100_000;
+
+/// A command that went out, as it was recorded.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SentFrame {
+    pub request: u64,
+    pub attempt: u32,
+    pub at: Timestamp,
+    pub transaction: u64,
+    pub key: String,
+    pub step: Step,
+    pub frame: Frame,
+    pub mapping_sha256: String,
+}
+
+impl Actions {
+    /// The latest commands that went out to a provider, the newest first.
+    pub fn sent_frames(&self, provider: ProviderNumber, limit: usize) -> Vec<SentFrame> {
+        let limit = limit.min(SENT_MAX);
+        let mut sent = Vec::new();
+        let last = self.state.view().meta().last_request;
+        let first = last.saturating_sub(LOOKED_THROUGH_MAX as u64);
+        for number in (first.max(1)..=last).rev() {
+            if sent.len() >= limit {
+                break;
+            }
+            let request = self.state.view().request(RequestNumber(number));
+            if let Some(request) = request.filter(|request| request.provider == provider) {
+                self.sent_of(request.begun, &mut sent);
+            }
+        }
+        sent.truncate(limit);
+        sent
+    }
+
+    /// The attempts of one request, the latest first. The plan stands with the first of them.
+    fn sent_of(&self, latest: crate::domain::Position, sent: &mut Vec<SentFrame>) {
+        let mut attempts: Vec<(Begun, Timestamp)> = Vec::new();
+        let mut at = latest;
+        while let Some((event, when, _)) = self.event(at) {
+            at = event.before();
+            if let Event::AttemptBegun(begun) = event {
+                attempts.push((begun, when));
+            }
+        }
+        let plan = attempts.iter().find_map(|(begun, _)| begun.plan.clone());
+        let plan = plan.unwrap_or_default();
+        for (begun, at) in attempts {
+            let step = plan.get(usize::from(begun.step));
+            let Some(step) = step.filter(|_| begun.purpose == Purpose::Command) else {
+                continue;
+            };
+            sent.push(SentFrame {
+                request: begun.request.0,
+                attempt: begun.attempt,
+                at,
+                transaction: begun.transaction,
+                key: begun.key,
+                step: step.clone(),
+                frame: begun.frame,
+                mapping_sha256: begun.mapping_sha256,
+            });
+        }
+    }
+
+    /// Records a live exchange of the workbench: before its command goes out, and after.
+    pub fn record_try(&self, by: &str, tried: Tried) -> Result<(), Refusal> {
+        let events = vec![Event::ExchangeTried(Box::new(tried))];
+        self.door.call(by, Command::Record(events)).map(|_| ())
+    }
+}

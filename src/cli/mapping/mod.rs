@@ -1,0 +1,160 @@
+//! `pairbox mapping ...`: the workbench. Begin a mapping, look at it, run its cases, try it, and put it in force.
+
+mod attempt;
+mod dump;
+mod rehearse;
+mod versions;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::Subcommand;
+
+use super::check::words;
+use super::error::CliError;
+use super::exit::Exit;
+use super::global::Global;
+use super::output::say;
+use crate::config::{Config, DEFAULT_SCRIPTS_DIR, ProviderConfig};
+use crate::script::cases::run_cases;
+use crate::script::check::check_mapping;
+use crate::script::{Mapping, Origin, skeleton};
+
+#[derive(Subcommand)]
+pub enum MappingCommand {
+    /// Begin a mapping: a commented skeleton that passes its cases already
+    New {
+        /// Letters, digits, `-` and `_`
+        name: String,
+        /// What the CAS speaks
+        #[arg(long, value_parser = clap::builder::PossibleValuesParser::new(skeleton::shapes()))]
+        shape: String,
+    },
+    /// Compile the scripts and look for what would fail
+    Check { name: String },
+    /// Run the golden cases
+    Test {
+        name: String,
+        /// Show every frame of the cases, field by field where the mapping names its fields
+        #[arg(long)]
+        trace: bool,
+    },
+    /// Encode commands that went out again, by the script as it lies now, and show what differs
+    Rehearse(rehearse::RehearseArgs),
+    /// One live exchange with a CAS, shown byte by byte; recorded, and nothing else changes
+    Try(attempt::TryArgs),
+    /// Keep the files as a version and put it in force
+    Activate { name: String },
+    /// Put an earlier version in force again
+    Rollback {
+        name: String,
+        /// The version, or how it begins [default: the one before]
+        #[arg(long, value_name = "VERSION")]
+        to: Option<String>,
+    },
+    /// What was activated, and what is in force
+    Versions { name: String },
+}
+
+impl MappingCommand {
+    pub fn run(self, global: &Global) -> Result<Exit, CliError> {
+        let scripts = scripts_dir(global)?;
+        match self {
+            Self::New { name, shape } => {
+                let folder = skeleton::begin(&scripts, &name, &shape)?;
+                say(&format!(
+                    "wrote {0}/\n\nnext:\n  pairbox mapping test {name} --trace\n  $EDITOR {0}/mapping.rhai\n  pairbox simulate {name}",
+                    folder.display()
+                ))?;
+                Ok(Exit::Done)
+            }
+            Self::Check { name } => check(&Origin::find(&scripts, &name)?),
+            Self::Test { name, trace } => test(Origin::find(&scripts, &name)?, trace),
+            Self::Rehearse(args) => args.run(global),
+            Self::Try(args) => args.run(global),
+            Self::Activate { name } => versions::activate(global, &name),
+            Self::Rollback { name, to } => versions::roll_back(global, &name, to.as_deref()),
+            Self::Versions { name } => versions::list(global, &name),
+        }
+    }
+}
+
+/// The provider of that name, or the first that uses the mapping.
+fn provider_of<'a>(
+    config: &'a Config,
+    mapping: &str,
+    name: Option<&str>,
+) -> Result<&'a ProviderConfig, CliError> {
+    let found = match name {
+        Some(name) => config.provider(name),
+        None => config.providers.iter().find(|one| one.mapping == mapping),
+    };
+    found.ok_or_else(|| CliError::NoProvider {
+        name: name.map_or_else(
+            || format!("... with mapping = \"{mapping}\""),
+            str::to_owned,
+        ),
+    })
+}
+
+/// The configuration's folder of scripts; where no configuration is, `./scripts`, so that a mapping can be written first.
+pub fn scripts_dir(global: &Global) -> Result<PathBuf, CliError> {
+    match global.load_quietly() {
+        Ok(config) => Ok(config.scripts_dir),
+        Err(error) if global.config.is_some() => Err(error),
+        Err(_) => Ok(PathBuf::from(DEFAULT_SCRIPTS_DIR)),
+    }
+}
+
+/// Where the mapping comes from, since a folder hides the built-in one.
+fn place(origin: &Origin) -> String {
+    match origin {
+        Origin::Folder(folder) => folder.display().to_string(),
+        Origin::BuiltIn(name) => format!("{name} (built in)"),
+        Origin::Version { name, folder } => format!("{name} ({})", folder.display()),
+    }
+}
+
+fn check(origin: &Origin) -> Result<Exit, CliError> {
+    let findings = check_mapping(origin);
+    for finding in &findings {
+        say(&words(finding))?;
+    }
+    if findings.is_empty() {
+        say(&format!("{}: nothing found", place(origin)))?;
+        return Ok(Exit::Done);
+    }
+    say(&format!("\nfindings: {}", findings.len()))?;
+    Ok(Exit::No)
+}
+
+fn test(origin: Origin, trace: bool) -> Result<Exit, CliError> {
+    let place = place(&origin);
+    let mapping = Arc::new(Mapping::from_origin(origin)?);
+    let report = run_cases(&mapping)?;
+    if trace {
+        for seen in &report.seen {
+            let (arrow, bytes) = (if seen.is_sent { "->" } else { "<-" }, seen.frame.len());
+            let (case, meaning) = (&seen.case, &seen.meaning);
+            let frame = dump::dump(&mapping, &seen.frame);
+            say(&format!(
+                "{arrow} {case}: {bytes} bytes, {meaning}\n{frame}"
+            ))?;
+        }
+    }
+    for failure in &report.failures {
+        say(&format!(
+            "{}: {}: {}",
+            failure.file, failure.case, failure.message
+        ))?;
+    }
+    if !report.missing.is_empty() {
+        say(&format!("no case for: {}", report.missing.join(", ")))?;
+    }
+    say(&format!(
+        "{place}: {} passed, {} failed",
+        report.passed,
+        report.failures.len()
+    ))?;
+    Ok(if report.is_ok() { Exit::Done } else { Exit::No })
+}
