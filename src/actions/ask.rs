@@ -141,7 +141,8 @@ impl LookedUp {
             .map(|ca_id| normalize(provider, ItemKind::Stb, &ca_id))
             .transpose()?;
         let replaces = holder
-            .map(|holder| replaced(&providers, &holder))
+            .zip(stb.as_ref())
+            .map(|(holder, stb)| replaced(&providers, &holder, stb))
             .transpose()?;
         check_capability(provider, stb.is_none())?;
         let request = MappingRequest {
@@ -178,7 +179,11 @@ impl LookedUp {
 }
 
 /// The holder that must give up the STB, at its own provider and by that provider's mapping.
-fn replaced(providers: &Providers, holder: &find::Found) -> Result<Replaced, Refusal> {
+fn replaced(
+    providers: &Providers,
+    holder: &find::Found,
+    stb: &find::Found,
+) -> Result<Replaced, Refusal> {
     let provider = providers.for_card(None, &holder.product)?;
     check_capability(provider, true)?;
     let holder_ca = normalize(
@@ -191,7 +196,11 @@ fn replaced(providers: &Providers, holder: &find::Found) -> Result<Replaced, Ref
         number: 0,
         card: holder_ca.clone(),
         stb: None,
-        previous_stb: None,
+        previous_stb: Some(normalize(
+            provider,
+            ItemKind::Stb,
+            stb.item.identifiers.ca_id(),
+        )?),
     };
     validate(provider, &request)?;
     let provider = ProviderNumber(provider.number);

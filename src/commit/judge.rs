@@ -17,7 +17,8 @@ use crate::domain::settle::{Late, confirmed, late_effect};
 use crate::domain::view::LATE_ANSWERS_MAX;
 
 use crate::domain::{
-    Phase, Position, ProviderNumber, ProviderRow, Refusal, Request, Timestamp, View, operate,
+    Confirms, Doubt, Phase, Position, ProviderNumber, ProviderRow, Refusal, Request, Timestamp,
+    View, operate,
 };
 
 /// A judged row or command: what to answer, what to record.
@@ -347,6 +348,9 @@ fn settle(view: &dyn View, settle: &SettleAttempt) -> Option<Event> {
         confirmed,
         doubted_before: (settle.then == Then::Rejected { in_doubt: true })
             .then(|| pairing_recorded(view, &request)),
+        doubt: (settle.then == Then::Rejected { in_doubt: true })
+            .then(|| other_doubt(&request, settle.confirms))
+            .flatten(),
     }))
 }
 
@@ -385,7 +389,15 @@ fn answered(view: &dyn View, answer: &Answered) -> Option<Event> {
         effect,
         confirmed,
         doubted_before: puts_in_doubt(&request, effect).then(|| pairing_recorded(view, &request)),
+        doubt: puts_in_doubt(&request, effect)
+            .then(|| other_doubt(&request, answer.confirms))
+            .flatten(),
     }))
+}
+
+/// What a step leaves in doubt, if that is not what the request asks for.
+fn other_doubt(request: &Request, confirms: Confirms) -> Option<Doubt> {
+    (confirms == Confirms::Unpair && !request.is_unpair()).then_some(Doubt::MayBeFree)
 }
 
 /// An `ok` after REJECTED, or a refusal while an earlier attempt is unknown too, leaves it open what the CAS holds.

@@ -172,11 +172,15 @@ impl Attempts {
         Some(flight)
     }
 
-    /// Keeps the key of an attempt that is over.
+    /// Keeps the key of an attempt that is over. Answers in order may have one key again and again: the newest has it.
     /// Of what had to go, the transaction numbers are put aside for `take_forgotten`.
     pub fn remember(&mut self, key: String, over: Over) {
-        if self.over.insert(key.clone(), over).is_none() {
-            self.over_order.push_back(key);
+        match self.over.insert(key.clone(), over) {
+            None => self.over_order.push_back(key),
+            Some(gone) if gone.transaction != over.transaction => {
+                self.forgotten.push(gone.transaction);
+            }
+            Some(_) => {}
         }
         while self.over_order.len() > self.over_max {
             if let Some(oldest) = self.over_order.pop_front() {
@@ -213,5 +217,28 @@ impl Attempts {
     /// When the next answer is overdue.
     pub fn next_deadline(&self) -> Option<Duration> {
         self.deadlines.front().map(|(deadline, _)| *deadline)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_attempt_whose_key_another_takes_gives_its_number_back() {
+        let mut attempts = Attempts::new(100);
+        for transaction in [1, 2, 2, 3] {
+            let over = Over {
+                request: RequestNumber(7),
+                attempt: 1,
+                purpose: Purpose::Command,
+                step: 0,
+                transaction,
+                confirms: Confirms::Pair,
+            };
+            attempts.remember(String::new(), over);
+        }
+        assert_eq!(attempts.take_forgotten(), [1, 2]);
+        assert_eq!(attempts.over("").map(|over| over.transaction), Some(3));
     }
 }

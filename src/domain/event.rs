@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use super::job::RowEnding;
 use super::{
-    Confirms, ItemNumber, JobNumber, Outcome, Position, Priority, ProcessName, ProductNumber,
-    ProviderNumber, PublicId, Purpose, RequestNumber, Salt, Step, SubscriptionNumber, Timestamp,
+    Confirms, Doubt, ItemNumber, JobNumber, Outcome, Position, Priority, ProcessName,
+    ProductNumber, ProviderNumber, PublicId, Purpose, RequestNumber, Salt, Step,
+    SubscriptionNumber, Timestamp,
 };
 
 /// One recorded fact.
@@ -346,6 +347,9 @@ pub struct Settled {
     /// The event of the pairing before this one put it in doubt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub doubted_before: Option<Position>,
+    /// What is in doubt where it is not what the request asks for: the unpair that a re-pair may begin with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub doubt: Option<Doubt>,
 }
 
 /// What becomes of a request after an attempt.
@@ -442,6 +446,9 @@ pub struct LateAnswer {
     /// The event of the pairing before this one put it in doubt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub doubted_before: Option<Position>,
+    /// What is in doubt where it is not what the request asks for: the unpair that a re-pair may begin with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub doubt: Option<Doubt>,
 }
 
 /// What a late answer changes.

@@ -330,6 +330,7 @@ fn attempts_and_answers_are_counted_as_they_are_recorded() {
             before: Position::NONE,
         }),
         doubted_before: None,
+        doubt: None,
     })]));
     let after = page(&scene);
     moved(&OF_ATTEMPTS, &before, &after);

@@ -51,6 +51,7 @@ mod long_lists;
 mod long_start;
 mod loris;
 mod mapping_smsgw;
+mod mappings;
 mod openapi;
 mod reload;
 mod reload_busy;

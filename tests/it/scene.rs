@@ -32,11 +32,13 @@ impl Cas {
     }
 
     pub fn start_on(listen: &str, faults: &str, seed: u64) -> Self {
-        let mapping = Arc::new(Mapping::load(Path::new("/nonexistent"), "smsgw").unwrap());
-        let persona = Persona::new(mapping, settings()).unwrap();
-        let mut options = SimulateOptions::new(persona, listen);
+        let mut options = SimulateOptions::new(persona("smsgw", settings()), listen);
         options.faults = faults.parse::<Faults>().unwrap();
         options.seed = seed;
+        Self::run(options)
+    }
+
+    pub fn run(options: SimulateOptions) -> Self {
         let (simulator, address) = Simulator::bind(options).unwrap();
         let view = simulator.view();
         let stop = Arc::new(AtomicBool::new(false));
@@ -68,6 +70,12 @@ impl Drop for Cas {
     fn drop(&mut self) {
         self.stop();
     }
+}
+
+/// The CAS of a shipped mapping.
+pub fn persona(mapping: &str, settings: serde_json::Value) -> Persona {
+    let mapping = Mapping::load(Path::new("/nonexistent"), mapping).unwrap();
+    Persona::new(Arc::new(mapping), settings).unwrap()
 }
 
 pub fn settings() -> serde_json::Value {

@@ -339,6 +339,17 @@ fn replacing_finds_the_holder_at_its_own_place_whatever_is_scheduled_later() {
 }
 
 #[test]
+fn replacing_tells_the_mapping_which_stb_the_holder_leaves() {
+    let mut stage = Stage::standard(Setting::new().replacing().north(|north| {
+        north.mapping = mappings::needing_the_previous_stb(&north.mapping);
+    }));
+    stage.pair(0, 0);
+    let pair = stage.pair(1, 0);
+    assert_eq!(stage.sent(), [(0, Some(0)), (0, None), (1, Some(0))]);
+    assert_eq!(stage.phase(pair), Phase::Completed);
+}
+
+#[test]
 fn replacing_unpairs_a_holder_that_is_in_doubt() {
     let mut stage = Stage::standard(Setting::new().replacing());
     stage.cas.answers([Answer::Lost, Answer::Refuse]);
@@ -501,6 +512,36 @@ fn a_refusal_after_an_unknown_attempt_marks_the_pairing_in_doubt() {
     let unpair = stage.unpair(0);
     assert_eq!(stage.phase(unpair), Phase::Completed);
     assert_eq!(doubt(&stage, 0), None);
+}
+
+#[test]
+fn a_refusal_of_the_unpair_of_a_swap_leaves_it_open_whether_the_card_is_free() {
+    let mut stage = Stage::standard(
+        Setting::new().north(|north| north.mapping = mappings::two_steps(&north.mapping)),
+    );
+    stage.pair(0, 0);
+    stage.cas.answers([Answer::Lost, Answer::Refuse]);
+    let swap = stage.pair(0, 1);
+    stage.advance(seconds(12));
+    assert_eq!(stage.phase(swap), Phase::Rejected);
+    assert_eq!(doubt(&stage, 0), Some(Doubt::MayBeFree));
+    assert_eq!(
+        stage.state().view().pairing(card(0)).unwrap().stb,
+        Some(stb(0))
+    );
+}
+
+#[test]
+fn a_refused_unpair_does_not_end_the_doubt_about_an_stb() {
+    let mut stage = stage();
+    stage.cas.answers([Answer::Lost, Answer::Refuse]);
+    stage.pair(0, 0);
+    stage.advance(seconds(12));
+    stage.cas.answers([Answer::Lost, Answer::Refuse]);
+    let unpair = stage.unpair(0);
+    stage.advance(seconds(12));
+    assert_eq!(stage.phase(unpair), Phase::Rejected);
+    assert_eq!(doubt(&stage, 0), Some(Doubt::MayHold(stb(0))));
 }
 
 #[test]

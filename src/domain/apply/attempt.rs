@@ -81,7 +81,7 @@ pub fn settle(state: &mut impl Edit, recorded: Recorded<'_>, settled: &Settled) 
         }
     });
     if settled.doubted_before.is_some() {
-        doubt(state, recorded, settled.request);
+        doubt(state, recorded, settled.request, settled.doubt);
     }
 }
 
@@ -117,7 +117,7 @@ pub fn late(state: &mut impl Edit, recorded: Recorded<'_>, answer: &LateAnswer) 
         }
     });
     if answer.doubted_before.is_some() {
-        doubt(state, recorded, answer.request);
+        doubt(state, recorded, answer.request, answer.doubt);
     }
 }
 
@@ -140,13 +140,27 @@ pub fn confirm(state: &mut impl Edit, recorded: Recorded<'_>, confirmed: &Confir
     );
 }
 
-/// Marks the pairing of a request's card: the CAS may hold what the request asked for.
-pub fn doubt(state: &mut impl Edit, recorded: Recorded<'_>, request: RequestNumber) {
+/// Marks the pairing of a request's card: the CAS may hold what the request asked for, or what one of its steps did. That a card
+/// may be free does not end an earlier doubt about an STB: that STB stays taken.
+fn doubt(
+    state: &mut impl Edit,
+    recorded: Recorded<'_>,
+    request: RequestNumber,
+    other: Option<Doubt>,
+) {
     let Some(request) = state.request(request) else {
         return;
     };
-    let doubt = request.stb.map_or(Doubt::MayBeFree, Doubt::MayHold);
-    let stb = state.pairing(request.card).and_then(|pairing| pairing.stb);
+    let before = state.pairing(request.card);
+    let stb = before.and_then(|pairing| pairing.stb);
+    let asked = request.stb.map_or(Doubt::MayBeFree, Doubt::MayHold);
+    let doubt = match (
+        other.unwrap_or(asked),
+        before.and_then(|before| before.doubt),
+    ) {
+        (Doubt::MayBeFree, Some(Doubt::MayHold(held))) if Some(held) != stb => Doubt::MayHold(held),
+        (doubt, _) => doubt,
+    };
     set_pairing(
         state,
         request.card,

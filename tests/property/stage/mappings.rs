@@ -40,6 +40,16 @@ fn plan(request, cfg) {
 "#
 }
 
+/// Refuses an unpair that does not say which STB the card leaves.
+pub fn needing_the_previous_stb(text: &str) -> String {
+    let first = "fn validate(request, cfg) {";
+    let check =
+        "if request.action == \"unpair\" && request.previous_stb == () { return \"which STB?\"; }";
+    let text = text.replace(first, &format!("{first}\n    {check}"));
+    assert!(text.contains(check));
+    text
+}
+
 /// Fails to encode for cards from 20 to 29.
 pub fn failing() -> String {
     encode_that_throws_if("step.card.starts_with(\"019000002\")")

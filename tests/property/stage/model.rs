@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use pairbox::domain::event::{
     Begun, Confirmed, Ending, Event, LateAnswer, LateEffect, Resolution, Settled, Then,
 };
-use pairbox::domain::{Confirms, ItemNumber, Outcome, Place, Purpose, RequestNumber, View};
+use pairbox::domain::{Confirms, Doubt, ItemNumber, Outcome, Place, Purpose, RequestNumber, View};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stands {
@@ -248,7 +248,7 @@ impl Model {
                 assert_eq!(*in_doubt, known.unknown > 0, "{known:?}");
                 known.stands = Stands::Rejected;
                 if *in_doubt {
-                    self.doubt(number);
+                    self.doubt(number, settled.doubt);
                 }
             }
             Then::Waiting { .. } => {
@@ -274,7 +274,7 @@ impl Model {
             LateEffect::Nothing => {}
             LateEffect::MarksDoubt => {
                 assert_eq!(known.stands, Stands::Rejected);
-                self.doubt(number);
+                self.doubt(number, answer.doubt);
             }
             LateEffect::Completes | LateEffect::NextStep => {
                 assert!(!known.is_finished(), "{number} left a final state");
@@ -309,7 +309,7 @@ impl Model {
                 assert_eq!((latest.0, latest.1), (answer.transaction, Purpose::Command));
                 known.stands = Stands::Rejected;
                 if known.unknown > 1 {
-                    self.doubt(number);
+                    self.doubt(number, answer.doubt);
                 }
             }
         }
@@ -354,12 +354,15 @@ impl Model {
         );
     }
 
-    fn doubt(&mut self, number: RequestNumber) {
+    /// `other`: of a step that did not do what the request asks for.
+    fn doubt(&mut self, number: RequestNumber, other: Option<Doubt>) {
         let known = &self.requests[&number];
-        let (card, stb) = (known.card, known.stb);
+        let (card, stb) = (known.card, known.stb.filter(|_| other.is_none()));
         let paired = self.pairings.entry(card).or_default();
         paired.is_doubtful = true;
-        paired.may_hold = stb;
+        if stb.is_some() || paired.may_hold == paired.stb {
+            paired.may_hold = stb;
+        }
     }
 
     /// The STB that a request leaves: bound, or derived by walking its card's unfinished requests.

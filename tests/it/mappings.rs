@@ -1,0 +1,385 @@
+//! Every shipped mapping keeps pairbox and its CAS of one mind, whatever goes wrong between them, and its cases pass.
+//!
+//! The same hundred requests go through the real binary to the mapping's own simulator, with faults on. What went wrong follows
+//! from the seed; when it did does not.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::net::TcpStream;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use pairbox::domain::event::Event;
+use pairbox::domain::{Chance, Outcome, Purpose, RequestNumber};
+use pairbox::script::cases::run_cases;
+use pairbox::script::check::check_mapping;
+use pairbox::script::contract::Decoded;
+use pairbox::script::{Mapping, SimulatorScript};
+use pairbox::simulate::{Faults, SimulateOptions};
+use serde_json::{Value, json};
+
+use crate::exchange::post;
+use crate::headend::{Headend, Layout, Served, seed};
+use crate::scene::{Cas, persona, settings, wait_until};
+use crate::stop_in_order::{events, pending};
+
+const ITEMS: u64 = 30;
+const REQUESTS: u32 = 100;
+/// Faults that every way of matching answers must bear.
+const FAULTS: &str = "drop=4%,refuse=4%,late=5%,close=2%,duplicate=5%,split=5%,merge=5%";
+/// How long the CAS may take to do all that is asked.
+const PATIENCE: Duration = Duration::from_mins(3);
+/// Rounds until every refusal of a doubtful card has been tried again.
+const ROUNDS_MAX: u32 = 20;
+
+/// A mapping between pairbox and its CAS.
+struct Pair {
+    mapping: &'static str,
+    seed: u64,
+    cas: Cas,
+    made: Headend,
+    /// Card and STB as the CAS writes them.
+    on_the_wire: fn(&str, &str) -> (String, String),
+}
+
+/// What pairbox holds of a card.
+struct Held {
+    card: String,
+    stb: Option<String>,
+    doubt: Option<String>,
+}
+
+impl Pair {
+    fn new(
+        mapping: &'static str,
+        more_faults: &str,
+        cfg: &Value,
+        on_the_wire: fn(&str, &str) -> (String, String),
+    ) -> Self {
+        let seed = seed();
+        println!("PAIRBOX_TEST_SEED={seed}");
+        let mut options = SimulateOptions::new(persona(mapping, cfg.clone()), "127.0.0.1:0");
+        let faults = format!("{FAULTS}{more_faults}");
+        options.faults = faults.parse::<Faults>().unwrap();
+        options.seed = seed;
+        options.late_after = Duration::from_millis(300);
+        let cas = Cas::run(options);
+        let made = Headend::lay_out(&Layout::new(cas.address, 0), |_| {});
+        let text = std::fs::read_to_string(made.path().join("pairbox.toml")).unwrap();
+        let (before, _) = text.split_once("[provider.settings]").unwrap();
+        let mut config = before
+            .replace("\"smsgw\"", &format!("\"{mapping}\""))
+            .replace("\"400ms\"", "\"200ms\"");
+        config.push_str("[provider.settings]\n");
+        for (name, value) in cfg.as_object().unwrap() {
+            writeln!(config, "{name} = {value}").unwrap();
+        }
+        made.write("pairbox.toml", &config);
+        made.write("all.csv", &items());
+        made.run(&["item", "import", "all.csv"]);
+        Self {
+            mapping,
+            seed,
+            cas,
+            made,
+            on_the_wire,
+        }
+    }
+
+    /// The hundred requests, as they would be fit if the CAS refused none; answers how many were accepted.
+    fn ask_for_all(&self, served: &Served) -> u32 {
+        let mut door = Door::open(self, served);
+        let mut chance = Chance::new(self.seed);
+        let mut paired: BTreeMap<u64, u64> = BTreeMap::new();
+        let mut accepted = 0;
+        for _ in 0..REQUESTS {
+            let number = chance.below(ITEMS);
+            let unpairs = paired.contains_key(&number) && chance.below(100) < 40;
+            if unpairs {
+                paired.remove(&number);
+                accepted += u32::from(door.pair(&card(number), None));
+                continue;
+            }
+            let free: Vec<u64> = (0..ITEMS)
+                .filter(|stb| !paired.values().any(|taken| taken == stb))
+                .collect();
+            let Some(to) = free.get(chance.below(free.len() as u64) as usize) else {
+                continue;
+            };
+            paired.insert(number, *to);
+            accepted += u32::from(door.pair(&card(number), Some(&stb(*to))));
+        }
+        accepted
+    }
+
+    fn await_all(&self) {
+        let until = Instant::now() + PATIENCE;
+        while pending(&self.made) > 0 {
+            let list = || {
+                self.made
+                    .run(&["request", "list", "--state", "pending", "--output", "json"])
+            };
+            assert!(
+                Instant::now() < until,
+                "{}: {}\n{}",
+                self.mapping,
+                list(),
+                self.made.log()
+            );
+        }
+    }
+
+    fn held(&self) -> Vec<Held> {
+        let list = self.made.run(&["pairing", "list", "--output", "json"]);
+        let list: Value = serde_json::from_str(&list).unwrap();
+        let text = |value: &Value| value.as_str().map(str::to_owned);
+        let rows = list.as_array().unwrap().iter();
+        rows.map(|row| Held {
+            card: text(&row["card"]).unwrap(),
+            stb: text(&row["stb"]),
+            doubt: text(&row["doubt"]),
+        })
+        .collect()
+    }
+
+    /// What the CAS must hold, and what of it is open: for a card in doubt anything that pairbox calls possible.
+    fn agrees(&self, held: &[Held]) -> bool {
+        let found = self.cas.pairings();
+        let mut found: BTreeMap<String, String> = serde_json::from_value(found).unwrap();
+        for row in held {
+            let (card, _) = (self.on_the_wire)(&row.card, "0");
+            let found = found.remove(&card);
+            let is_so = |stb: &str| found == Some((self.on_the_wire)(&row.card, stb).1);
+            let is_expected = row.stb.as_deref().map_or(found.is_none(), is_so);
+            let is_possible = row.doubt.as_deref().is_some_and(|doubt| {
+                let last = doubt.rsplit(' ').next().unwrap();
+                found.is_none() || is_so(last)
+            });
+            if !is_expected && !is_possible {
+                return false;
+            }
+        }
+        found.is_empty()
+    }
+
+    fn await_agreement(&self, held: &[Held]) {
+        wait_until(
+            || self.agrees(held),
+            || {
+                let list = self.made.run(&["pairing", "list"]);
+                format!(
+                    "{}, seed {}\n{list}\n{:#}",
+                    self.mapping,
+                    self.seed,
+                    self.cas.pairings()
+                )
+            },
+        );
+    }
+
+    /// All that is asked for comes to an end, pairbox and the CAS hold the same, and doubts can be cleared by asking again.
+    fn holds(&self) {
+        let served = self.made.serve();
+        let accepted = self.ask_for_all(&served);
+        assert!(accepted >= 70, "{accepted} of {REQUESTS} were accepted");
+        self.await_all();
+        let mut held = self.held();
+        self.await_agreement(&held);
+        let mut rounds = 0;
+        while held.iter().any(|row| row.doubt.is_some()) {
+            rounds += 1;
+            assert!(rounds <= ROUNDS_MAX, "{}: doubts stay", self.mapping);
+            let mut door = Door::open(self, &served);
+            for row in held.iter().filter(|row| row.doubt.is_some()) {
+                assert!(
+                    door.pair(&row.card, None),
+                    "{} cannot be unpaired",
+                    row.card
+                );
+            }
+            self.await_all();
+            held = self.held();
+            self.await_agreement(&held);
+        }
+        let figures = self.cas.view.figures();
+        println!(
+            "{}: {accepted} accepted, {} commands, {} faults, {} pairings, {rounds} rounds for doubts",
+            self.mapping,
+            figures.commands,
+            figures.faults,
+            held.len()
+        );
+        assert!(
+            figures.faults > 0 && figures.script_errors == 0,
+            "{figures:?}"
+        );
+        served.stop();
+    }
+}
+
+/// The API, as a CRM uses it.
+struct Door {
+    stream: TcpStream,
+    token: String,
+}
+
+impl Door {
+    fn open(pair: &Pair, served: &Served) -> Self {
+        let mut stream = TcpStream::connect(served.address).unwrap();
+        let token = pair.made.login(&mut stream).unwrap();
+        Self { stream, token }
+    }
+
+    /// Whether it was accepted.
+    fn pair(&mut self, card: &str, stb: Option<&str>) -> bool {
+        let mut body =
+            json!({"token": self.token, "smartcard_identifier": {"serial_number": card}});
+        if let Some(stb) = stb {
+            body["stb_identifier"] = json!({"serial_number": stb});
+        }
+        let path = "/crmapi/rest/v2/nagravision/provisioning_requests/pair_smartcard_decoder";
+        let answer = post(&mut self.stream, path, &body.to_string(), "").unwrap();
+        answer["status"]["code"] == "OK"
+    }
+}
+
+fn mapping(name: &str) -> Arc<Mapping> {
+    Arc::new(Mapping::load(Path::new("/no/scripts/here"), name).unwrap())
+}
+
+/// Numbers that every mapping takes: the last ten digits of a card fit a u32, an STB has eight hex digits.
+fn card(number: u64) -> String {
+    format!("0010{number:06}00")
+}
+
+fn stb(number: u64) -> String {
+    format!("{:08}", 1_000 + number)
+}
+
+fn items() -> String {
+    let mut rows = String::from("serial_number,alternative_code,product,ca_id,state\n");
+    for number in 0..ITEMS {
+        let (card, stb) = (card(number), stb(number));
+        writeln!(rows, "{card},A{card},SC-0,,EFFECTIVE").unwrap();
+        writeln!(rows, "{stb},A{stb},STB-1,,EFFECTIVE").unwrap();
+    }
+    rows
+}
+
+/// After a command whose answer never came, another one goes out only if the CAS said that it does not hold the first.
+fn assert_nothing_went_twice(events: &[Event]) {
+    let mut purposes = BTreeMap::new();
+    let mut unknown: BTreeMap<RequestNumber, u32> = BTreeMap::new();
+    let mut asked = 0;
+    for event in events {
+        match event {
+            Event::AttemptBegun(begun) => {
+                purposes.insert((begun.request, begun.attempt), begun.purpose);
+                if begun.purpose == Purpose::Command {
+                    let open = unknown.get(&begun.request);
+                    assert_eq!(open, None, "{} was sent twice", begun.request);
+                }
+            }
+            Event::AttemptSettled(settled) => {
+                match (
+                    purposes[&(settled.request, settled.attempt)],
+                    settled.outcome,
+                ) {
+                    (Purpose::Command, Outcome::Unknown) => {
+                        unknown.insert(settled.request, settled.attempt);
+                    }
+                    (Purpose::Query, Outcome::Refused) => {
+                        unknown.remove(&settled.request);
+                    }
+                    (Purpose::Query, Outcome::Ok) => asked += 1,
+                    _ => {}
+                }
+            }
+            _ => {}
+        }
+    }
+    assert!(asked > 0, "no lost answer was asked for");
+}
+
+#[test]
+fn every_case_passes_and_no_kind_of_case_is_missing() {
+    for name in ["bin6", "line", "smsgw", "stxetx"] {
+        let mapping = mapping(name);
+        let report = run_cases(&mapping).unwrap();
+        assert_eq!(report.failures, Vec::new(), "{name}");
+        assert_eq!(report.missing, Vec::<&str>::new(), "{name}");
+        assert!(report.passed >= 20, "{name}: {report:?}");
+        assert_eq!(check_mapping(mapping.origin()), Vec::new(), "{name}");
+    }
+}
+
+#[test]
+fn a_simulator_refuses_what_it_cannot_read() {
+    let frames: [(&str, &[u8], &str); 5] = [
+        ("bin6", b"\0\x07\x02\x24\0\x02\0\0", "E0000004"),
+        ("bin6", b"\0\x07\x02\x04\0\0", "E0000005"),
+        ("line", b"7 JUMP", "10"),
+        ("stxetx", b"P12", "03"),
+        ("stxetx", b"\xff", "03"),
+    ];
+    for (name, frame, code) in frames {
+        let mapping = mapping(name);
+        let mut simulator = SimulatorScript::load(&mapping, &json!({})).unwrap();
+        let answers = simulator.on_frame(frame, 1).unwrap();
+        let settings = mapping.settings(&json!({})).unwrap();
+        let Decoded::Reply(reply) = mapping.decode(&answers[0], &settings).unwrap() else {
+            panic!("{name}: {answers:?}");
+        };
+        let said = (reply.outcome, reply.code.as_deref());
+        assert_eq!(said, (Outcome::Refused, Some(code)), "{name}");
+    }
+}
+
+#[test]
+fn bin6_shows_a_card_that_was_left_in_its_old_set() {
+    let mut simulator = SimulatorScript::load(&mapping("bin6"), &json!({})).unwrap();
+    for stb in ["0000a001", "0000a002"] {
+        let frame = format!("000102240013{stb}010057878700013b9aca6400000000");
+        let frame = hex::decode(frame).unwrap();
+        simulator.on_frame(&frame, 1).unwrap();
+    }
+    let held = Value::Object(simulator.pairings().unwrap());
+    assert_eq!(held, json!({"1000000100": "0000A001+0000A002"}));
+}
+
+#[test]
+fn smsgw_and_its_cas_hold_the_same_after_a_hundred_requests_with_faults() {
+    let pair = Pair::new("smsgw", ",reorder=5%", &settings(), |card, stb| {
+        (card[..10].to_owned(), format!("{stb:0>10}"))
+    });
+    pair.holds();
+}
+
+#[test]
+fn bin6_and_its_cas_hold_the_same_after_a_hundred_requests_with_faults() {
+    let pair = Pair::new("bin6", ",busy=2%", &json!({"busy_s": 1}), |card, stb| {
+        (card[2..].to_owned(), format!("{stb:0>8}"))
+    });
+    pair.holds();
+}
+
+#[test]
+fn line_asks_before_it_sends_again_and_holds_what_its_cas_holds() {
+    let faults = ",reorder=5%,busy=2%,hello=20%";
+    let pair = Pair::new("line", faults, &json!({"user": "north"}), |card, stb| {
+        (card.to_owned(), stb.to_owned())
+    });
+    pair.holds();
+    assert_nothing_went_twice(&events(&pair.made));
+}
+
+#[test]
+fn stxetx_and_its_cas_hold_the_same_after_a_hundred_requests_with_faults() {
+    // The next command for these is heard with a wrong checksum.
+    let cfg = json!({"noisy": [card(0), card(1), card(2)]});
+    let pair = Pair::new("stxetx", ",busy=2%", &cfg, |card, stb| {
+        (card.to_owned(), format!("{stb:0>12}"))
+    });
+    pair.holds();
+}
