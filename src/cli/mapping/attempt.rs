@@ -1,10 +1,8 @@
 //! `pairbox mapping try`: one live exchange with a CAS, shown byte by byte. It is recorded, and nothing else changes.
 
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, PoisonError};
 
 use clap::{Args, ValueEnum};
-use crossbeam_channel::{Receiver, bounded};
 
 use super::super::backend::{Backend, Sending};
 use super::super::error::CliError;
@@ -13,25 +11,15 @@ use super::super::global::Global;
 use super::super::output::say;
 use super::dump::dump;
 use super::provider_of;
-use crate::clock::{Clock, SystemClock};
 use crate::control::MappingTried;
 use crate::dispatch::recorded_frame;
 use crate::domain::event::{Tried, TriedFrame};
-use crate::provider::{
-    EVENT_BATCHES_MAX, LaneBatch, LaneCommand, LaneEvent, LaneWires, Outgoing, Provider,
-    ProviderOptions, SessionOverrides,
-};
-use crate::script::cases::words;
-use crate::script::contract::{Action, Decoded, EncodeContext, MappingRequest};
-use crate::script::{Mapping, Origin, STACK_BYTES_MIN};
-use crate::service::credentials;
-use crate::telemetry::Metrics;
+use crate::provider::{Provider, ProviderOptions, SessionOverrides};
+use crate::script::contract::{Action, MappingRequest};
+use crate::script::{Mapping, Origin};
+use crate::service::{ServiceError, Wire, credentials, exchange};
 
-/// Numbers that are kept for exchanges by hand: the last of the range, which a server comes to last.
-const NUMBERS: u64 = 32;
 const LANE_NUMBER: u16 = 0;
-/// Beside the session's own time-outs, for the answers of the engine.
-const PATIENCE: Duration = Duration::from_secs(5);
 
 #[derive(Args)]
 pub struct TryArgs {
@@ -57,20 +45,15 @@ enum ActionWord {
     Unpair,
 }
 
-/// What went over the wire, in its order.
-type Wire = Arc<Mutex<Vec<(bool, Vec<u8>)>>>;
-
 impl TryArgs {
     pub fn run(self, global: &Global) -> Result<Exit, CliError> {
         let config = global.load_quietly()?;
         let configured = provider_of(&config, &self.name, self.provider.as_deref())?;
         let origin = Origin::find(&config.scripts_dir, &self.name)?;
         let mapping = Arc::new(Mapping::from_origin(origin)?);
-        let credentials = credentials(configured).map_err(|source| {
-            crate::service::ServiceError::Credentials {
-                provider: configured.name.clone(),
-                source: Box::new(source),
-            }
+        let credentials = credentials(configured).map_err(|source| ServiceError::Credentials {
+            provider: configured.name.clone(),
+            source: Box::new(source),
         })?;
         let provider = Provider::new(ProviderOptions {
             number: LANE_NUMBER,
@@ -167,149 +150,4 @@ impl TryArgs {
             .trim_end()
             .to_owned()
     }
-}
-
-/// Connects, sends the steps one after the other, and hears their answers. The error is how far it got.
-fn exchange(
-    provider: &Provider,
-    request: &MappingRequest,
-    wire: &Wire,
-) -> Result<(bool, String), String> {
-    let failed = |error: &dyn std::fmt::Display| error.to_string();
-    let range = provider.mapping.description().transaction;
-    let transactions = provider.transactions(None);
-    let first = range.max.saturating_sub(NUMBERS - 1).max(range.min);
-    transactions.grant(first, range.max);
-    let (events, heard) = bounded::<LaneBatch>(EVENT_BATCHES_MAX);
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-    let tapped = Arc::clone(wire);
-    let wires = LaneWires {
-        clock: Arc::clone(&clock),
-        transactions: Arc::clone(&transactions),
-        events,
-        metrics: Arc::new(Metrics::new()),
-        tap: Some(Arc::new(move |is_sent, frame: &[u8]| {
-            let mut wire = tapped.lock().unwrap_or_else(PoisonError::into_inner);
-            wire.push((is_sent, frame.to_vec()));
-        })),
-    };
-    let steps = provider
-        .mapping
-        .plan(request, &provider.settings)
-        .map_err(|error| error.report())?;
-    let (runner, handle) = provider.lane(0, wires).map_err(|e| failed(&e))?;
-    let thread = std::thread::Builder::new()
-        .name("try".to_owned())
-        .stack_size(STACK_BYTES_MIN)
-        .spawn(move || runner.run())
-        .map_err(|e| failed(&e))?;
-    let mut ear = Ear {
-        heard,
-        events: Vec::new(),
-    };
-    let ended = talk(provider, &steps, &transactions, &*clock, &handle, &mut ear);
-    let _ = handle.command(LaneCommand::Stop);
-    let _ = thread.join();
-    ended
-}
-
-/// The lane's events, one by one.
-struct Ear {
-    heard: Receiver<LaneBatch>,
-    events: Vec<LaneEvent>,
-}
-
-impl Ear {
-    fn next(&mut self, until: Instant) -> Option<LaneEvent> {
-        while self.events.is_empty() {
-            let (_, mut batch) = self.heard.recv_deadline(until).ok()?;
-            batch.reverse();
-            self.events = batch;
-        }
-        self.events.pop()
-    }
-}
-
-fn talk(
-    provider: &Provider,
-    steps: &[crate::domain::Step],
-    transactions: &crate::provider::Transactions,
-    clock: &dyn Clock,
-    handle: &crate::provider::LaneHandle,
-    ear: &mut Ear,
-) -> Result<(bool, String), String> {
-    let session = &provider.session;
-    handle
-        .command(LaneCommand::Connect)
-        .map_err(|error| error.to_string())?;
-    let until = Instant::now()
-        + session.connect_timeout
-        + session.reply_timeout * (1 + u32::from(session.ready_after))
-        + PATIENCE;
-    let connection = loop {
-        match ear.next(until) {
-            Some(LaneEvent::Ready { connection }) => break connection,
-            Some(LaneEvent::Down { reason, phase, .. }) => {
-                return Err(format!("no session ({phase:?}): {reason}"));
-            }
-            Some(_) => {}
-            None => return Err("the session did not get ready in time".to_owned()),
-        }
-    };
-    for (at, step) in steps.iter().enumerate() {
-        let place = format!("step {} of {}", at + 1, steps.len());
-        let transaction = transactions.take().ok_or("no transaction number is left")?;
-        let context = EncodeContext {
-            transaction,
-            now: clock.now(),
-            lane: 0,
-        };
-        let encoded = provider
-            .mapping
-            .encode(step, &context, &provider.settings)
-            .map_err(|error| format!("{place}: {}", error.report()))?;
-        let frames = vec![Outgoing {
-            attempt: at as u64,
-            body: encoded.body,
-        }];
-        handle
-            .command(LaneCommand::Send { connection, frames })
-            .map_err(|error| format!("{place}: {error}"))?;
-        let until = Instant::now() + session.reply_timeout;
-        loop {
-            match ear.next(until) {
-                Some(LaneEvent::Reply { reply, .. }) => {
-                    let is_it = reply.key.is_empty() || reply.key == encoded.key;
-                    let is_confirmed = reply.outcome.is_confirmed();
-                    let told = words(&Decoded::Reply(reply));
-                    if !is_it {
-                        continue;
-                    }
-                    if !is_confirmed {
-                        return Ok((false, format!("{place}: {told}")));
-                    }
-                    if at + 1 == steps.len() {
-                        return Ok((true, format!("{place}: {told}")));
-                    }
-                    break;
-                }
-                Some(LaneEvent::Down { reason, .. }) => {
-                    return Err(format!("{place}: unknown, the connection ended: {reason}"));
-                }
-                Some(LaneEvent::NotSent { reason, .. }) => {
-                    return Err(format!("{place}: not sent: {reason}"));
-                }
-                Some(LaneEvent::Unreadable { error, .. }) => {
-                    return Err(format!("{place}: an answer that cannot be read: {error}"));
-                }
-                Some(_) => {}
-                None => {
-                    return Err(format!(
-                        "{place}: unknown, no answer within the reply time-out"
-                    ));
-                }
-            }
-        }
-    }
-    Err("the plan has no step".to_owned())
 }
