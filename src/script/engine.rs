@@ -11,7 +11,7 @@ use rhai::{Blob, Dynamic, Engine, EvalAltResult, INT, OptimizationLevel, Positio
 use tracing::{debug, info};
 
 use super::budget;
-use super::{codec, free, job};
+use super::{codec, free, job, lookup};
 
 /// Nested script calls; with the depths below this fits a stack of 8 MiB with room.
 const CALL_LEVELS_MAX: usize = 32;
@@ -94,6 +94,7 @@ fn build(profile: Profile) -> Engine {
     });
     take_away(&mut engine);
     codec::register(&mut engine);
+    lookup::register(&mut engine);
     engine
 }
 

@@ -108,6 +108,12 @@ pub enum ScriptError {
         file: &'static str,
         source: csv::Error,
     },
+    #[error("`{file}` of mapping `{name}`: {message}")]
+    LookupTable {
+        name: String,
+        file: String,
+        message: String,
+    },
     #[error("{place}: does not compile: {message}")]
     Compile { place: Box<Place>, message: String },
     #[error(
@@ -172,6 +178,7 @@ impl ScriptError {
             | Self::Write { .. }
             | Self::Absent { .. }
             | Self::Table { .. }
+            | Self::LookupTable { .. }
             | Self::Settings { .. } => None,
         }
     }

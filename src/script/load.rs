@@ -87,30 +87,36 @@ impl Origin {
 
     /// The case files with their texts, sorted by name.
     pub fn cases(&self) -> Result<Vec<(String, String)>, ScriptError> {
+        self.files("cases", "json")
+    }
+
+    /// The files of one kind in a folder of the mapping with their texts, sorted by name.
+    pub(crate) fn files(
+        &self,
+        inside: &str,
+        kind: &str,
+    ) -> Result<Vec<(String, String)>, ScriptError> {
         let mut names = match self {
             Self::BuiltIn(name) => shipped::SCRIPTS
-                .get_dir(format!("mappings/{name}/cases"))
+                .get_dir(format!("mappings/{name}/{inside}"))
                 .into_iter()
                 .flat_map(include_dir::Dir::files)
                 .filter_map(|file| file.path().file_name()?.to_str().map(str::to_owned))
                 .collect(),
             Self::Folder(folder) | Self::Version { folder, .. } => {
-                file_names(&folder.join("cases"))?
+                file_names(&folder.join(inside))?
             }
         };
-        names.retain(|name: &String| {
-            Path::new(name)
-                .extension()
-                .is_some_and(|kind| kind == "json")
-        });
+        let is_of_kind = |name: &String| Path::new(name).extension().is_some_and(|k| k == kind);
+        names.retain(is_of_kind);
         names.sort_unstable();
-        let mut cases = Vec::with_capacity(names.len());
+        let mut files = Vec::with_capacity(names.len());
         for name in names {
-            if let Some(text) = self.read(&format!("cases/{name}"))? {
-                cases.push((name, text));
+            if let Some(text) = self.read(&format!("{inside}/{name}"))? {
+                files.push((name, text));
             }
         }
-        Ok(cases)
+        Ok(files)
     }
 
     /// The operator's table of error codes, `errors.csv` with the columns `code` and `text`; empty if there is none.

@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use rhai::{Dynamic, Map};
 
@@ -18,6 +19,7 @@ use super::describe;
 use super::engine::Profile;
 use super::error::ScriptError;
 use super::load::Origin;
+use super::lookup::Tables;
 use super::program::{Hook, Program};
 use super::settings::Settings;
 use super::value::{Wrong, from_json, show, text_of};
@@ -57,6 +59,7 @@ pub struct Mapping {
     pub(crate) program: Program,
     description: Description,
     explanations: HashMap<String, String>,
+    tables: Arc<Tables>,
 }
 
 impl Mapping {
@@ -68,7 +71,8 @@ impl Mapping {
     pub fn from_origin(origin: Origin) -> Result<Self, ScriptError> {
         let text = origin.need("mapping.rhai")?;
         let explanations = origin.explanations()?;
-        Self::build(origin, text, explanations)
+        let tables = Arc::new(Tables::read(&origin)?);
+        Self::build(origin, text, explanations, tables)
     }
 
     /// A mapping from a text alone, for tests and for judging a draft.
@@ -77,6 +81,7 @@ impl Mapping {
             Origin::BuiltIn(name.to_owned()),
             text.to_owned(),
             HashMap::new(),
+            Arc::default(),
         )
     }
 
@@ -84,10 +89,12 @@ impl Mapping {
         origin: Origin,
         text: String,
         explanations: HashMap<String, String>,
+        tables: Arc<Tables>,
     ) -> Result<Self, ScriptError> {
         let name = origin.name();
         let script = format!("{name}/mapping.rhai");
-        let program = Program::compile(&script, text, Profile::Mapping, HOOKS)?;
+        let program =
+            Program::compile(&script, text, Profile::Mapping, HOOKS)?.with_tables(&tables);
         for hook in NEEDED {
             program.require(hook)?;
         }
@@ -106,7 +113,12 @@ impl Mapping {
             program,
             description,
             explanations,
+            tables,
         })
+    }
+
+    pub(crate) fn tables(&self) -> &Arc<Tables> {
+        &self.tables
     }
 
     pub fn name(&self) -> &str {
@@ -122,11 +134,12 @@ impl Mapping {
         self.program.sha256()
     }
 
-    /// Whether another reading gave the same mapping: script and explanations.
+    /// Whether another reading gave the same mapping: script, explanations and tables.
     pub fn is_same_as(&self, other: &Self) -> bool {
         self.name == other.name
             && self.sha256() == other.sha256()
             && self.explanations == other.explanations
+            && self.tables == other.tables
     }
 
     pub fn description(&self) -> &Description {

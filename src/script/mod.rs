@@ -13,8 +13,10 @@ mod error;
 mod free;
 mod job;
 mod load;
+mod lookup;
 mod mapping;
 mod program;
+mod reference;
 mod scan;
 mod session;
 mod settings;
@@ -39,6 +41,7 @@ pub use job::{
 };
 pub use load::{Origin, job_text};
 pub use mapping::Mapping;
+pub use reference::text as reference;
 pub use session::MappingSession;
 pub use settings::Settings;
 pub use simulator::SimulatorScript;

@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 use super::budget::{Budget, Run, Stoppable};
 use super::engine::{Profile, engine};
 use super::error::{Bound, Place, ScriptError};
+use super::lookup::{Open, Tables};
 
 /// A function of the contract and its number of parameters.
 pub(crate) type Hook = (&'static str, usize);
@@ -24,6 +25,7 @@ pub(crate) struct Program {
     functions: Vec<(String, usize)>,
     profile: Profile,
     budget: Budget,
+    tables: Arc<Tables>,
 }
 
 impl Program {
@@ -61,11 +63,18 @@ impl Program {
             } else {
                 Budget::default()
             },
+            tables: Arc::default(),
         };
         for hook in hooks {
             program.check_arity(*hook)?;
         }
         Ok(program)
+    }
+
+    /// The tables that its calls can look into.
+    pub(crate) fn with_tables(self, tables: &Arc<Tables>) -> Self {
+        let tables = Arc::clone(tables);
+        Self { tables, ..self }
     }
 
     fn check_arity(&self, (name, expected): Hook) -> Result<(), ScriptError> {
@@ -177,6 +186,7 @@ impl Program {
         arguments: Vec<Dynamic>,
     ) -> Result<Dynamic, ScriptError> {
         let run = Run::start(budget, &self.script);
+        let open = Open::of(&self.tables);
         let result = catch_unwind(AssertUnwindSafe(|| {
             engine(self.profile).call_fn_with_options::<Dynamic>(
                 options.eval_ast(false),
@@ -187,7 +197,7 @@ impl Program {
             )
         }));
         let tripped = Run::tripped();
-        drop(run);
+        drop((run, open));
         match result {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(error)) => Err(self.failure(function, *error, tripped)),

@@ -35,7 +35,8 @@ impl SimulatorScript {
     pub fn load(mapping: &Mapping, cfg: &serde_json::Value) -> Result<Self, ScriptError> {
         let text = mapping.origin().need("simulator.rhai")?;
         let framing = mapping.description().framing.clone();
-        Self::from_text(mapping.name(), &text, framing, cfg)
+        let program = compile(mapping.name(), text)?.with_tables(mapping.tables());
+        Self::begin(program, framing, cfg)
     }
 
     pub fn from_text(
@@ -44,8 +45,16 @@ impl SimulatorScript {
         framing: Framing,
         cfg: &serde_json::Value,
     ) -> Result<Self, ScriptError> {
+        Self::begin(compile(name, text.to_owned())?, framing, cfg)
+    }
+
+    fn begin(
+        program: Program,
+        framing: Framing,
+        cfg: &serde_json::Value,
+    ) -> Result<Self, ScriptError> {
         let mut simulator = Self {
-            program: compile(name, text.to_owned())?,
+            program,
             framing,
             state: Dynamic::from_map(Map::new()),
         };

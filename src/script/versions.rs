@@ -16,7 +16,7 @@ const VERSIONS: &str = ".versions";
 const ACTIVE: &str = "active";
 /// One line for each activation: instant, hash, by whom.
 const HISTORY: &str = "history.csv";
-const HASH_CHARACTERS: usize = 12;
+const HASH_CHARACTERS: usize = 16;
 
 /// A version that was activated at an instant.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -70,3 +70,4 @@ mod tls;
 mod tls_wire;
 mod too_large;
 mod walkthrough;
+mod workbench;

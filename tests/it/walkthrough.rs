@@ -19,6 +19,7 @@ use std::time::{Duration, Instant};
 use pairbox::domain::Chance;
 
 const README: &str = include_str!("../../README.md");
+const CONNECT: &str = include_str!("../../packaging/docs/connect-a-cas.md");
 const BULK_JOBS: &str = include_str!("../../packaging/docs/bulk-jobs.md");
 const NOT_HERE: &str = "## Installing the package";
 const CAS: &str = "127.0.0.1:7000";
@@ -50,6 +51,11 @@ fn every_command_of_the_readme_does_what_it_prints() {
 #[test]
 fn every_command_of_the_chapter_on_bulk_jobs_does_what_it_prints() {
     follow(BULK_JOBS, [6, 2, 0]);
+}
+
+#[test]
+fn every_command_of_the_chapter_on_mappings_does_what_it_prints() {
+    follow(CONNECT, [6, 2, 0]);
 }
 
 /// Does what a page says. It has at least so many blocks for the first terminal, and exactly so many that stay up and that are
@@ -393,7 +399,7 @@ fn mask_of(word: &str) -> Option<&'static str> {
         .map(|c| if c.is_ascii_digit() { '0' } else { c })
         .collect();
     let span = word.strip_suffix("ms").or_else(|| word.strip_suffix('s'));
-    if is_hex && [32, 64].contains(&word.len()) {
+    if is_hex && [16, 32, 64].contains(&word.len()) {
         Some("ID")
     } else if word.len() >= 40 && word.chars().all(|c| c.is_ascii_alphanumeric()) {
         Some("FRAME")

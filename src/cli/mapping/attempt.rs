@@ -95,7 +95,8 @@ impl TryArgs {
         for (is_sent, frame) in &seen {
             let arrow = if *is_sent { "->" } else { "<-" };
             let bytes = frame.len();
-            say(&format!("{arrow} {bytes} bytes\n{}", dump(&mapping, frame)))?;
+            let told = dump(&mapping, frame);
+            say(&format!("{arrow} {bytes} bytes\n{}", told.trim_end()))?;
         }
         tried.frames = seen
             .iter()

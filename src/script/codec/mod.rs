@@ -1,70 +1,18 @@
 //! The native helpers that mappings build and read frames with; every number and every position is checked.
 //!
 //! A frame is a rhai blob. `put_...` appends to it, `frame.u16be(at)` and its like read it, and each error names the value, the
-//! field's limit and the frame's length. `README.md` of the mappings lists them for script writers.
+//! field's limit and the frame's length. `reference.rs` says what each does.
 
 mod checksum;
 mod document;
 mod put;
 mod read;
+pub(crate) mod reference;
 mod text;
 
 pub(crate) use text::yyyymmdd;
 
 use rhai::{Engine, EvalAltResult, FuncRegistration, INT, Position};
-
-/// Every helper's name: what `check` counts as known besides rhai's own.
-pub(crate) const NAMES: &[&str] = &[
-    "put_u8",
-    "put_u16be",
-    "put_u16le",
-    "put_u24be",
-    "put_u32be",
-    "put_u32le",
-    "put_ascii",
-    "put_text",
-    "put_right",
-    "put_digits",
-    "put_bcd",
-    "put_hex",
-    "put_bytes",
-    "put_repeat",
-    "prefix_u8",
-    "prefix_u16be",
-    "prefix_u16le",
-    "prefix_u32be",
-    "u8",
-    "u16be",
-    "u16le",
-    "u24be",
-    "u32be",
-    "u32le",
-    "ascii",
-    "text",
-    "digits",
-    "bcd",
-    "bytes",
-    "is_digits",
-    "is_ascii",
-    "to_hex",
-    "from_hex",
-    "right",
-    "strip_left",
-    "strip_right",
-    "date_yyyymmdd",
-    "put_date",
-    "crc16_ccitt",
-    "crc16_modbus",
-    "crc32",
-    "xor",
-    "lrc",
-    "json",
-    "is_json",
-    "to_json",
-    "xml_escape",
-    "xml_text",
-    "form",
-];
 
 /// A frame may not grow beyond this.
 pub(crate) const FRAME_BYTES_MAX: usize = 64 * 1024;

@@ -1,0 +1,267 @@
+//! The reference of the mapping contract, `packaging/docs/mapping-reference.md`, made from the tables that the code works by.
+
+use std::fmt::Write as _;
+
+use super::codec::reference::{BUILD, DOCUMENTS, Helper, READ, TEXTS};
+
+/// A function of the contract as an author needs it.
+pub(crate) struct HookDoc {
+    pub name: &'static str,
+    call: &'static str,
+    doc: &'static str,
+}
+
+const fn hook(name: &'static str, call: &'static str, doc: &'static str) -> HookDoc {
+    HookDoc { name, call, doc }
+}
+
+/// Functions of `mapping.rhai`; a test holds them against the engine's list.
+pub(crate) const MAPPING: &[HookDoc] = &[
+    hook(
+        "describe",
+        "describe()",
+        "Needed. `#{ framing, session, transaction, caps }`, below.",
+    ),
+    hook(
+        "settings",
+        "settings()",
+        "Every setting of `[provider.settings]` with its default; `()`: must be given. Without it any setting is taken.",
+    ),
+    hook(
+        "normalize",
+        "normalize(kind, ca_id, cfg)",
+        "The CA ID that is stored and given to all that follows; kind is `smartcard` or `stb`. Without it: the CA ID without blanks around it.",
+    ),
+    hook(
+        "validate",
+        "validate(request, cfg)",
+        "`()`, or what is wrong in the operator's words: the request is refused before anything is stored.",
+    ),
+    hook(
+        "plan",
+        "plan(request, cfg)",
+        "The ordered steps, `#{ confirms: \"pair\" | \"unpair\" | \"none\", card, stb, data }`; recorded before the first is sent. Without it one step that confirms the request.",
+    ),
+    hook(
+        "encode",
+        "encode(step, ctx)",
+        "Needed. `#{ body, key }`: the payload of one step, and what its answer will carry. Over HTTP `#{ method, path, headers, body }`. ctx: transaction, now (Unix seconds), date (YYYYMMDD), lane, cfg.",
+    ),
+    hook(
+        "decode",
+        "decode(frame, ctx)",
+        "Needed. What a frame from the CAS means, below. It must bear anything: look before you read.",
+    ),
+    hook(
+        "keepalive",
+        "keepalive(ctx, state)",
+        "`#{ body, key }` of a keepalive; needed with `keepalive_every` or `ready_after`.",
+    ),
+    hook(
+        "query",
+        "query(request, ctx)",
+        "`#{ body, key }` that asks what the CAS holds; needed with `caps.query`. The answer is `ok` if it holds what is asked for, `refused` if it does not.",
+    ),
+    hook(
+        "explain",
+        "explain(code)",
+        "The meaning of a code; else the line of `errors.csv`.",
+    ),
+    hook(
+        "on_connect",
+        "on_connect(ctx, state)",
+        "After the connect: `#{ send, state }`, with `ready: true` or `fail: \"why\"` if that is decided already. Without it the session is ready at once.",
+    ),
+    hook(
+        "on_frame",
+        "on_frame(frame, state)",
+        "A frame before the session is ready: `#{ send, state, keep, ready, fail }`. `keep: #{ session: \"...\" }` are values that later frames name as `{{session}}` and no record holds.",
+    ),
+    hook(
+        "fields",
+        "fields(frame)",
+        "The parts of a frame by name, `[[name, at, length], ...]`, for `test --trace` and `try`.",
+    ),
+];
+
+/// Functions of `simulator.rhai`. Its state is `this`.
+pub(crate) const SIMULATOR: &[HookDoc] = &[
+    hook(
+        "init",
+        "init(cfg)",
+        "Fills `this`. cfg: the provider's settings, `--set NAME=VALUE`, its `secrets`, and `fault` (`refuse`, `busy` or `hello`) in the copy of the script that speaks a fault.",
+    ),
+    hook(
+        "on_connect",
+        "on_connect(connection)",
+        "The frames that greet a client.",
+    ),
+    hook(
+        "on_frame",
+        "on_frame(frame, connection)",
+        "Needed. The frames that answer one.",
+    ),
+    hook("on_close", "on_close(connection)", "A client is gone."),
+    hook(
+        "pairings",
+        "pairings()",
+        "Needed. What this CAS holds: a map of card to STB.",
+    ),
+    hook(
+        "kind",
+        "kind(frame)",
+        "`hello`, `keepalive` or `command`: faults are for commands. Without it the engine tells by place and length.",
+    ),
+];
+
+/// Keys of `describe()`.
+const KEYS: &[(&str, &str)] = &[
+    (
+        "framing.len",
+        "`#{ bytes: 1 \\| 2 \\| 4, endian, includes_self, adjust, max }`: a length before each payload; `adjust` is added to the number read.",
+    ),
+    (
+        "framing.header",
+        "`#{ size, len_at, len_bytes, endian, adjust, magic, max }`: a header with the length of what follows; the payload is both, and the engine writes the length.",
+    ),
+    (
+        "framing.stxetx",
+        "`#{ stx: 2, etx: 3, escape, checksum, max }`: between two bytes; checksum over payload and end byte: none, xor, lrc, crc16_ccitt, crc16_modbus.",
+    ),
+    (
+        "framing.delim",
+        "`#{ bytes, max }`: the payload, then these bytes.",
+    ),
+    ("framing.fixed", "`#{ size }`: every payload has this size."),
+    (
+        "framing.http",
+        "`#{ max }`: HTTP/1.1. A frame is `#{ method, path, headers, body }` or `#{ status, headers, body }`; a body that is a map or an array goes as JSON.",
+    ),
+    (
+        "session.connect_timeout, reply_timeout",
+        "Spans with a unit: \"250ms\", \"10s\", \"5m\"; defaults 5s and 10s.",
+    ),
+    (
+        "session.keepalive_every, ready_after",
+        "A keepalive this often; so many must be answered before commands flow. Default: none.",
+    ),
+    (
+        "session.lanes, window",
+        "Connections (1 to 64), and commands in flight on each (1 to 4096); default 1.",
+    ),
+    (
+        "session.matching",
+        "`key`: an answer carries the key of its command. `fifo`: answers come in order; then the window is 1, and whatever is lost ends the connection. HTTP is always fifo.",
+    ),
+    (
+        "session.rate_per_s, min_gap",
+        "Commands a second, and the least span between two; default: no limit.",
+    ),
+    (
+        "session.reconnect_min, reconnect_max",
+        "The wait before a new connection, doubled each time; default 1s and 60s.",
+    ),
+    (
+        "session.ambiguous",
+        "After a command whose answer never came: `resend` (only if twice is as once), `query` (ask first), `hold` (a person decides; the default).",
+    ),
+    (
+        "transaction",
+        "`#{ min, max }`: the numbers that commands and keepalives draw from; durable, and none twice while it is unanswered.",
+    ),
+    (
+        "caps",
+        "`#{ pair, unpair, query, needs_previous_stb, card_to_stb, stb_to_card }`: what the CAS can do.",
+    ),
+];
+
+/// What `decode` returns.
+const ANSWERS: &[(&str, &str)] = &[
+    (
+        "reply",
+        "`#{ kind: \"reply\", key, outcome, code, text, reference, busy_s, ends_session }`. outcome: ok, already, refused, retry, busy (for `busy_s` seconds), fatal (pauses the provider). `ends_session: true` makes a new connection.",
+    ),
+    (
+        "push",
+        "`#{ kind: \"push\", data, reply }`: the CAS spoke first; recorded, then `reply` is sent.",
+    ),
+    (
+        "keepalive",
+        "The answer to a keepalive, where it is marked as one.",
+    ),
+    (
+        "ignore",
+        "It answers nothing. Where answers come in order, that ends the connection.",
+    ),
+];
+
+/// The whole page.
+pub fn text() -> String {
+    let mut page = String::from(
+        "# Mappings: the reference\n\nMade from the code; a test keeps it fresh. How to connect a CAS, step by step: \
+         [connect-a-cas.md](connect-a-cas.md).\n\nA function of a script gets copies of its arguments and sees nothing else; \
+         called as a method (`ctx.header(\"01\")`) it has them as `this`, in place. An anonymous function captures nothing. \
+         A call has 500,000 operations and one second.\n",
+    );
+    hooks(&mut page, "Functions of mapping.rhai", MAPPING);
+    pairs(&mut page, "Keys of `describe()`", "key", KEYS);
+    pairs(&mut page, "What `decode` returns", "kind", ANSWERS);
+    hooks(&mut page, "Functions of simulator.rhai", SIMULATOR);
+    for (title, helpers) in [
+        ("Helpers that build a frame", BUILD),
+        ("Helpers that read a frame", READ),
+        ("Texts, dates, checksums, tables", TEXTS),
+        ("JSON, XML, forms", DOCUMENTS),
+    ] {
+        self::helpers(&mut page, title, helpers);
+    }
+    page
+}
+
+fn hooks(page: &mut String, title: &str, hooks: &[HookDoc]) {
+    let _ = write!(page, "\n## {title}\n\n| function | |\n|---|---|\n");
+    for HookDoc { call, doc, .. } in hooks {
+        let _ = writeln!(page, "| `{call}` | {} |", doc.replace(" | ", " \\| "));
+    }
+}
+
+fn pairs(page: &mut String, title: &str, what: &str, rows: &[(&str, &str)]) {
+    let _ = write!(page, "\n## {title}\n\n| {what} | |\n|---|---|\n");
+    for (name, doc) in rows {
+        let _ = writeln!(page, "| `{name}` | {doc} |");
+    }
+}
+
+fn helpers(page: &mut String, title: &str, helpers: &[Helper]) {
+    let _ = write!(
+        page,
+        "\n## {title}\n\n| call | | example | gives |\n|---|---|---|---|\n"
+    );
+    for Helper {
+        call,
+        doc,
+        example,
+        gives,
+        ..
+    } in helpers
+    {
+        let _ = writeln!(page, "| `{call}` | {doc} | `{example}` | `{gives}` |");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{mapping, simulator};
+    use super::*;
+
+    #[test]
+    fn every_function_of_the_contract_is_in_the_reference() {
+        for (docs, hooks) in [(MAPPING, mapping::HOOKS), (SIMULATOR, simulator::HOOKS)] {
+            let mut told: Vec<&str> = docs.iter().map(|hook| hook.name).collect();
+            let mut known: Vec<&str> = hooks.iter().map(|(name, _)| *name).collect();
+            told.sort_unstable();
+            known.sort_unstable();
+            assert_eq!(told, known);
+        }
+    }
+}
