@@ -123,7 +123,10 @@ impl CliError {
                 Exit::NoServer
             }
             Self::Lock(LockError::Held { .. }) | Self::SilentHolder(_) => Exit::Locked,
-            Self::NotOwner { .. } | Self::Exists { .. } | Self::PlanChanged { .. } => Exit::Unsafe,
+            Self::NotOwner { .. }
+            | Self::Exists { .. }
+            | Self::PlanChanged { .. }
+            | Self::Skeleton(SkeletonError::Exists { .. }) => Exit::Unsafe,
             // `pairbox ... | head` is no failure.
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Done,
             _ => Exit::Failed,

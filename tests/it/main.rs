@@ -8,6 +8,7 @@
 
 mod access;
 mod attackers;
+mod cas_over_tls;
 mod cli_alone;
 mod cli_commands;
 mod cli_explain;
