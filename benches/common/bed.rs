@@ -23,8 +23,14 @@ pub struct Cas {
 
 impl Cas {
     pub fn start() -> Self {
-        let mapping = Arc::new(Mapping::load(Path::new("/nonexistent"), "smsgw").unwrap());
-        let persona = Persona::new(mapping, settings()).unwrap();
+        Self::of("smsgw")
+    }
+
+    /// The simulator of a mapping.
+    pub fn of(mapping: &str) -> Self {
+        let settings = serde_json::from_str(settings(mapping)).unwrap();
+        let mapping = Arc::new(Mapping::load(Path::new("/nonexistent"), mapping).unwrap());
+        let persona = Persona::new(mapping, settings).unwrap();
         let (simulator, address) =
             Simulator::bind(SimulateOptions::new(persona, "127.0.0.1:0")).unwrap();
         let stop = Arc::new(AtomicBool::new(false));
@@ -43,8 +49,13 @@ impl Drop for Cas {
     }
 }
 
-fn settings() -> serde_json::Value {
-    serde_json::json!({"source_id": 1234, "dest_id": 5, "mop_ppid": 67892, "hello_name": "SMSGW"})
+/// As JSON.
+fn settings(mapping: &str) -> &'static str {
+    match mapping {
+        "smsgw" => r#"{"source_id": 1234, "dest_id": 5, "mop_ppid": 67892, "hello_name": "SMSGW"}"#,
+        "httpjson" => r#"{"operator": "north"}"#,
+        _ => "{}",
+    }
 }
 
 pub struct Bed {
@@ -54,11 +65,16 @@ pub struct Bed {
 
 impl Bed {
     pub fn open(address: SocketAddr, window: u32) -> Self {
+        Self::open_for("smsgw", address, &format!("window = {window}"))
+    }
+
+    /// With another mapping; `more` are lines of the provider.
+    pub fn open_for(mapping: &str, address: SocketAddr, more: &str) -> Self {
         let folder = match std::env::var_os("PAIRBOX_BENCH_DIR") {
             Some(folder) => tempfile::tempdir_in(folder).unwrap(),
             None => tempfile::tempdir_in("target").unwrap(),
         };
-        let config = config(folder.path(), address, window);
+        let config = config(folder.path(), mapping, address, more);
         std::fs::create_dir_all(&config.data_dir).unwrap();
         let lock = DataLock::take(&config.data_dir).unwrap();
         let service = Service::open(&config, lock, &mut |_| std::ops::ControlFlow::Continue(()))
@@ -134,7 +150,8 @@ pub fn pair(at: u32) -> PairCall {
 }
 
 pub fn card_serial(at: u32) -> String {
-    format!("{:012}", 19_000_000_000_u64 + u64::from(at) * 1000 + 1)
+    // Ten digits of it fit a u32, as bin6 wants them.
+    format!("{:012}", 1_000_000_000_u64 + u64::from(at) * 1000 + 1)
 }
 
 pub fn stb_serial(at: u32) -> String {
@@ -158,7 +175,13 @@ fn item(product: &str, at: u32) -> NewItem {
     }
 }
 
-pub fn config(folder: &Path, address: SocketAddr, window: u32) -> Config {
+pub fn config(folder: &Path, mapping: &str, address: SocketAddr, more: &str) -> Config {
+    let settings: serde_json::Value = serde_json::from_str(settings(mapping)).unwrap();
+    let settings = settings.as_object().unwrap().iter();
+    let lines: Vec<String> = settings
+        .map(|(name, value)| format!("{name} = {value}"))
+        .collect();
+    let settings = lines.join("\n");
     let text = format!(
         r#"
 data_dir = "data"
@@ -167,16 +190,13 @@ listen = "127.0.0.1:0"
 [[provider]]
 name = "north"
 family = "nagravision"
-mapping = "smsgw"
+mapping = "{mapping}"
 address = "{address}"
 smartcard_products = ["SC-*"]
 stb_products = ["STB-*"]
-window = {window}
+{more}
 [provider.settings]
-source_id = 1234
-dest_id = 5
-mop_ppid = 67892
-hello_name = "SMSGW"
+{settings}
 "#
     );
     let environment = Environment::from_pairs(Vec::<(String, String)>::new());

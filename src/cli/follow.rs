@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use signal_hook::consts::{SIGINT, SIGTERM};
 
@@ -11,10 +11,11 @@ use super::backend::Backend;
 use super::error::CliError;
 use super::exit::Exit;
 use super::failures::write_failures;
-use super::output::{Format, lines, say, say_csv_rows};
+use super::output::{DASH, Format, lines, say, say_csv_rows};
 use super::progress::{JobProgress, Went, per_second};
 use crate::control::{
     JobList, JobListAsk, JobRehearsal, JobRehearse, JobReportOf, JobShow, PAGE_ROWS_MAX,
+    ProviderList,
 };
 use crate::domain::JobPhase;
 use crate::jobs::{FullReport, JobReport, NewJob, RehearsalReport};
@@ -43,6 +44,7 @@ pub fn follow(backend: &Backend, number: u64, followed: &Followed) -> Result<Exi
         JobProgress::new()
     };
     let mut is_seen = false;
+    let mut standstill = Standstill::new();
     let job = loop {
         let job = backend.call::<JobShow>(&number).inspect_err(|_| {
             if is_seen {
@@ -51,6 +53,9 @@ pub fn follow(backend: &Backend, number: u64, followed: &Followed) -> Result<Exi
         })?;
         is_seen = true;
         progress.at(&job);
+        if followed.waits_for_cas && job.done == job.rows {
+            standstill.look(backend, &job)?;
+        }
         let waits = followed.waits_for_cas && job.state.is_over() && job.pending > 0;
         if (job.state != JobPhase::Running && !waits) || stop.load(Ordering::Relaxed) {
             break job;
@@ -75,6 +80,52 @@ pub fn follow(backend: &Backend, number: u64, followed: &Followed) -> Result<Exi
     }
     next(backend, &job, followed);
     Ok(exit(&job, followed.waits_for_cas))
+}
+
+/// How long nothing is answered before somebody is told why.
+const STANDSTILL: Duration = Duration::from_secs(10);
+
+/// A CAS that answers nothing more.
+struct Standstill {
+    pending: u64,
+    since: Instant,
+    is_told: bool,
+}
+
+impl Standstill {
+    fn new() -> Self {
+        Self {
+            pending: 0,
+            since: Instant::now(),
+            is_told: false,
+        }
+    }
+
+    /// Says what the providers have to say for themselves, once.
+    fn look(&mut self, backend: &Backend, job: &JobReport) -> Result<(), CliError> {
+        if job.pending != self.pending {
+            *self = Self {
+                pending: job.pending,
+                ..Self::new()
+            };
+        }
+        if self.is_told || self.pending == 0 || self.since.elapsed() < STANDSTILL {
+            return Ok(());
+        }
+        self.is_told = true;
+        let (number, pending) = (job.id, job.pending);
+        let providers = backend.call::<ProviderList>(&())?;
+        for provider in providers {
+            let note = provider.note(chrono_tz::UTC);
+            if note != DASH {
+                eprintln!("provider {}: {note}", provider.name);
+            }
+        }
+        eprintln!(
+            "{pending} wait; `pairbox request list --job {number} --state pending` says when they are due"
+        );
+        Ok(())
+    }
 }
 
 /// The path, or one with the job's number beside it: somebody may be at work on the file of an earlier job.

@@ -113,7 +113,8 @@ impl Listed for ProviderReport {
 }
 
 impl ProviderReport {
-    fn note(&self, zone: Tz) -> String {
+    /// What keeps it from sending, if anything does.
+    pub(super) fn note(&self, zone: Tz) -> String {
         if let Some(pause) = &self.pause {
             let until = pause.until.map_or_else(String::new, |until| {
                 format!(" until {}", local_time(until, zone))
@@ -121,13 +122,17 @@ impl ProviderReport {
             return format!("by {}{until}: {}", pause.by, pause.reason);
         }
         let health = self.health.as_ref();
-        if let Some(why) = health.and_then(|health| health.circuit_open.as_ref()) {
-            return format!("circuit open: {why}");
-        }
         let errors = health.into_iter().flat_map(|health| &health.lanes);
         let error = errors
             .filter(|lane| lane.connected_since.is_none())
             .find_map(|lane| lane.last_error.clone());
-        error.unwrap_or_else(|| DASH.to_owned())
+        match (
+            health.and_then(|health| health.circuit_open.as_ref()),
+            error,
+        ) {
+            (Some(why), Some(error)) => format!("circuit open: {why}; {error}"),
+            (Some(why), None) => format!("circuit open: {why}"),
+            (None, error) => error.unwrap_or_else(|| DASH.to_owned()),
+        }
     }
 }

@@ -3,6 +3,7 @@
 mod attempt;
 mod dump;
 mod rehearse;
+mod splits;
 mod versions;
 
 use std::path::PathBuf;
@@ -17,8 +18,8 @@ use super::global::Global;
 use super::output::say;
 use crate::config::{Config, DEFAULT_SCRIPTS_DIR, ProviderConfig};
 use crate::script::cases::run_cases;
-use crate::script::check::check_mapping;
-use crate::script::{Mapping, Origin, skeleton};
+use crate::script::check::{Finding, check_mapping};
+use crate::script::{Mapping, Origin, Place, skeleton};
 
 #[derive(Subcommand)]
 pub enum MappingCommand {
@@ -119,6 +120,9 @@ fn check(origin: &Origin) -> Result<Exit, CliError> {
     let findings = check_mapping(origin);
     for finding in &findings {
         say(&words(finding))?;
+        if let Some(excerpt) = excerpt(origin, finding) {
+            say(&excerpt)?;
+        }
     }
     if findings.is_empty() {
         say(&format!("{}: nothing found", place(origin)))?;
@@ -128,10 +132,30 @@ fn check(origin: &Origin) -> Result<Exit, CliError> {
     Ok(Exit::No)
 }
 
+/// The line of a finding with a caret under its column.
+fn excerpt(origin: &Origin, finding: &Finding) -> Option<String> {
+    let (_, file) = finding.file.split_once('/')?;
+    let text = origin.read(file).ok()??;
+    let line = finding.line?;
+    let place = Place {
+        script: finding.file.clone(),
+        line: Some(line),
+        column: finding.column,
+        source: text.lines().nth(line.checked_sub(1)?).map(str::to_owned),
+    };
+    Some(place.excerpt()).filter(|excerpt| !excerpt.is_empty())
+}
+
 fn test(origin: Origin, trace: bool) -> Result<Exit, CliError> {
     let place = place(&origin);
     let mapping = Arc::new(Mapping::from_origin(origin)?);
-    let report = run_cases(&mapping)?;
+    let mut report = run_cases(&mapping)?;
+    let framing = &mapping.description().framing;
+    report.count(
+        "conformance",
+        "frames split and merged at every byte",
+        splits::check(framing, &report.seen),
+    );
     if trace {
         for seen in &report.seen {
             let (arrow, bytes) = (if seen.is_sent { "->" } else { "<-" }, seen.frame.len());

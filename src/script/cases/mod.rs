@@ -80,7 +80,8 @@ pub fn run_cases(mapping: &Arc<Mapping>) -> Result<CaseReport, ScriptError> {
 }
 
 impl CaseReport {
-    fn count(&mut self, file: &str, case: &str, result: Result<(), String>) {
+    /// Counts one thing that was tried; the error is how it went wrong.
+    pub fn count(&mut self, file: &str, case: &str, result: Result<(), String>) {
         match result {
             Ok(()) => self.passed += 1,
             Err(message) => self.failures.push(CaseFailure {
