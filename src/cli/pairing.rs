@@ -7,12 +7,13 @@ use super::backend::{Backend, Sending};
 use super::error::CliError;
 use super::exit::Exit;
 use super::global::Global;
-use super::named::ByArgs;
+use super::named::{ByArgs, instant};
 use super::output::{Format, ListWriter, Listed, OutputArgs, list, or_dash, say};
 use crate::actions::history::{PairingChange, PairingStep};
 use crate::actions::local_time::local_time;
 use crate::actions::pairings::PairingRow;
 use crate::control::{PAGE_ROWS_MAX, PairingHistoryOf, PairingList, PairingListAsk, PairingShow};
+use crate::domain::Timestamp;
 
 #[derive(Subcommand)]
 pub enum PairingCommand {
@@ -21,7 +22,7 @@ pub enum PairingCommand {
     /// The pairing of a card or an STB
     Show(ItemArgs),
     /// All pairings that a card had, newest first
-    History(ItemArgs),
+    History(HistoryArgs),
 }
 
 #[derive(Args)]
@@ -40,6 +41,15 @@ pub struct ItemArgs {
     by: ByArgs,
     #[command(flatten)]
     output: OutputArgs,
+}
+
+#[derive(Args)]
+pub struct HistoryArgs {
+    #[command(flatten)]
+    item: ItemArgs,
+    /// What was so at that instant, such as "2026-11-26 02:00" (local) or 2026-11-26T00:00:00Z
+    #[arg(long, value_name = "TIME")]
+    at: Option<String>,
 }
 
 impl PairingCommand {
@@ -66,16 +76,36 @@ impl PairingCommand {
                 let rows = backend.call::<PairingShow>(&args.by.item(&args.item)?)?;
                 list(&rows, args.output.output, zone)?;
             }
-            Self::History(args) => {
-                let history = backend.call::<PairingHistoryOf>(&args.by.item(&args.item)?)?;
-                list(&history.steps, args.output.output, zone)?;
-                if let Some(cut) = history.cut.filter(|_| args.output.output == Format::Table) {
+            Self::History(HistoryArgs { item, at }) => {
+                let at = at.map(|text| instant(&text, zone)).transpose()?;
+                let mut history = backend.call::<PairingHistoryOf>(&item.by.item(&item.item)?)?;
+                if let Some(at) = at {
+                    history.steps = steps_at(history.steps, at);
+                }
+                // An instant before all of them is answered by none, if none is missing.
+                let is_whole = at.is_some() && !history.steps.is_empty();
+                list(&history.steps, item.output.output, zone)?;
+                let cut = history.cut.filter(|_| !is_whole);
+                if let Some(cut) = cut.filter(|_| item.output.output == Format::Table) {
                     say(&format!("\n{cut}"))?;
                 }
             }
         }
         Ok(Exit::Done)
     }
+}
+
+/// What was so at an instant: the latest change by then, and below a doubt what was so before it.
+fn steps_at(steps: Vec<PairingStep>, at: Timestamp) -> Vec<PairingStep> {
+    let mut told = Vec::new();
+    for step in steps.into_iter().filter(|step| step.at <= at) {
+        let is_clear = step.change != PairingChange::InDoubt;
+        told.push(step);
+        if is_clear {
+            break;
+        }
+    }
+    told
 }
 
 impl Listed for PairingRow {
@@ -109,5 +139,35 @@ impl Listed for PairingStep {
             self.by.clone(),
             self.seq.to_string(),
         ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_instant_shows_what_was_so_and_what_was_doubted() {
+        let step = |at: i64, change: PairingChange| PairingStep {
+            at: Timestamp::from_micros(at),
+            by: "dispatch".to_owned(),
+            request: None,
+            change,
+            seq: 1,
+        };
+        let paired = || PairingChange::Paired {
+            stb: "1".to_owned(),
+        };
+        let steps = vec![
+            step(40, PairingChange::Unpaired),
+            step(30, PairingChange::InDoubt),
+            step(20, paired()),
+            step(10, PairingChange::Unpaired),
+        ];
+        let at = |at| steps_at(steps.clone(), Timestamp::from_micros(at));
+        assert_eq!(at(50), steps[..1]);
+        assert_eq!(at(39), steps[1..3]);
+        assert_eq!(at(20), steps[2..3]);
+        assert_eq!(at(9), []);
     }
 }
