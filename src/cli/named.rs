@@ -69,7 +69,7 @@ fn id(text: &str) -> Result<PublicId, CliError> {
 /// An instant as `parse_local` reads it.
 pub fn instant(text: &str, zone: Tz) -> Result<Timestamp, CliError> {
     parse_local(text, zone).map_err(|expected| CliError::Argument {
-        what: "--scheduled",
+        what: "the instant",
         expected,
         found: text.to_owned(),
     })

@@ -22,6 +22,22 @@ use crate::scene::{card_serial, stb_serial};
 const PATIENCE: Duration = Duration::from_mins(1);
 const LOOK_EVERY: Duration = Duration::from_millis(2);
 
+/// A binary that was copied just now is busy as long as a child of another test, between its fork and its exec, has it open.
+fn spawned(command: &mut Command) -> Child {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        match command.spawn() {
+            Err(error)
+                if error.kind() == std::io::ErrorKind::ExecutableFileBusy
+                    && Instant::now() < until =>
+            {
+                std::thread::sleep(LOOK_EVERY);
+            }
+            spawned => return spawned.unwrap(),
+        }
+    }
+}
+
 /// How a headend is laid out.
 #[derive(Clone)]
 pub struct Layout {
@@ -208,11 +224,10 @@ impl Headend {
     /// Starts a server; answers how it ended if it ends before it listens.
     pub fn try_serve(&self, mut command: Command) -> Result<Served, Ended> {
         let said = self.path().join("said");
-        let child = command
+        command
             .stdout(fs::File::create(&said).unwrap())
-            .stderr(fs::File::create(self.path().join("log")).unwrap())
-            .spawn()
-            .unwrap();
+            .stderr(fs::File::create(self.path().join("log")).unwrap());
+        let child = spawned(&mut command);
         // From here on a panic ends the child too.
         let mut served = Served {
             child,

@@ -281,7 +281,16 @@ pub fn wait_until(mut done: impl FnMut() -> bool, told: impl FnOnce() -> String)
 fn open(folder: &Path, address: SocketAddr, more: &str) -> Service {
     let config = config(folder, address, more);
     std::fs::create_dir_all(&config.data_dir).unwrap();
-    let lock = DataLock::take(&config.data_dir).unwrap();
+    // A child of another test has the lock too, between its fork and its exec.
+    let mut lock = None;
+    wait_until(
+        || {
+            lock = DataLock::take(&config.data_dir).ok();
+            lock.is_some()
+        },
+        || format!("{:?}", DataLock::take(&config.data_dir).err()),
+    );
+    let lock = lock.unwrap();
     Service::open(&config, lock, &mut |_| std::ops::ControlFlow::Continue(()))
         .unwrap_or_else(|error| panic!("{error}"))
 }
