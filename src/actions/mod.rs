@@ -15,6 +15,7 @@ pub mod import;
 pub mod items;
 pub mod list;
 pub mod local_time;
+pub mod method;
 pub mod pair;
 pub mod pairings;
 pub mod past;

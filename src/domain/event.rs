@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::job::RowEnding;
 use super::{
-    Confirms, Doubt, ItemNumber, JobNumber, Outcome, Position, Priority, ProcessName,
+    CardChange, Confirms, Doubt, ItemNumber, JobNumber, Outcome, Position, Priority, ProcessName,
     ProductNumber, ProviderNumber, PublicId, Purpose, RequestNumber, Salt, Step,
     SubscriptionNumber, Timestamp,
 };
@@ -241,8 +241,12 @@ pub struct Accepted {
     pub provider: ProviderNumber,
     pub card: ItemNumber,
     pub card_ca: String,
+    /// None for an unpair, and for a change of the card alone.
     pub stb: Option<ItemNumber>,
     pub stb_ca: Option<String>,
+    /// What is asked for beside a pairing; none for a pair or an unpair.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub card_change: Option<CardChange>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subscription: Option<SubscriptionNumber>,
     /// The place: due time here, number above.

@@ -3,6 +3,7 @@
 //! `event` is what is recorded, `apply` what an event changes, `view` what rules may look at; `admission`, `head`, `settle`
 //! and `operate` are the rules. The state with its overlay and the tests' model both implement `View`.
 
+pub mod action;
 pub mod admission;
 pub mod apply;
 pub mod chance;
@@ -32,6 +33,7 @@ pub mod timestamp;
 pub mod view;
 pub mod wording;
 
+pub use action::{Action, CardChange};
 pub use chance::Chance;
 pub use checksum::Checksum;
 pub use event::Event;

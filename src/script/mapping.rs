@@ -11,7 +11,7 @@ use rhai::{Dynamic, Map};
 use super::answer;
 use super::codec::yyyymmdd;
 use super::contract::{
-    Action, Confirms, Decoded, Description, EncodeContext, Encoded, FieldName, ItemKind,
+    Ability, Action, Confirms, Decoded, Description, EncodeContext, Encoded, FieldName, ItemKind,
     MappingRequest, Step,
 };
 use super::describe;
@@ -99,6 +99,9 @@ impl Mapping {
         }
         if description.caps.query {
             program.require(QUERY)?;
+        }
+        if description.caps.products || description.caps.pin != Ability::No {
+            program.require(PLAN)?;
         }
         Ok(Self {
             name,
@@ -206,7 +209,7 @@ impl Mapping {
         }
     }
 
-    /// The ordered steps; by default one that confirms the request.
+    /// The ordered steps; by default one that confirms the request. A change of the card alone confirms no pairing.
     pub fn plan(&self, request: &MappingRequest, cfg: &Settings) -> Result<Vec<Step>, ScriptError> {
         if !self.program.has(PLAN) {
             return Ok(vec![only_step(request)]);
@@ -226,6 +229,14 @@ impl Mapping {
             .map(|step| answer::step(step, request))
             .collect::<Result<Vec<_>, _>>()
             .and_then(|steps| {
+                let is_about_pairing = request.action.changes_pairing();
+                let strays = |step: &Step| step.confirms != Confirms::None && !is_about_pairing;
+                if steps.iter().any(strays) {
+                    return Err(Wrong::new(format!(
+                        "the steps of {} must confirm \"none\": it changes no pairing",
+                        request.action.word()
+                    )));
+                }
                 let bytes = serde_json::to_vec(&steps).map_or(usize::MAX, |text| text.len());
                 if bytes <= PLAN_BYTES_MAX {
                     return Ok(steps);
@@ -348,12 +359,12 @@ impl Mapping {
 }
 
 fn only_step(request: &MappingRequest) -> Step {
-    let (confirms, stb) = match request.action {
-        Action::Pair => (Confirms::Pair, &request.stb),
-        Action::Unpair => (Confirms::Unpair, &request.previous_stb),
+    let stb = match request.action {
+        Action::Unpair => &request.previous_stb,
+        _ => &request.stb,
     };
     Step {
-        confirms,
+        confirms: Confirms::of(request.action),
         card: request.card.clone(),
         stb: stb.clone(),
         data: serde_json::Value::Null,
@@ -365,12 +376,8 @@ fn optional(text: Option<&String>) -> Dynamic {
 }
 
 fn request_value(request: &MappingRequest) -> Dynamic {
-    let action = match request.action {
-        Action::Pair => "pair",
-        Action::Unpair => "unpair",
-    };
     let mut map = Map::new();
-    map.insert("action".into(), action.into());
+    map.insert("action".into(), request.action.word().into());
     map.insert("number".into(), whole(request.number));
     map.insert("card".into(), request.card.as_str().into());
     map.insert("stb".into(), optional(request.stb.as_ref()));
@@ -378,6 +385,9 @@ fn request_value(request: &MappingRequest) -> Dynamic {
         "previous_stb".into(),
         optional(request.previous_stb.as_ref()),
     );
+    let products = request.products.iter();
+    let products: rhai::Array = products.map(|product| product.as_str().into()).collect();
+    map.insert("products".into(), products.into());
     Dynamic::from_map(map)
 }
 

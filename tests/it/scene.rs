@@ -201,6 +201,7 @@ impl Scene {
             family: Some("nagravision".into()),
             card: ItemIdentifier::SerialNumber(card_serial(card)),
             stb: stb.map(|stb| ItemIdentifier::SerialNumber(stb_serial(stb))),
+            card_change: None,
             subscription: None,
             scheduled: None,
             priority: Priority::Regular,

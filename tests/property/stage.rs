@@ -325,6 +325,7 @@ impl Stage {
             family: Some("nagravision".into()),
             card: ItemIdentifier::SerialNumber(card_serial(product, card)),
             stb: stb.map(|stb| ItemIdentifier::SerialNumber(stb_serial(stb))),
+            card_change: None,
             subscription: None,
             scheduled: None,
             priority: Priority::Regular,

@@ -137,6 +137,7 @@ impl TryArgs {
             card,
             stb,
             previous_stb,
+            products: Vec::new(),
         })
     }
 

@@ -97,6 +97,7 @@ fn accept(state: &mut impl Edit, recorded: Recorded<'_>, accepted: &Accepted) {
         leaves: None,
         card_ca: accepted.card_ca.as_str().into(),
         stb_ca: accepted.stb_ca.as_deref().map(Into::into),
+        card_change: accepted.card_change.clone().map(Box::new),
         subscription: accepted.subscription,
         due: accepted.due,
         scheduled: accepted.scheduled,
