@@ -4,11 +4,12 @@
 
 use std::sync::Arc;
 
-use super::method::Method;
 use super::pair::PairCall;
 use super::{Actions, PairingPolicy, find};
 use crate::domain::admission::{Ask, Replaced, Wanted, foresee};
-use crate::domain::{ItemKind, ItemNumber, ProviderNumber, Refusal, SubscriptionNumber, View};
+use crate::domain::{
+    ItemKind, ItemNumber, Method, ProviderNumber, Refusal, SubscriptionNumber, View,
+};
 use crate::provider::{Provider, Providers};
 use crate::script::contract::{Action, MappingRequest, texts};
 
@@ -233,7 +234,8 @@ fn normalize(provider: &Provider, kind: ItemKind, ca_id: &str) -> Result<String,
 
 fn check_capability(provider: &Provider, action: Action) -> Result<(), Refusal> {
     let method = Method::of(action);
-    if method.is_offered(&provider.mapping.description().caps, &provider.settings) {
+    let caps = &provider.mapping.description().caps;
+    if caps.has(method.needs, &provider.settings) {
         return Ok(());
     }
     Err(Refusal::CapabilityMissing {

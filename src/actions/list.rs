@@ -8,8 +8,8 @@ use super::find::{self, Found};
 use crate::domain::event::{Event, ItemFields};
 use crate::domain::view::Jump;
 use crate::domain::{
-    Action, ItemNumber, JobNumber, LifeCycleState, Request, RequestNumber, SubscriptionNumber, Timestamp,
-    View,
+    Action, ItemNumber, JobNumber, LifeCycleState, Request, RequestNumber, SubscriptionNumber,
+    Timestamp, View,
 };
 
 /// Which requests to list.

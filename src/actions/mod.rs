@@ -15,7 +15,6 @@ pub mod import;
 pub mod items;
 pub mod list;
 pub mod local_time;
-pub mod method;
 pub mod pair;
 pub mod pairings;
 pub mod past;

@@ -12,8 +12,8 @@ use crate::domain::admission::Ask;
 use crate::domain::event::Idempotency;
 use crate::domain::view::IDEMPOTENCY_LIFE;
 use crate::domain::{
-    Action, CardChange, ItemIdentifier, Priority, ProcessName, Refusal, RequestNumber, SubscriptionIdentifier,
-    Timestamp, View,
+    Action, CardChange, ItemIdentifier, Priority, ProcessName, Refusal, RequestNumber,
+    SubscriptionIdentifier, Timestamp, View,
 };
 use crate::telemetry::Metric;
 

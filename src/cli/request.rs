@@ -19,8 +19,8 @@ use crate::control::{
     CancelAsk, PAGE_ROWS_MAX, RequestCancel, RequestExplain, RequestList, RequestListAsk,
     RequestResolve, RequestRetry, RequestShow, ResolveAsk,
 };
-use crate::domain::{Action, LifeCycleState};
 use crate::domain::event::{Frame, Resolution};
+use crate::domain::{Action, LifeCycleState};
 
 #[derive(Subcommand)]
 pub enum RequestCommand {
@@ -178,8 +178,8 @@ impl ListArgs {
 
 impl Listed for RequestRow {
     const HEADINGS: &'static [&'static str] = &[
-        "number", "state", "phase", "action", "card", "stb", "provider", "priority", "due", "attempts",
-        "ended",
+        "number", "state", "phase", "action", "card", "stb", "provider", "priority", "due",
+        "attempts", "ended",
     ];
 
     fn cells(&self, zone: Tz) -> Vec<String> {

@@ -41,6 +41,10 @@ pub fn prepare(
     slot: &Slot,
 ) -> Result<Prepared, ScriptError> {
     let provider = line.provider.clone();
+    // It was declared when the request was accepted; a reload may have brought another mapping.
+    provider
+        .mapping
+        .check_offers(request.action(), &provider.settings)?;
     let asked = mapping_request(line, view, request, leaves)?;
     let (plan, is_new) = match known_plan(line, recall, request) {
         Some(plan) => (plan, false),

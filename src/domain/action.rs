@@ -56,10 +56,7 @@ impl Action {
         let products: Vec<&str> = products.iter().map(AsRef::as_ref).collect();
         let products = products.join(", ");
         match self {
-            Self::Pair => format!(
-                "pair smartcard {card} with STB {}",
-                stb.unwrap_or_default()
-            ),
+            Self::Pair => format!("pair smartcard {card} with STB {}", stb.unwrap_or_default()),
             Self::Unpair => format!("unpair smartcard {card}"),
             Self::AddProducts => format!("add products to smartcard {card}: {products}"),
             Self::CancelProducts => format!("cancel products of smartcard {card}: {products}"),
@@ -107,8 +104,14 @@ mod tests {
         assert_eq!(Action::of(stb, None), Action::Pair);
         assert_eq!(Action::of(None, None), Action::Unpair);
         for (change, action) in [
-            (CardChange::AddProducts(vec!["A".into()]), Action::AddProducts),
-            (CardChange::CancelProducts(vec!["A".into()]), Action::CancelProducts),
+            (
+                CardChange::AddProducts(vec!["A".into()]),
+                Action::AddProducts,
+            ),
+            (
+                CardChange::CancelProducts(vec!["A".into()]),
+                Action::CancelProducts,
+            ),
             (CardChange::ResetPin, Action::ResetPin),
         ] {
             assert_eq!(Action::of(None, Some(&change)), action);

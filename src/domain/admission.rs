@@ -6,8 +6,9 @@
 use super::event::{Accepted, Event, Idempotency};
 use super::view::{IDEMPOTENCY_LIFE, QUEUE_MAX};
 use super::{
-    Action, CardChange, ItemKind, ItemNumber, JobNumber, Pairing, Phase, Place, Priority, ProcessName, ProviderNumber,
-    Refusal, Request, RequestNumber, SubscriptionNumber, Timestamp, View,
+    Action, CardChange, ItemKind, ItemNumber, JobNumber, Pairing, Phase, Place, Priority,
+    ProcessName, ProviderNumber, Refusal, Request, RequestNumber, SubscriptionNumber, Timestamp,
+    View,
 };
 
 /// What is asked for, with every identifier resolved and every CA ID normalized.

@@ -16,6 +16,7 @@ pub mod item;
 pub mod items;
 pub mod job;
 pub mod length;
+pub mod method;
 pub mod network;
 pub mod number;
 pub mod operate;
@@ -41,6 +42,7 @@ pub use framing::{Endian, Framing};
 pub use identifier::{ItemIdentifier, RequestIdentifier, SubscriptionIdentifier};
 pub use item::{Item, ItemKind, Product, Subscription};
 pub use job::{Job, JobPhase};
+pub use method::{Capability, Method};
 pub use network::network_of;
 pub use number::{
     ItemNumber, JobNumber, ProductNumber, ProviderNumber, RequestNumber, SubscriptionNumber,

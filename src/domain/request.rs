@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Action, CardChange,    ItemNumber, JobNumber, Phase, Position, Priority, ProcessName, ProviderNumber, RequestNumber,
-    SubscriptionNumber, Timestamp,
+    Action, CardChange, ItemNumber, JobNumber, Phase, Position, Priority, ProcessName,
+    ProviderNumber, RequestNumber, SubscriptionNumber, Timestamp,
 };
 
 /// A request's row. Texts (frames, CAS words, who, when) are read from the ledger at the positions.
@@ -92,12 +92,18 @@ impl Request {
 
     /// The names of products that it adds or cancels.
     pub fn products(&self) -> &[Box<str>] {
-        self.card_change.as_deref().map_or(&[], CardChange::products)
+        self.card_change
+            .as_deref()
+            .map_or(&[], CardChange::products)
     }
 
     /// The STB that its card has once it is done, if the card has `held` before.
     pub fn stb_after(&self, held: Option<ItemNumber>) -> Option<ItemNumber> {
-        if self.changes_pairing() { self.stb } else { held }
+        if self.changes_pairing() {
+            self.stb
+        } else {
+            held
+        }
     }
 
     pub fn place(&self) -> Place {

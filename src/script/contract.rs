@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::settings::Settings;
-use crate::domain::{Outcome, Timestamp};
+use crate::domain::{Capability, Outcome, Timestamp};
 
 pub use crate::domain::framing::{Endian, Framing};
 pub use crate::domain::{Action, Ambiguous, Confirms, ItemKind, Step};
@@ -80,6 +80,18 @@ pub struct Capabilities {
     pub stb_to_card: u32,
 }
 
+impl Capabilities {
+    /// Whether it is declared, and the provider's settings give what it needs.
+    pub fn has(&self, capability: Capability, cfg: &Settings) -> bool {
+        match capability {
+            Capability::Pair => self.pair,
+            Capability::Unpair => self.unpair,
+            Capability::Products => self.products,
+            Capability::Pin => self.pin.is_given(cfg),
+        }
+    }
+}
+
 /// Whether a CAS can do something that the site's own numbers may be needed for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -91,7 +103,7 @@ pub enum Ability {
 }
 
 impl Ability {
-    pub fn is_given(&self, cfg: &Settings) -> bool {
+    fn is_given(&self, cfg: &Settings) -> bool {
         match self {
             Self::No => false,
             Self::Yes => true,
@@ -117,7 +129,7 @@ pub struct MappingRequest {
 
 /// Products as a mapping gets them.
 pub fn texts(products: &[Box<str>]) -> Vec<String> {
-    products.iter().map(|product| product.to_string()).collect()
+    products.iter().map(ToString::to_string).collect()
 }
 
 /// What `encode` and `keepalive` are told beside the step: the script asks no clock.

@@ -7,7 +7,8 @@ use std::time::Duration;
 use rhai::Dynamic;
 
 use super::contract::{
-    Ability,    Ambiguous, Capabilities, Description, Endian, Framing, Matching, Session, TransactionRange,
+    Ability, Ambiguous, Capabilities, Description, Endian, Framing, Matching, Session,
+    TransactionRange,
 };
 use super::value::{Fields, Read, Wrong, show, text_of};
 use crate::domain::Checksum;

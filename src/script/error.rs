@@ -145,6 +145,11 @@ pub enum ScriptError {
     },
     #[error("{place}: in `{function}`: the script engine panicked")]
     Panicked { place: Box<Place>, function: String },
+    #[error("mapping `{mapping}` cannot {action}: it does not declare it")]
+    NotOffered {
+        mapping: String,
+        action: &'static str,
+    },
     #[error("the settings of mapping `{mapping}` are wrong: {message}")]
     Settings {
         mapping: String,
@@ -172,6 +177,7 @@ impl ScriptError {
             | Self::Write { .. }
             | Self::Absent { .. }
             | Self::Table { .. }
+            | Self::NotOffered { .. }
             | Self::Settings { .. } => None,
         }
     }

@@ -22,6 +22,7 @@ use super::program::{Hook, Program};
 use super::settings::Settings;
 use super::value::{Wrong, from_json, show, text_of};
 use super::wire;
+use crate::domain::Method;
 
 const DESCRIBE: Hook = ("describe", 0);
 const SETTINGS: Hook = ("settings", 0);
@@ -150,9 +151,21 @@ impl Mapping {
         })
     }
 
-    /// Whether `settings()` can be read at all.
+    /// Whether `settings()` can be read at all, and has what the capabilities name.
     pub(crate) fn check_settings(&self) -> Result<(), ScriptError> {
-        self.known_settings().map(|_| ())
+        let known = self.known_settings()?;
+        let Ability::WithSetting(name) = &self.description.caps.pin else {
+            return Ok(());
+        };
+        if known.is_none_or(|known| known.contains_key(name.as_str())) {
+            return Ok(());
+        }
+        let message = format!("`caps.pin` names `{name}`, which is none of them");
+        Err(ScriptError::Settings {
+            mapping: self.name.clone(),
+            message,
+            hint: None,
+        })
     }
 
     fn known_settings(&self) -> Result<Option<Map>, ScriptError> {
@@ -187,6 +200,18 @@ impl Mapping {
             Some(text) if !text.is_empty() => Ok(text),
             _ => Err(self.wrong(NORMALIZE, &value, "a text that is not empty")),
         }
+    }
+
+    /// Fails for an action that the mapping does not declare: its script would take it for another one.
+    pub fn check_offers(&self, action: Action, cfg: &Settings) -> Result<(), ScriptError> {
+        let method = Method::of(action);
+        if self.description.caps.has(method.needs, cfg) {
+            return Ok(());
+        }
+        Err(ScriptError::NotOffered {
+            mapping: self.name.clone(),
+            action: method.words,
+        })
     }
 
     /// What is wrong with the request, in the operator's words; none if nothing. By default nothing is wrong.

@@ -135,7 +135,7 @@ pub enum CallError {
 
 impl CallError {
     /// The same with the place of the object that the field is of.
-    pub fn within(mut self, place: &str) -> Self {
+    pub(super) fn within(mut self, place: &str) -> Self {
         if let Self::Missing { field, .. }
         | Self::WrongType { field, .. }
         | Self::WrongValue { field, .. }

@@ -13,11 +13,10 @@ use super::object::Objects;
 use super::parameters::wrong_value;
 use super::value::Value;
 use super::{Call, CallError, dates, envelope, identifier};
-use crate::actions::method::Method;
 use crate::actions::pair::{PairCall, PairDone};
 use crate::domain::event::Idempotency;
 use crate::domain::{
-    ItemIdentifier, Priority, ProcessName, Refusal, RequestNumber, SubscriptionIdentifier,
+    ItemIdentifier, Method, Priority, ProcessName, Refusal, RequestNumber, SubscriptionIdentifier,
     Timestamp, View,
 };
 
@@ -25,12 +24,7 @@ use crate::domain::{
 const KEY_CHARS_MAX: usize = 255;
 
 /// Hands in what the parameters ask for; it is answered after the sync, or after the CAS if it is to be processed immediately.
-pub fn hand_in(
-    api: &Arc<Api>,
-    call: &Call,
-    asked: Result<PairCall, CallError>,
-    reply: Reply,
-) {
+pub fn hand_in(api: &Arc<Api>, call: &Call, asked: Result<PairCall, CallError>, reply: Reply) {
     let with_key = asked.and_then(|mut asked| {
         asked.idempotency = idempotency(call, &asked)?;
         Ok(asked)

@@ -70,10 +70,7 @@ pub fn product(
 }
 
 /// A service of the CRM as the CAS's product. An id says nothing: no catalogue of services is kept here.
-pub fn service(
-    parameters: &Parameters,
-    name: &'static str,
-) -> Result<Option<String>, CallError> {
+pub fn service(parameters: &Parameters, name: &'static str) -> Result<Option<String>, CallError> {
     let Some((field, value)) = parameters.identifier(name, SERVICE)? else {
         return Ok(None);
     };

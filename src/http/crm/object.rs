@@ -12,10 +12,9 @@ use super::value::{Members, Value};
 use crate::actions::details::RequestDetails;
 use crate::actions::find::Found;
 use crate::actions::list::ItemTexts;
-use crate::actions::method::Method;
 use crate::domain::{
-    Item, ItemNumber, Kind, ProviderNumber, PublicId, Salt, Subscription, SubscriptionNumber,
-    Timestamp, View,
+    Item, ItemNumber, Kind, Method, ProviderNumber, PublicId, Salt, Subscription,
+    SubscriptionNumber, Timestamp, View,
 };
 
 /// Makes objects against one look at the state.

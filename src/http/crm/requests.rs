@@ -8,8 +8,7 @@ use super::value::Value;
 use super::{Call, CallError, identifier};
 use crate::actions::find;
 use crate::actions::list::{LOOKED_THROUGH_MAX, RequestFilter};
-use crate::actions::method::Method;
-use crate::domain::{LifeCycleState, Refusal, RequestIdentifier, RequestNumber, View};
+use crate::domain::{LifeCycleState, Method, Refusal, RequestIdentifier, RequestNumber, View};
 
 const IDENTIFIER: &str = "provisioning_request_identifier";
 

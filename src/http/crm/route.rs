@@ -275,8 +275,7 @@ fn matched<'a>(route: &'static Route, path: &'a str) -> Option<(&'static Route, 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::actions::method::Method;
-    use crate::domain::Action;
+    use crate::domain::{Action, Method};
 
     fn found(path: &str, verb: &str) -> String {
         match find(&format!("{BASE}{path}"), verb, |family| {

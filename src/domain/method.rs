@@ -1,10 +1,9 @@
 //! One table: which method of the CRM makes which type of request, and what the provider's mapping must be able to do for it.
 //!
-//! `http/crm/` takes names and types from here, `ask.rs` the capability. What a method's parameters are is `http/crm/`'s.
+//! `http/crm/` takes names and types from here, `actions/ask.rs` and dispatch the capability. What a method's parameters are
+//! is told in `http/crm/`.
 
-use crate::domain::Action;
-use crate::script::Settings;
-use crate::script::contract::Capabilities;
+use super::Action;
 
 /// The way to one action.
 #[derive(Clone, Copy, Debug)]
@@ -15,7 +14,16 @@ pub struct Method {
     pub request_type: &'static str,
     /// In "the provider cannot ...".
     pub words: &'static str,
-    needs: fn(&Capabilities, &Settings) -> bool,
+    pub needs: Capability,
+}
+
+/// What a mapping declares in `caps`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Capability {
+    Pair,
+    Unpair,
+    Products,
+    Pin,
 }
 
 impl Method {
@@ -26,38 +34,33 @@ impl Method {
                 name: "pair_smartcard_decoder",
                 request_type: "PAIR_SMARTCARD_DECODER",
                 words: "pair",
-                needs: |caps, _| caps.pair,
+                needs: Capability::Pair,
             },
             Action::Unpair => Self {
                 name: "pair_smartcard_decoder",
                 request_type: "PAIR_SMARTCARD_DECODER",
                 words: "unpair",
-                needs: |caps, _| caps.unpair,
+                needs: Capability::Unpair,
             },
             Action::AddProducts => Self {
                 name: "add_enhanced_list_of_products",
                 request_type: "ADD_ENHANCED_LIST_OF_PRODUCTS",
                 words: "add products",
-                needs: |caps, _| caps.products,
+                needs: Capability::Products,
             },
             Action::CancelProducts => Self {
                 name: "cancel_enhanced_list_of_products",
                 request_type: "CANCEL_ENHANCED_LIST_OF_PRODUCTS",
                 words: "cancel products",
-                needs: |caps, _| caps.products,
+                needs: Capability::Products,
             },
             Action::ResetPin => Self {
                 name: "set_pin_code_to_default_value",
                 request_type: "SET_PIN_CODE_TO_DEFAULT_VALUE",
                 words: "set a PIN to its default",
-                needs: |caps, cfg| caps.pin.is_given(cfg),
+                needs: Capability::Pin,
             },
         }
-    }
-
-    /// Whether a mapping with these capabilities and settings can do it.
-    pub fn is_offered(&self, caps: &Capabilities, cfg: &Settings) -> bool {
-        (self.needs)(caps, cfg)
     }
 
     /// What requests of this type ask for; nothing if there is no such type.
