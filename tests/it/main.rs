@@ -8,6 +8,7 @@
 
 mod access;
 mod attackers;
+mod card_changes;
 mod cli_alone;
 mod cli_commands;
 mod cli_explain;
@@ -27,6 +28,7 @@ mod http_idempotency;
 mod http_input;
 mod http_login;
 mod http_pairing;
+mod http_products;
 mod http_reading;
 mod http_scene;
 mod http_slow;

@@ -121,6 +121,7 @@ source_id = 1234
 dest_id = 5
 mop_ppid = 67892
 hello_name = "SMSGW"
+pin_command = "0099"
 "#
     )
 }
