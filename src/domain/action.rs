@@ -54,12 +54,17 @@ impl Action {
     /// What is asked for, as an operator reads it; items by serial number.
     pub fn sentence(self, card: &str, stb: Option<&str>, products: &[impl AsRef<str>]) -> String {
         let products: Vec<&str> = products.iter().map(AsRef::as_ref).collect();
-        let products = products.join(", ");
+        let noun = if products.len() == 1 {
+            "product"
+        } else {
+            "products"
+        };
+        let products = format!("{noun} {}", products.join(", "));
         match self {
             Self::Pair => format!("pair smartcard {card} with STB {}", stb.unwrap_or_default()),
             Self::Unpair => format!("unpair smartcard {card}"),
-            Self::AddProducts => format!("add products to smartcard {card}: {products}"),
-            Self::CancelProducts => format!("cancel products of smartcard {card}: {products}"),
+            Self::AddProducts => format!("add {products} to smartcard {card}"),
+            Self::CancelProducts => format!("cancel {products} of smartcard {card}"),
             Self::ResetPin => format!("set the PIN of smartcard {card} to its default"),
         }
     }
