@@ -47,7 +47,9 @@ impl Actions {
 
     fn words(&self, event: &Event, zone: Tz) -> String {
         match event {
-            Event::RequestAccepted(accepted) => self.accepted_words(accepted, zone),
+            Event::RequestAccepted(accepted) | Event::CardChangeAccepted(accepted) => {
+                self.accepted_words(accepted, zone)
+            }
             Event::AttemptBegun(begun) => begun_words(begun),
             Event::AttemptSettled(settled) => settled_words(settled, zone),
             Event::LateAnswer(answer) => late_words(answer),

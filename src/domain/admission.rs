@@ -320,7 +320,7 @@ fn earlier(
 }
 
 fn accepted(ask: &Ask, place: Place, now: Timestamp, makes_room: Option<RequestNumber>) -> Event {
-    Event::RequestAccepted(Accepted {
+    let accepted = Accepted {
         request: place.number,
         provider: ask.provider,
         card: ask.card,
@@ -339,7 +339,12 @@ fn accepted(ask: &Ask, place: Place, now: Timestamp, makes_room: Option<RequestN
         linked: makes_room.or(ask.retries),
         job: ask.job,
         idempotency: ask.idempotency.clone(),
-    })
+    };
+    if accepted.card_change.is_some() {
+        Event::CardChangeAccepted(accepted)
+    } else {
+        Event::RequestAccepted(accepted)
+    }
 }
 
 /// The unpair of the holder, which stands right before the pair that it makes room for.

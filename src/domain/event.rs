@@ -84,6 +84,9 @@ pub enum Event {
         subscription: SubscriptionFields,
     },
     RequestAccepted(Accepted),
+    /// A request that changes a card alone. It has a name of its own because `RequestAccepted` without an STB is an unpair: a
+    /// program that does not know this one stops.
+    CardChangeAccepted(Accepted),
     AttemptBegun(Begun),
     AttemptSettled(Settled),
     /// An ending that no answer brought.
@@ -244,7 +247,7 @@ pub struct Accepted {
     /// None for an unpair, and for a change of the card alone.
     pub stb: Option<ItemNumber>,
     pub stb_ca: Option<String>,
-    /// What is asked for beside a pairing; none for a pair or an unpair.
+    /// Of `CardChangeAccepted` only: what is asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub card_change: Option<CardChange>,
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -165,6 +165,59 @@ fn pair_swap_and_unpair_change_what_the_simulator_holds() {
 }
 
 #[test]
+fn the_simulator_holds_products_by_card_and_refuses_what_is_cut() {
+    let mut simulator = simulator(&json!({"pin_command": "0099"}));
+    let (mapping, _) = smsgw();
+    let cfg = json!({"source_id": 1234, "dest_id": 5, "mop_ppid": 67892, "pin_command": "0099"});
+    let cfg = mapping.settings(&cfg).unwrap();
+    let mut transaction = 0;
+    let mut send = |simulator: &mut SimulatorScript, action, products: &[&str], cut: usize| {
+        let request = MappingRequest {
+            action,
+            stb: None,
+            products: products.iter().map(ToString::to_string).collect(),
+            ..pair("019000802077", "")
+        };
+        let mut answers = Vec::new();
+        for step in mapping.plan(&request, &cfg).unwrap() {
+            transaction += 1;
+            let encoded = mapping.encode(&step, &context(transaction), &cfg).unwrap();
+            let frame = &encoded.body[..encoded.body.len() - cut];
+            let heard = simulator.on_frame(frame, 1).unwrap();
+            let Decoded::Reply(reply) = mapping.decode(&heard[0], &cfg).unwrap() else {
+                panic!("no reply");
+            };
+            assert_eq!(reply.key, encoded.key);
+            answers.push(reply.code.unwrap_or_else(|| "ok".to_owned()));
+        }
+        answers
+    };
+    let add = Action::AddProducts;
+    assert_eq!(
+        send(&mut simulator, add, &["SPORT", "NEWS"], 0),
+        ["ok", "ok"]
+    );
+    assert_eq!(send(&mut simulator, add, &["SPORT"], 0), ["ok"]);
+    assert_eq!(
+        send(&mut simulator, Action::CancelProducts, &["NEWS", "KIDS"], 0),
+        ["ok", "ok"]
+    );
+    assert_eq!(send(&mut simulator, Action::ResetPin, &[], 0), ["ok"]);
+    for (action, products, code) in [
+        (add, &["KIDS"][..], "9003"),
+        (Action::CancelProducts, &["SPORT"], "9003"),
+        (Action::ResetPin, &[], "9003"),
+    ] {
+        assert_eq!(send(&mut simulator, action, products, 1), [code]);
+    }
+    let state = simulator.state().unwrap();
+    let held = json!({"0190008020": {"SPORT": "2010110820111108"}});
+    assert_eq!(state["products"], held);
+    assert_eq!(state["pins_reset"], json!({"0190008020": 1}));
+    assert_eq!(state["pairings"], json!({}));
+}
+
+#[test]
 fn the_simulator_refuses_listed_cards_and_those_ending_in_666() {
     let mut simulator = simulator(&json!({"refuse": ["019000802077"]}));
     let listed = outcome(&exchange(&mut simulator, &pair("0190008020", "1"), 1));

@@ -248,7 +248,9 @@ impl Stage {
     /// The events of one request, in order.
     pub fn history(&self, number: RequestNumber) -> Vec<Event> {
         let is_of = |event: &&Event| match event {
-            Event::RequestAccepted(accepted) => accepted.request == number,
+            Event::RequestAccepted(accepted) | Event::CardChangeAccepted(accepted) => {
+                accepted.request == number
+            }
             Event::AttemptBegun(begun) => begun.request == number,
             Event::AttemptSettled(settled) => settled.request == number,
             Event::LateAnswer(answer) => answer.request == number,
@@ -861,7 +863,7 @@ fn copy_folder(from: &Path, to: &Path) {
 /// An event in one short line, for the list that a failure prints.
 fn brief(event: &Event) -> String {
     match event {
-        Event::RequestAccepted(at) => format!(
+        Event::RequestAccepted(at) | Event::CardChangeAccepted(at) => format!(
             "accepted {} card {} stb {:?} due {} {:?}{}",
             at.request,
             at.card,

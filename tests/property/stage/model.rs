@@ -76,8 +76,10 @@ impl Model {
         self.seq = seq;
         self.events.push(event.clone());
         match event {
-            Event::RequestAccepted(accepted) => {
+            Event::RequestAccepted(accepted) | Event::CardChangeAccepted(accepted) => {
                 let number = accepted.request;
+                let is_change = matches!(event, Event::CardChangeAccepted(_));
+                assert_eq!(is_change, accepted.card_change.is_some(), "{accepted:?}");
                 let known = Known {
                     place: Place {
                         due: accepted.due,
