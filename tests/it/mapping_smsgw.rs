@@ -210,11 +210,19 @@ fn the_simulator_holds_products_by_card_and_refuses_what_is_cut() {
     ] {
         assert_eq!(send(&mut simulator, action, products, 1), [code]);
     }
-    let state = simulator.state().unwrap();
+    let mut state = simulator.state().unwrap();
     let held = json!({"0190008020": {"SPORT": "2010110820111108"}});
     assert_eq!(state["products"], held);
     assert_eq!(state["pins_reset"], json!({"0190008020": 1}));
     assert_eq!(state["pairings"], json!({}));
+
+    // A state that an older simulator kept knows no products yet.
+    for new in ["products", "pins_reset", "pin_command"] {
+        state.as_object_mut().unwrap().remove(new);
+    }
+    simulator.restore(&state);
+    assert_eq!(send(&mut simulator, add, &["SPORT"], 0), ["ok"]);
+    assert_eq!(send(&mut simulator, Action::ResetPin, &[], 0), ["9004"]);
 }
 
 #[test]
