@@ -142,6 +142,7 @@ fn compare_all() -> Result<(), Box<dyn std::error::Error>> {
             card: card.to_owned(),
             stb: Some(native.stb.to_owned()),
             previous_stb: None,
+            products: Vec::new(),
         };
         let context = |number: u32| EncodeContext {
             transaction: u64::from(number) + 1,
@@ -226,6 +227,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         card: "019000802077".to_owned(),
         stb: Some("0012345678".to_owned()),
         previous_stb: None,
+        products: Vec::new(),
     };
     let context = |number: u32| EncodeContext {
         transaction: u64::from(number) + 1,

@@ -59,6 +59,7 @@ pub fn accepts(actions: Arc<Actions>) -> SocketAddr {
             family: Some("nagravision".into()),
             card: serial("smartcard_identifier"),
             stb: Some(serial("stb_identifier")),
+            card_change: None,
             subscription: None,
             scheduled: None,
             priority: Priority::Regular,

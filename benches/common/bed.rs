@@ -139,6 +139,7 @@ pub fn pair(at: u32) -> PairCall {
         family: Some("nagravision".into()),
         card: ItemIdentifier::SerialNumber(card_serial(at)),
         stb: Some(ItemIdentifier::SerialNumber(stb_serial(at))),
+        card_change: None,
         subscription: None,
         scheduled: None,
         priority: Priority::Regular,

@@ -7,9 +7,11 @@ use std::sync::Arc;
 use super::pair::PairCall;
 use super::{Actions, PairingPolicy, find};
 use crate::domain::admission::{Ask, Replaced, Wanted, foresee};
-use crate::domain::{ItemKind, ItemNumber, ProviderNumber, Refusal, SubscriptionNumber, View};
+use crate::domain::{
+    ItemKind, ItemNumber, Method, ProviderNumber, Refusal, SubscriptionNumber, View,
+};
 use crate::provider::{Provider, Providers};
-use crate::script::contract::{Action, MappingRequest};
+use crate::script::contract::{Action, MappingRequest, texts};
 
 /// What is registered together with the call and has no number yet: the writer puts the numbers in.
 #[derive(Clone, Copy, Debug)]
@@ -94,6 +96,7 @@ impl Actions {
         let wanted = Wanted {
             card: card.number,
             stb: stb.as_ref().map(|stb| stb.number),
+            changes_pairing: call.action().changes_pairing(),
             scheduled: call.scheduled,
             replaces_holder: policy.replaces_holder,
         };
@@ -144,17 +147,18 @@ impl LookedUp {
             .zip(stb.as_ref())
             .map(|(holder, stb)| replaced(&providers, &holder, stb))
             .transpose()?;
-        check_capability(provider, stb.is_none())?;
+        let action = call.action();
+        check_capability(provider, action)?;
         let request = MappingRequest {
-            action: if stb.is_some() {
-                Action::Pair
-            } else {
-                Action::Unpair
-            },
+            action,
             number: 0,
             card: card_ca.clone(),
             stb: stb_ca.clone(),
             previous_stb: previous_ca,
+            products: call
+                .card_change
+                .as_ref()
+                .map_or_else(Vec::new, |change| texts(change.products())),
         };
         validate(provider, &request)?;
         let caps = &provider.mapping.description().caps;
@@ -164,6 +168,7 @@ impl LookedUp {
             card_ca,
             stb: stb.map(|stb| stb.number),
             stb_ca,
+            card_change: call.card_change.clone(),
             subscription,
             scheduled: call.scheduled,
             priority: call.priority,
@@ -185,7 +190,7 @@ fn replaced(
     stb: &find::Found,
 ) -> Result<Replaced, Refusal> {
     let provider = providers.for_card(None, &holder.product)?;
-    check_capability(provider, true)?;
+    check_capability(provider, Action::Unpair)?;
     let holder_ca = normalize(
         provider,
         ItemKind::Smartcard,
@@ -201,6 +206,7 @@ fn replaced(
             ItemKind::Stb,
             stb.item.identifiers.ca_id(),
         )?),
+        products: Vec::new(),
     };
     validate(provider, &request)?;
     let provider = ProviderNumber(provider.number);
@@ -226,19 +232,15 @@ fn normalize(provider: &Provider, kind: ItemKind, ca_id: &str) -> Result<String,
         .map_err(|error| script_failed(provider, &error))
 }
 
-fn check_capability(provider: &Provider, is_unpair: bool) -> Result<(), Refusal> {
+fn check_capability(provider: &Provider, action: Action) -> Result<(), Refusal> {
+    let method = Method::of(action);
     let caps = &provider.mapping.description().caps;
-    let (is_able, action) = if is_unpair {
-        (caps.unpair, "unpair")
-    } else {
-        (caps.pair, "pair")
-    };
-    if is_able {
+    if caps.has(method.needs, &provider.settings) {
         return Ok(());
     }
     Err(Refusal::CapabilityMissing {
         provider: provider.name.clone(),
-        action,
+        action: method.words,
     })
 }
 

@@ -38,7 +38,9 @@ impl Actions {
     /// Reads a request's texts. A line that cannot be read is told as an error of the log, not of the caller.
     pub fn details(&self, request: &Arc<Request>) -> Option<RequestDetails> {
         let (accepted_event, created_at, created_by) = self.event(request.accepted)?;
-        let Event::RequestAccepted(accepted) = accepted_event else {
+        let (Event::RequestAccepted(accepted) | Event::CardChangeAccepted(accepted)) =
+            accepted_event
+        else {
             return None;
         };
         // Right after its acceptance a request has one line, which is not read twice.

@@ -8,8 +8,8 @@ use super::find::{self, Found};
 use crate::domain::event::{Event, ItemFields};
 use crate::domain::view::Jump;
 use crate::domain::{
-    ItemNumber, JobNumber, LifeCycleState, Request, RequestNumber, SubscriptionNumber, Timestamp,
-    View,
+    Action, ItemNumber, JobNumber, LifeCycleState, Request, RequestNumber, SubscriptionNumber,
+    Timestamp, View,
 };
 
 /// Which requests to list.
@@ -18,6 +18,8 @@ pub struct RequestFilter {
     pub state: Option<LifeCycleState>,
     /// Only requests that one provider family made; none for all.
     pub family: Option<String>,
+    /// Only requests that ask for one of these.
+    pub actions: Option<Vec<Action>>,
     /// Only requests of this job.
     pub job: Option<JobNumber>,
     /// List from above this number (exclusive), ascending.
@@ -281,6 +283,10 @@ fn matches(view: &dyn View, filter: &RequestFilter, request: &Request) -> bool {
         .state
         .is_none_or(|state| request.phase.life_cycle_state() == state)
         && filter.job.is_none_or(|job| request.job == Some(job))
+        && filter
+            .actions
+            .as_ref()
+            .is_none_or(|actions| actions.contains(&request.action()))
         && filter.family.as_ref().is_none_or(|family| {
             view.provider(request.provider)
                 .is_some_and(|provider| *provider.family == **family)

@@ -1,4 +1,4 @@
-//! Pair a smartcard with an STB, or unpair it: from identifiers to one recorded request.
+//! Pair a smartcard with an STB, unpair it, or change the card alone: from identifiers to one recorded request.
 //!
 //! Looks the items up, asks the mapping (`normalize`, `validate`) on the caller's thread, hands the ask to the writer, and
 //! answers after the sync. `process_immediately` is the same road with a wait at its end.
@@ -12,8 +12,8 @@ use crate::domain::admission::Ask;
 use crate::domain::event::Idempotency;
 use crate::domain::view::IDEMPOTENCY_LIFE;
 use crate::domain::{
-    ItemIdentifier, Priority, ProcessName, Refusal, RequestNumber, SubscriptionIdentifier,
-    Timestamp, View,
+    Action, CardChange, ItemIdentifier, Priority, ProcessName, Refusal, RequestNumber,
+    SubscriptionIdentifier, Timestamp, View,
 };
 use crate::telemetry::Metric;
 
@@ -23,8 +23,10 @@ pub struct PairCall {
     /// The CRM family of the method; none: whichever provider takes the card.
     pub family: Option<String>,
     pub card: ItemIdentifier,
-    /// Absent: unpair.
+    /// Absent: unpair, unless the card alone is to be changed.
     pub stb: Option<ItemIdentifier>,
+    /// What is asked for beside a pairing.
+    pub card_change: Option<CardChange>,
     pub subscription: Option<SubscriptionIdentifier>,
     pub scheduled: Option<Timestamp>,
     pub priority: Priority,
@@ -32,6 +34,16 @@ pub struct PairCall {
     pub process_name: ProcessName,
     pub idempotency: Option<Idempotency>,
     pub retries: Option<RequestNumber>,
+}
+
+impl PairCall {
+    pub fn action(&self) -> Action {
+        match &self.card_change {
+            Some(change) => change.action(),
+            None if self.stb.is_some() => Action::Pair,
+            None => Action::Unpair,
+        }
+    }
 }
 
 /// The request that answers the call.
@@ -138,6 +150,7 @@ fn repeated(view: &dyn View, call: &PairCall, now: Timestamp) -> Result<Option<A
         card_ca: request.card_ca.to_string(),
         stb: request.stb,
         stb_ca: request.stb_ca.as_deref().map(str::to_owned),
+        card_change: request.card_change.as_deref().cloned(),
         subscription: request.subscription,
         scheduled: call.scheduled,
         priority: call.priority,

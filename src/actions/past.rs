@@ -9,7 +9,7 @@ use super::local_time::local_time;
 use crate::domain::event::{
     Accepted, Begun, Ending, Event, LateAnswer, LateEffect, Resolution, Settled, Then,
 };
-use crate::domain::{Outcome, Purpose, Request, Timestamp};
+use crate::domain::{Action, CardChange, Outcome, Purpose, Request, Timestamp};
 
 /// Most events of one request that are told: far beyond what the delay table gives in a day.
 pub const EVENTS_MAX: usize = 1_000;
@@ -47,7 +47,9 @@ impl Actions {
 
     fn words(&self, event: &Event, zone: Tz) -> String {
         match event {
-            Event::RequestAccepted(accepted) => self.accepted_words(accepted, zone),
+            Event::RequestAccepted(accepted) | Event::CardChangeAccepted(accepted) => {
+                self.accepted_words(accepted, zone)
+            }
             Event::AttemptBegun(begun) => begun_words(begun),
             Event::AttemptSettled(settled) => settled_words(settled, zone),
             Event::LateAnswer(answer) => late_words(answer),
@@ -71,13 +73,11 @@ impl Actions {
     fn accepted_words(&self, accepted: &Accepted, zone: Tz) -> String {
         let view = self.state.view();
         let card = serial_number(&view, accepted.card);
-        let what = match accepted.stb {
-            Some(stb) => format!(
-                "pair smartcard {card} with STB {}",
-                serial_number(&view, stb)
-            ),
-            None => format!("unpair smartcard {card}"),
-        };
+        let change = accepted.card_change.as_ref();
+        let stb = accepted.stb.map(|stb| serial_number(&view, stb));
+        let products = change.map_or(&[][..], CardChange::products);
+        let action = Action::of(accepted.stb, change);
+        let what = action.sentence(&card, stb.as_deref(), products);
         let when = if accepted.is_scheduled {
             format!(", scheduled for {}", local_time(accepted.scheduled, zone))
         } else {

@@ -7,7 +7,7 @@ use super::items::serial_number;
 use super::{Actions, find};
 use crate::domain::event::Frame;
 use crate::domain::{
-    Kind, LifeCycleState, Phase, Priority, ProcessName, PublicId, Refusal, Request,
+    Action, Kind, LifeCycleState, Phase, Priority, ProcessName, PublicId, Refusal, Request,
     RequestIdentifier, RequestNumber, Timestamp, View,
 };
 
@@ -17,9 +17,12 @@ pub struct RequestRow {
     pub number: u64,
     pub life_cycle_state: LifeCycleState,
     pub phase: Phase,
+    pub action: Action,
     pub card: String,
-    /// None for an unpair.
+    /// The STB to pair with.
     pub stb: Option<String>,
+    /// The products to add or to cancel.
+    pub products: Vec<String>,
     /// The STB that the card leaves.
     pub leaves: Option<String>,
     pub provider: String,
@@ -95,8 +98,10 @@ fn row(view: &dyn View, request: &Request) -> RequestRow {
         number: request.number.0,
         life_cycle_state: request.phase.life_cycle_state(),
         phase: request.phase,
+        action: request.action(),
         card: name(request.card),
         stb: request.stb.map(name),
+        products: request.products().iter().map(ToString::to_string).collect(),
         leaves: request.leaves.map(name),
         provider: provider.map_or_else(
             || request.provider.to_string(),

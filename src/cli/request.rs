@@ -19,8 +19,8 @@ use crate::control::{
     CancelAsk, PAGE_ROWS_MAX, RequestCancel, RequestExplain, RequestList, RequestListAsk,
     RequestResolve, RequestRetry, RequestShow, ResolveAsk,
 };
-use crate::domain::LifeCycleState;
 use crate::domain::event::{Frame, Resolution};
+use crate::domain::{Action, LifeCycleState};
 
 #[derive(Subcommand)]
 pub enum RequestCommand {
@@ -178,8 +178,8 @@ impl ListArgs {
 
 impl Listed for RequestRow {
     const HEADINGS: &'static [&'static str] = &[
-        "number", "state", "phase", "card", "stb", "provider", "priority", "due", "attempts",
-        "ended",
+        "number", "state", "phase", "action", "card", "stb", "provider", "priority", "due",
+        "attempts", "ended",
     ];
 
     fn cells(&self, zone: Tz) -> Vec<String> {
@@ -187,6 +187,7 @@ impl Listed for RequestRow {
             self.number.to_string(),
             self.life_cycle_state.word().to_owned(),
             self.phase.word().replace('_', " "),
+            action_words(self.action),
             self.card.clone(),
             or_dash(self.stb.as_deref()),
             self.provider.clone(),
@@ -196,6 +197,10 @@ impl Listed for RequestRow {
             time_or_dash(self.executed, zone),
         ]
     }
+}
+
+fn action_words(action: Action) -> String {
+    action.word().replace('_', " ")
 }
 
 fn fields(shown: &RequestShown, zone: Tz) -> Vec<(&'static str, String)> {
@@ -222,8 +227,10 @@ fn fields(shown: &RequestShown, zone: Tz) -> Vec<(&'static str, String)> {
         ("id", shown.id.to_string()),
         ("state", row.life_cycle_state.word().to_owned()),
         ("phase", row.phase.word().replace('_', " ")),
+        ("action", action_words(row.action)),
         ("card", format!("{}{}", row.card, ca(&shown.card_ca_id))),
-        ("stb", stb.unwrap_or_else(|| "none: unpair".to_owned())),
+        ("stb", stb.unwrap_or_default()),
+        ("products", row.products.join(", ")),
         ("leaves", text(&row.leaves)),
         ("subscription", text(&shown.subscription)),
         ("provider", row.provider.clone()),
@@ -272,10 +279,9 @@ fn fields(shown: &RequestShown, zone: Tz) -> Vec<(&'static str, String)> {
 /// The explanation as a person reads it.
 pub fn words(told: &Explanation, zone: Tz) -> String {
     let row = &told.request;
-    let what = match &row.stb {
-        Some(stb) => format!("pair smartcard {} with STB {stb}", row.card),
-        None => format!("unpair smartcard {}", row.card),
-    };
+    let what = row
+        .action
+        .sentence(&row.card, row.stb.as_deref(), &row.products);
     let state = row.life_cycle_state.word();
     let indented = |texts: &mut dyn Iterator<Item = &str>| {
         let lines: Vec<String> = texts.map(|text| format!("  {text}")).collect();

@@ -10,7 +10,7 @@ use crate::domain::items::{self, NewItem, Registered};
 use crate::domain::job::{ROW_REASON_BYTES_MAX, RowEnding};
 use crate::domain::length::cut;
 use crate::domain::{
-    ItemKind, ItemNumber, JobNumber, JobPhase, Refusal, RequestNumber, Timestamp, View,
+    Action, ItemKind, ItemNumber, JobNumber, JobPhase, Refusal, RequestNumber, Timestamp, View,
 };
 use crate::ledger::LedgerError;
 
@@ -287,7 +287,7 @@ fn pair(view: &dyn View, act: &PairAct, now: Timestamp) -> Result<(Done, Vec<Eve
             });
         }
     }
-    let sends_anyway = act.resends || (ask.stb.is_none() && ask.sends_unknown);
+    let sends_anyway = act.resends || (ask.action() == Action::Unpair && ask.sends_unknown);
     if !sends_anyway && is_so_already(view, &ask, now)? {
         return Ok((Done::Unchanged, Vec::new()));
     }

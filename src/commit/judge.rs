@@ -402,6 +402,9 @@ fn other_doubt(request: &Request, confirms: Confirms) -> Option<Doubt> {
 
 /// An `ok` after REJECTED, or a refusal while an earlier attempt is unknown too, leaves it open what the CAS holds.
 fn puts_in_doubt(request: &Request, effect: LateEffect) -> bool {
+    if !request.changes_pairing() {
+        return false;
+    }
     match effect {
         LateEffect::MarksDoubt => true,
         LateEffect::Rejects => request.unknown_attempts > 1,

@@ -91,6 +91,7 @@ fn make(
         family: None,
         card: ask.card.into(),
         stb: stb.map(Into::into),
+        card_change: None,
         subscription: ask.subscription.map(Into::into),
         scheduled: ask.scheduled,
         priority: ask.priority,
@@ -132,6 +133,7 @@ impl Verb for RequestList {
         let (requests, stopped) = context.actions.list_requests(&RequestFilter {
             state: ask.state,
             family: None,
+            actions: None,
             job: ask.job.map(JobNumber),
             after: ask.after.map(RequestNumber),
             offset: None,

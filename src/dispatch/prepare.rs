@@ -13,7 +13,7 @@ use crate::domain::{
     Ambiguous, Confirms, ItemKind, ItemNumber, Purpose, Request, Step, Timestamp, View,
 };
 use crate::script::ScriptError;
-use crate::script::contract::{Action, EncodeContext, MappingRequest};
+use crate::script::contract::{EncodeContext, MappingRequest, texts};
 
 /// What goes to the writer, and what is kept until it answers.
 pub struct Prepared {
@@ -41,6 +41,10 @@ pub fn prepare(
     slot: &Slot,
 ) -> Result<Prepared, ScriptError> {
     let provider = line.provider.clone();
+    // It was declared when the request was accepted; a reload may have brought another mapping.
+    provider
+        .mapping
+        .check_offers(request.action(), &provider.settings)?;
     let asked = mapping_request(line, view, request, leaves)?;
     let (plan, is_new) = match known_plan(line, recall, request) {
         Some(plan) => (plan, false),
@@ -115,7 +119,8 @@ fn purpose(line: &Line, request: &Request, plan: &[Step]) -> Purpose {
     let asks_first =
         line.retry.ambiguous == Ambiguous::Query && line.provider.mapping.description().caps.query;
     let rest = plan.get(usize::from(request.steps_acknowledged)..);
-    if request.unknown_attempts > 0 && asks_first && is_told_by_a_query(rest.unwrap_or_default()) {
+    let may_ask = request.unknown_attempts > 0 && request.changes_pairing();
+    if may_ask && asks_first && is_told_by_a_query(rest.unwrap_or_default()) {
         Purpose::Query
     } else {
         Purpose::Command
@@ -148,15 +153,12 @@ fn mapping_request(
         })
         .transpose()?;
     Ok(MappingRequest {
-        action: if request.is_unpair() {
-            Action::Unpair
-        } else {
-            Action::Pair
-        },
+        action: request.action(),
         number: request.number.0,
         card: request.card_ca.to_string(),
         stb: request.stb_ca.as_deref().map(str::to_owned),
         previous_stb,
+        products: texts(request.products()),
     })
 }
 
@@ -191,13 +193,8 @@ pub fn final_confirms(plan: &[Step]) -> Confirms {
 }
 
 fn lone_step(asked: &MappingRequest) -> Step {
-    let confirms = if asked.action == Action::Pair {
-        Confirms::Pair
-    } else {
-        Confirms::Unpair
-    };
     Step {
-        confirms,
+        confirms: Confirms::of(asked.action),
         card: asked.card.clone(),
         stb: asked.stb.clone(),
         data: serde_json::Value::Null,

@@ -349,8 +349,7 @@ fn over(begun: &Begun, plan: &[Step], request: &Request) -> Over {
     let confirms = match (step, begun.purpose) {
         (Some(step), Purpose::Command) => step.confirms,
         _ if !plan.is_empty() => final_confirms(plan),
-        _ if request.is_unpair() => Confirms::Unpair,
-        _ => Confirms::Pair,
+        _ => Confirms::of(request.action()),
     };
     Over {
         request: request.number,

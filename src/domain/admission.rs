@@ -1,4 +1,4 @@
-//! The first judgement: whether a pair or unpair may be accepted, and at which place it will stand.
+//! The first judgement: whether a request may be accepted, and at which place it will stand.
 //!
 //! Judged against the acknowledged pairings plus the pending requests that stand earlier in order. `head` judges again when
 //! the request comes first.
@@ -6,8 +6,9 @@
 use super::event::{Accepted, Event, Idempotency};
 use super::view::{IDEMPOTENCY_LIFE, QUEUE_MAX};
 use super::{
-    ItemKind, ItemNumber, JobNumber, Pairing, Phase, Place, Priority, ProcessName, ProviderNumber,
-    Refusal, Request, RequestNumber, SubscriptionNumber, Timestamp, View,
+    Action, CardChange, ItemKind, ItemNumber, JobNumber, Pairing, Phase, Place, Priority,
+    ProcessName, ProviderNumber, Refusal, Request, RequestNumber, SubscriptionNumber, Timestamp,
+    View,
 };
 
 /// What is asked for, with every identifier resolved and every CA ID normalized.
@@ -16,9 +17,11 @@ pub struct Ask {
     pub provider: ProviderNumber,
     pub card: ItemNumber,
     pub card_ca: String,
-    /// None asks for an unpair.
+    /// None asks for an unpair, if the card is not to be changed.
     pub stb: Option<ItemNumber>,
     pub stb_ca: Option<String>,
+    /// What is asked for beside a pairing.
+    pub card_change: Option<CardChange>,
     pub subscription: Option<SubscriptionNumber>,
     pub scheduled: Option<Timestamp>,
     pub priority: Priority,
@@ -33,6 +36,12 @@ pub struct Ask {
     pub retries: Option<RequestNumber>,
     /// The bulk job that asks.
     pub job: Option<JobNumber>,
+}
+
+impl Ask {
+    pub fn action(&self) -> Action {
+        Action::of(self.stb, self.card_change.as_ref())
+    }
 }
 
 /// The card that gives up the STB first.
@@ -78,7 +87,7 @@ pub fn admit(view: &dyn View, ask: &Ask, now: Timestamp) -> Result<Admission, Re
         leaves,
         holder,
     } = foreseen;
-    if ask.stb.is_none() && leaves.is_none() && !ask.sends_unknown {
+    if ask.action() == Action::Unpair && leaves.is_none() && !ask.sends_unknown {
         return Err(Refusal::NotPaired {
             serial_number: serial(view, ask.card),
         });
@@ -128,6 +137,8 @@ pub fn admit(view: &dyn View, ask: &Ask, now: Timestamp) -> Result<Admission, Re
 pub struct Wanted {
     pub card: ItemNumber,
     pub stb: Option<ItemNumber>,
+    /// Whether it is about a pairing; if not, no STB is left.
+    pub changes_pairing: bool,
     pub scheduled: Option<Timestamp>,
     /// The holder of the STB gives it up at the same place.
     pub replaces_holder: bool,
@@ -138,6 +149,7 @@ impl Wanted {
         Self {
             card: ask.card,
             stb: ask.stb,
+            changes_pairing: ask.action().changes_pairing(),
             scheduled: ask.scheduled,
             replaces_holder: ask.replaces.is_some(),
         }
@@ -148,7 +160,7 @@ impl Wanted {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Foreseen {
     pub place: Place,
-    /// The STB that the card will have until then.
+    /// The STB that the card will have until then; none if the pairing is not touched.
     pub leaves: Option<ItemNumber>,
     /// Another card that will hold the wanted STB.
     pub holder: Option<ItemNumber>,
@@ -161,7 +173,8 @@ pub fn foresee(view: &dyn View, wanted: &Wanted, now: Timestamp) -> Foreseen {
     let mut due = wanted.scheduled.unwrap_or(now).max(now);
     loop {
         let place = Place { due, number };
-        let leaves = projected_stb(view, wanted.card, Some(place));
+        let leaves =
+            projected_stb(view, wanted.card, Some(place)).filter(|_| wanted.changes_pairing);
         let holder = wanted
             .stb
             .and_then(|stb| projected_holder(view, stb, place))
@@ -180,11 +193,15 @@ pub fn foresee(view: &dyn View, wanted: &Wanted, now: Timestamp) -> Foreseen {
     }
 }
 
-/// Whether the card will be as asked anyway, without any doubt; the items must be fit for a request all the same.
+/// Whether the card will be as asked anyway, without any doubt; only of a pairing can that be known. The items must be fit
+/// for a request all the same.
 pub fn is_so_already(view: &dyn View, ask: &Ask, now: Timestamp) -> Result<bool, Refusal> {
     check_item(view, ask.card, ItemKind::Smartcard)?;
     if let Some(stb) = ask.stb {
         check_item(view, stb, ItemKind::Stb)?;
+    }
+    if !ask.action().changes_pairing() {
+        return Ok(false);
     }
     let is_in_doubt = view
         .pairing(ask.card)
@@ -275,7 +292,7 @@ pub fn projected_stb(
     let held = view.pairing(card).and_then(|pairing| pairing.held().next());
     earlier(view, card, place)
         .filter(|request| request.card == card)
-        .fold(held, |_, request| request.stb)
+        .fold(held, |held, request| request.stb_after(held))
 }
 
 /// The card that will hold the STB after the requests that stand before `place`.
@@ -283,7 +300,7 @@ pub fn projected_holder(view: &dyn View, stb: ItemNumber, place: Place) -> Optio
     earlier(view, stb, Some(place)).fold(view.holder(stb), |holder, request| {
         if request.stb == Some(stb) {
             Some(request.card)
-        } else if holder == Some(request.card) {
+        } else if holder == Some(request.card) && request.changes_pairing() {
             None
         } else {
             holder
@@ -303,13 +320,14 @@ fn earlier(
 }
 
 fn accepted(ask: &Ask, place: Place, now: Timestamp, makes_room: Option<RequestNumber>) -> Event {
-    Event::RequestAccepted(Accepted {
+    let accepted = Accepted {
         request: place.number,
         provider: ask.provider,
         card: ask.card,
         card_ca: ask.card_ca.clone(),
         stb: ask.stb,
         stb_ca: ask.stb_ca.clone(),
+        card_change: ask.card_change.clone(),
         subscription: ask.subscription,
         due: place.due,
         scheduled: ask.scheduled.unwrap_or(now),
@@ -321,7 +339,12 @@ fn accepted(ask: &Ask, place: Place, now: Timestamp, makes_room: Option<RequestN
         linked: makes_room.or(ask.retries),
         job: ask.job,
         idempotency: ask.idempotency.clone(),
-    })
+    };
+    if accepted.card_change.is_some() {
+        Event::CardChangeAccepted(accepted)
+    } else {
+        Event::RequestAccepted(accepted)
+    }
 }
 
 /// The unpair of the holder, which stands right before the pair that it makes room for.
@@ -332,6 +355,7 @@ fn make_room(ask: &Ask, replaced: &Replaced, place: Place, now: Timestamp) -> Ev
         card_ca: replaced.holder_ca.clone(),
         stb: None,
         stb_ca: None,
+        card_change: None,
         subscription: None,
         process_name: ProcessName::ProvisioningRequestProcessing,
         sends_unknown: false,

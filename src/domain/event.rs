@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::job::RowEnding;
 use super::{
-    Confirms, Doubt, ItemNumber, JobNumber, Outcome, Position, Priority, ProcessName,
+    CardChange, Confirms, Doubt, ItemNumber, JobNumber, Outcome, Position, Priority, ProcessName,
     ProductNumber, ProviderNumber, PublicId, Purpose, RequestNumber, Salt, Step,
     SubscriptionNumber, Timestamp,
 };
@@ -84,6 +84,9 @@ pub enum Event {
         subscription: SubscriptionFields,
     },
     RequestAccepted(Accepted),
+    /// A request that changes a card alone. It has a name of its own because `RequestAccepted` without an STB is an unpair: a
+    /// program that does not know this one stops.
+    CardChangeAccepted(Accepted),
     AttemptBegun(Begun),
     AttemptSettled(Settled),
     /// An ending that no answer brought.
@@ -241,8 +244,12 @@ pub struct Accepted {
     pub provider: ProviderNumber,
     pub card: ItemNumber,
     pub card_ca: String,
+    /// None for an unpair, and for a change of the card alone.
     pub stb: Option<ItemNumber>,
     pub stb_ca: Option<String>,
+    /// Of `CardChangeAccepted` only: what is asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub card_change: Option<CardChange>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subscription: Option<SubscriptionNumber>,
     /// The place: due time here, number above.

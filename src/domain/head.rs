@@ -61,6 +61,9 @@ pub fn judge(view: &dyn View, request: &Request, now: Timestamp) -> Head {
             leaves: request.leaves,
         };
     }
+    if !request.changes_pairing() {
+        return Head::Send { leaves: None };
+    }
     let pairing = view.pairing(request.card);
     let held = pairing.and_then(|pairing| pairing.held().next());
     let Some(stb) = request.stb else {

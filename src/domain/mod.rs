@@ -3,6 +3,7 @@
 //! `event` is what is recorded, `apply` what an event changes, `view` what rules may look at; `admission`, `head`, `settle`
 //! and `operate` are the rules. The state with its overlay and the tests' model both implement `View`.
 
+pub mod action;
 pub mod admission;
 pub mod apply;
 pub mod chance;
@@ -15,6 +16,7 @@ pub mod item;
 pub mod items;
 pub mod job;
 pub mod length;
+pub mod method;
 pub mod network;
 pub mod number;
 pub mod operate;
@@ -32,6 +34,7 @@ pub mod timestamp;
 pub mod view;
 pub mod wording;
 
+pub use action::{Action, CardChange};
 pub use chance::Chance;
 pub use checksum::Checksum;
 pub use event::Event;
@@ -39,6 +42,7 @@ pub use framing::{Endian, Framing};
 pub use identifier::{ItemIdentifier, RequestIdentifier, SubscriptionIdentifier};
 pub use item::{Item, ItemKind, Product, Subscription};
 pub use job::{Job, JobPhase};
+pub use method::{Capability, Method};
 pub use network::network_of;
 pub use number::{
     ItemNumber, JobNumber, ProductNumber, ProviderNumber, RequestNumber, SubscriptionNumber,

@@ -76,12 +76,9 @@ pub fn resolve(
             state: state_words(&request),
         });
     }
-    let confirmed = (resolution == Resolution::Done).then(|| Confirmed {
-        confirms: if request.is_unpair() {
-            Confirms::Unpair
-        } else {
-            Confirms::Pair
-        },
+    let is_of_pairing = resolution == Resolution::Done && request.changes_pairing();
+    let confirmed = is_of_pairing.then(|| Confirmed {
+        confirms: Confirms::of(request.action()),
         card: request.card,
         stb: request.stb,
         before: view

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Action;
+
 /// One ordered step of a plan; recorded before the first is sent. CA IDs, as the mapping made them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Step {
@@ -20,6 +22,17 @@ pub enum Confirms {
     Pair,
     Unpair,
     None,
+}
+
+impl Confirms {
+    /// What the whole of a request confirms.
+    pub fn of(action: Action) -> Self {
+        match action {
+            Action::Pair => Self::Pair,
+            Action::Unpair => Self::Unpair,
+            Action::AddProducts | Action::CancelProducts | Action::ResetPin => Self::None,
+        }
+    }
 }
 
 /// What to do with a command whose answer never came.

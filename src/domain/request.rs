@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ItemNumber, JobNumber, Phase, Position, Priority, ProcessName, ProviderNumber, RequestNumber,
-    SubscriptionNumber, Timestamp,
+    Action, CardChange, ItemNumber, JobNumber, Phase, Position, Priority, ProcessName,
+    ProviderNumber, RequestNumber, SubscriptionNumber, Timestamp,
 };
 
 /// A request's row. Texts (frames, CAS words, who, when) are read from the ledger at the positions.
@@ -17,13 +17,15 @@ pub struct Request {
     pub number: RequestNumber,
     pub provider: ProviderNumber,
     pub card: ItemNumber,
-    /// The STB to pair with; none for an unpair.
+    /// The STB to pair with; none for an unpair, and for a change of the card alone.
     pub stb: Option<ItemNumber>,
     /// The STB that the card leaves: derived while it waits, bound when the first attempt begins.
     pub leaves: Option<ItemNumber>,
     /// The CA IDs as the mapping normalized them at acceptance.
     pub card_ca: Box<str>,
     pub stb_ca: Option<Box<str>>,
+    /// What is asked for beside a pairing; none for a pair or an unpair.
+    pub card_change: Option<Box<CardChange>>,
     pub subscription: Option<SubscriptionNumber>,
     /// The due time of its place: for the order only.
     pub due: Timestamp,
@@ -75,8 +77,33 @@ impl Request {
         self.was_sent || self.phase == Phase::Sending
     }
 
+    pub fn action(&self) -> Action {
+        Action::of(self.stb, self.card_change.as_deref())
+    }
+
     pub fn is_unpair(&self) -> bool {
-        self.stb.is_none()
+        self.action() == Action::Unpair
+    }
+
+    /// Whether it is about a pairing; one that is not leaves no STB and confirms nothing.
+    pub fn changes_pairing(&self) -> bool {
+        self.action().changes_pairing()
+    }
+
+    /// The names of products that it adds or cancels.
+    pub fn products(&self) -> &[Box<str>] {
+        self.card_change
+            .as_deref()
+            .map_or(&[], CardChange::products)
+    }
+
+    /// The STB that its card has once it is done, if the card has `held` before.
+    pub fn stb_after(&self, held: Option<ItemNumber>) -> Option<ItemNumber> {
+        if self.changes_pairing() {
+            self.stb
+        } else {
+            held
+        }
     }
 
     pub fn place(&self) -> Place {

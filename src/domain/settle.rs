@@ -61,7 +61,7 @@ pub fn settle(request: &Request, end: End, policy: &RetryPolicy) -> Then {
             }
         }
         (Outcome::Refused, Purpose::Command) => Then::Rejected {
-            in_doubt: request.unknown_attempts > 0,
+            in_doubt: request.unknown_attempts > 0 && request.changes_pairing(),
         },
         (Outcome::Unknown, _) => match policy.ambiguous {
             Ambiguous::Hold => Then::Held {
@@ -102,7 +102,7 @@ fn waits(outcome: Outcome, now: Timestamp, until: Timestamp) -> Timestamp {
 
 /// The change of the pairing that the acknowledgement of a step confirms.
 pub fn confirmed(view: &dyn View, request: &Request, confirms: Confirms) -> Option<Confirmed> {
-    if confirms == Confirms::None {
+    if confirms == Confirms::None || !request.changes_pairing() {
         return None;
     }
     let before = view
@@ -132,7 +132,9 @@ pub struct Late {
 pub fn late_effect(request: &Request, late: Late) -> LateEffect {
     let is_command = late.purpose == Purpose::Command;
     match (request.phase, late.outcome) {
-        (Phase::Rejected, outcome) if outcome.is_confirmed() => LateEffect::MarksDoubt,
+        (Phase::Rejected, outcome) if outcome.is_confirmed() && request.changes_pairing() => {
+            LateEffect::MarksDoubt
+        }
         (Phase::Completed | Phase::Rejected, _) => LateEffect::Nothing,
         // An acknowledgement of a step that is acknowledged already says nothing about the next one.
         (_, outcome) if outcome.is_confirmed() && late.step != request.steps_acknowledged => {

@@ -133,6 +133,7 @@ impl Asking {
             family: None,
             card: card.clone(),
             stb: stb.clone(),
+            card_change: None,
             subscription: subscription.clone().map(SubscriptionIdentifier::Number),
             scheduled,
             priority: act.options.priority.unwrap_or_default(),

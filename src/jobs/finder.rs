@@ -83,6 +83,7 @@ pub fn request(view: &dyn View, named: &RequestIdentifier) -> Option<Value> {
     Some(json!({
         "number": request.number.0,
         "state": request.phase.life_cycle_state().word(),
+        "action": request.action().word(),
         "card": serial(request.card),
         "stb": request.stb.and_then(serial),
         "job": request.job.map(|job| job.0),

@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{Outcome, Timestamp};
+use super::settings::Settings;
+use crate::domain::{Capability, Outcome, Timestamp};
 
 pub use crate::domain::framing::{Endian, Framing};
-pub use crate::domain::{Ambiguous, Confirms, ItemKind, Step};
+pub use crate::domain::{Action, Ambiguous, Confirms, ItemKind, Step};
 
 /// What `describe()` returns, checked.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -69,16 +70,51 @@ pub struct Capabilities {
     pub pair: bool,
     pub unpair: bool,
     pub query: bool,
+    /// Adds products to a card and cancels them.
+    pub products: bool,
+    /// Sets the PIN of a card to its default.
+    pub pin: Ability,
     pub needs_previous_stb: bool,
     /// STBs that one card may be paired with, and cards that one STB may hold. Zero: no limit.
     pub card_to_stb: u32,
     pub stb_to_card: u32,
 }
 
+impl Capabilities {
+    /// Whether it is declared, and the provider's settings give what it needs.
+    pub fn has(&self, capability: Capability, cfg: &Settings) -> bool {
+        match capability {
+            Capability::Pair => self.pair,
+            Capability::Unpair => self.unpair,
+            Capability::Products => self.products,
+            Capability::Pin => self.pin.is_given(cfg),
+        }
+    }
+}
+
+/// Whether a CAS can do something that the site's own numbers may be needed for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ability {
+    No,
+    Yes,
+    /// If this setting is given and not empty.
+    WithSetting(String),
+}
+
+impl Ability {
+    fn is_given(&self, cfg: &Settings) -> bool {
+        match self {
+            Self::No => false,
+            Self::Yes => true,
+            Self::WithSetting(name) => cfg.has_text(name),
+        }
+    }
+}
+
 /// The request as a mapping sees it: CA IDs after `normalize`, never serial numbers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MappingRequest {
-    /// `pair` or `unpair`.
     pub action: Action,
     pub number: u64,
     pub card: String,
@@ -86,13 +122,14 @@ pub struct MappingRequest {
     pub stb: Option<String>,
     /// The STB that the card leaves, as far as is known.
     pub previous_stb: Option<String>,
+    /// The products to add or to cancel, by the CAS's names.
+    #[serde(default)]
+    pub products: Vec<String>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Action {
-    Pair,
-    Unpair,
+/// Products as a mapping gets them.
+pub fn texts(products: &[Box<str>]) -> Vec<String> {
+    products.iter().map(ToString::to_string).collect()
 }
 
 /// What `encode` and `keepalive` are told beside the step: the script asks no clock.

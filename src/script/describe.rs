@@ -7,7 +7,8 @@ use std::time::Duration;
 use rhai::Dynamic;
 
 use super::contract::{
-    Ambiguous, Capabilities, Description, Endian, Framing, Matching, Session, TransactionRange,
+    Ability, Ambiguous, Capabilities, Description, Endian, Framing, Matching, Session,
+    TransactionRange,
 };
 use super::value::{Fields, Read, Wrong, show, text_of};
 use crate::domain::Checksum;
@@ -257,12 +258,32 @@ fn capabilities(value: Dynamic) -> Read<Capabilities> {
         pair: fields.flag("pair")?.unwrap_or(false),
         unpair: fields.flag("unpair")?.unwrap_or(false),
         query: fields.flag("query")?.unwrap_or(false),
+        products: fields.flag("products")?.unwrap_or(false),
+        pin: ability(&mut fields, "pin")?,
         needs_previous_stb: fields.flag("needs_previous_stb")?.unwrap_or(false),
         card_to_stb: within(&mut fields, "card_to_stb", 0, u32::MAX)?.unwrap_or(1),
         stb_to_card: within(&mut fields, "stb_to_card", 0, u32::MAX)?.unwrap_or(0),
     };
     fields.finish()?;
     Ok(caps)
+}
+
+/// True, false, or the name of the setting that it needs.
+fn ability(fields: &mut Fields, key: &'static str) -> Read<Ability> {
+    let Some(value) = fields.take(key) else {
+        return Ok(Ability::No);
+    };
+    if let Ok(name) = value.as_immutable_string_ref() {
+        return Ok(Ability::WithSetting(name.to_string()));
+    }
+    match value.as_bool() {
+        Ok(true) => Ok(Ability::Yes),
+        Ok(false) => Ok(Ability::No),
+        Err(_) => {
+            let expected = "true, false or the name of a setting";
+            Err(fields.wrong(key, expected, &show(&value)))
+        }
+    }
 }
 
 fn within<T>(fields: &mut Fields, key: &'static str, min: T, max: T) -> Read<Option<T>>

@@ -151,6 +151,11 @@ pub enum ScriptError {
     },
     #[error("{place}: in `{function}`: the script engine panicked")]
     Panicked { place: Box<Place>, function: String },
+    #[error("mapping `{mapping}` cannot {action}: it does not declare it")]
+    NotOffered {
+        mapping: String,
+        action: &'static str,
+    },
     #[error("the settings of mapping `{mapping}` are wrong: {message}")]
     Settings {
         mapping: String,
@@ -179,6 +184,7 @@ impl ScriptError {
             | Self::Absent { .. }
             | Self::Table { .. }
             | Self::LookupTable { .. }
+            | Self::NotOffered { .. }
             | Self::Settings { .. } => None,
         }
     }

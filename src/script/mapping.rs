@@ -12,7 +12,7 @@ use rhai::{Dynamic, Map};
 use super::answer;
 use super::codec::yyyymmdd;
 use super::contract::{
-    Action, Confirms, Decoded, Description, EncodeContext, Encoded, FieldName, ItemKind,
+    Ability, Action, Confirms, Decoded, Description, EncodeContext, Encoded, FieldName, ItemKind,
     MappingRequest, Step,
 };
 use super::describe;
@@ -24,6 +24,7 @@ use super::program::{Hook, Program};
 use super::settings::Settings;
 use super::value::{Wrong, from_json, show, text_of};
 use super::wire;
+use crate::domain::Method;
 
 const DESCRIBE: Hook = ("describe", 0);
 const SETTINGS: Hook = ("settings", 0);
@@ -107,6 +108,9 @@ impl Mapping {
         if description.caps.query {
             program.require(QUERY)?;
         }
+        if description.caps.products || description.caps.pin != Ability::No {
+            program.require(PLAN)?;
+        }
         Ok(Self {
             name,
             origin,
@@ -160,9 +164,21 @@ impl Mapping {
         })
     }
 
-    /// Whether `settings()` can be read at all.
+    /// Whether `settings()` can be read at all, and has what the capabilities name.
     pub(crate) fn check_settings(&self) -> Result<(), ScriptError> {
-        self.known_settings().map(|_| ())
+        let known = self.known_settings()?;
+        let Ability::WithSetting(name) = &self.description.caps.pin else {
+            return Ok(());
+        };
+        if known.is_none_or(|known| known.contains_key(name.as_str())) {
+            return Ok(());
+        }
+        let message = format!("`caps.pin` names `{name}`, which is none of them");
+        Err(ScriptError::Settings {
+            mapping: self.name.clone(),
+            message,
+            hint: None,
+        })
     }
 
     fn known_settings(&self) -> Result<Option<Map>, ScriptError> {
@@ -199,6 +215,18 @@ impl Mapping {
         }
     }
 
+    /// Fails for an action that the mapping does not declare: its script would take it for another one.
+    pub fn check_offers(&self, action: Action, cfg: &Settings) -> Result<(), ScriptError> {
+        let method = Method::of(action);
+        if self.description.caps.has(method.needs, cfg) {
+            return Ok(());
+        }
+        Err(ScriptError::NotOffered {
+            mapping: self.name.clone(),
+            action: method.words,
+        })
+    }
+
     /// What is wrong with the request, in the operator's words; none if nothing. By default nothing is wrong.
     pub fn validate(
         &self,
@@ -219,7 +247,7 @@ impl Mapping {
         }
     }
 
-    /// The ordered steps; by default one that confirms the request.
+    /// The ordered steps; by default one that confirms the request. A change of the card alone confirms no pairing.
     pub fn plan(&self, request: &MappingRequest, cfg: &Settings) -> Result<Vec<Step>, ScriptError> {
         if !self.program.has(PLAN) {
             return Ok(vec![only_step(request)]);
@@ -239,6 +267,14 @@ impl Mapping {
             .map(|step| answer::step(step, request))
             .collect::<Result<Vec<_>, _>>()
             .and_then(|steps| {
+                let is_about_pairing = request.action.changes_pairing();
+                let strays = |step: &Step| step.confirms != Confirms::None && !is_about_pairing;
+                if steps.iter().any(strays) {
+                    return Err(Wrong::new(format!(
+                        "the steps of {} must confirm \"none\": it changes no pairing",
+                        request.action.word()
+                    )));
+                }
                 let bytes = serde_json::to_vec(&steps).map_or(usize::MAX, |text| text.len());
                 if bytes <= PLAN_BYTES_MAX {
                     return Ok(steps);
@@ -361,12 +397,12 @@ impl Mapping {
 }
 
 fn only_step(request: &MappingRequest) -> Step {
-    let (confirms, stb) = match request.action {
-        Action::Pair => (Confirms::Pair, &request.stb),
-        Action::Unpair => (Confirms::Unpair, &request.previous_stb),
+    let stb = match request.action {
+        Action::Unpair => &request.previous_stb,
+        _ => &request.stb,
     };
     Step {
-        confirms,
+        confirms: Confirms::of(request.action),
         card: request.card.clone(),
         stb: stb.clone(),
         data: serde_json::Value::Null,
@@ -378,12 +414,8 @@ fn optional(text: Option<&String>) -> Dynamic {
 }
 
 fn request_value(request: &MappingRequest) -> Dynamic {
-    let action = match request.action {
-        Action::Pair => "pair",
-        Action::Unpair => "unpair",
-    };
     let mut map = Map::new();
-    map.insert("action".into(), action.into());
+    map.insert("action".into(), request.action.word().into());
     map.insert("number".into(), whole(request.number));
     map.insert("card".into(), request.card.as_str().into());
     map.insert("stb".into(), optional(request.stb.as_ref()));
@@ -391,6 +423,9 @@ fn request_value(request: &MappingRequest) -> Dynamic {
         "previous_stb".into(),
         optional(request.previous_stb.as_ref()),
     );
+    let products = request.products.iter();
+    let products: rhai::Array = products.map(|product| product.as_str().into()).collect();
+    map.insert("products".into(), products.into());
     Dynamic::from_map(map)
 }
 

@@ -149,7 +149,7 @@ const KEYS: &[(&str, &str)] = &[
     ),
     (
         "caps",
-        "`#{ pair, unpair, query, needs_previous_stb, card_to_stb, stb_to_card }`: what the CAS can do.",
+        "`#{ pair, unpair, query, products, pin, needs_previous_stb, card_to_stb, stb_to_card }`: what the CAS can do. With `products: true`, or `pin: true` (or the name of a setting that must not be empty), requests have the actions add_products and cancel_products (`request.products`: texts) or reset_pin; `plan` gives them steps that confirm `none`, with all that `encode` needs in `data`.",
     ),
 ];
 

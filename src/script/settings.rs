@@ -48,6 +48,16 @@ impl Settings {
         }
     }
 
+    /// Whether the setting is a text that is not empty.
+    pub fn has_text(&self, name: &str) -> bool {
+        let value = self.0.get(name);
+        value.is_some_and(|value| {
+            value
+                .as_immutable_string_ref()
+                .is_ok_and(|text| !text.is_empty())
+        })
+    }
+
     pub(crate) fn to_dynamic(&self) -> Dynamic {
         Dynamic::from_map(self.0.clone())
     }

@@ -46,7 +46,7 @@ macro_rules! metrics {
 
 metrics! {
     RequestsAccepted "pairbox_accepted_requests_total" "Provisioning requests accepted durably, since the ledger began."
-    RequestsRefused "pairbox_refused_requests_total" "Calls to pair or unpair that were refused; nothing was stored."
+    RequestsRefused "pairbox_refused_requests_total" "Calls for a request that were refused; nothing was stored."
     RequestsCompleted "pairbox_completed_requests_total" "Provisioning requests that ended COMPLETED, since the ledger began."
     RequestsRejected "pairbox_rejected_requests_total" "Provisioning requests that ended REJECTED, since the ledger began."
     RequestsHeld "pairbox_held_requests" "Provisioning requests that wait for an operator."

@@ -1,9 +1,12 @@
 //! `request explain` says why a request has not gone out, or what became of it, and what to type next: one golden each.
 
+use pairbox::actions::pair::PairCall;
 use pairbox::commit::{Command, DispatchCommand, EndUnsent};
 use pairbox::config::ProcessingMode;
 use pairbox::domain::event::{Ending, Event, Then};
-use pairbox::domain::{Outcome, ProviderNumber, RequestNumber};
+use pairbox::domain::{
+    CardChange, ItemIdentifier, Outcome, Priority, ProcessName, ProviderNumber, RequestNumber,
+};
 use pairbox::provider::Health;
 
 use crate::cli_scene::{Scene, Transcript};
@@ -27,6 +30,36 @@ fn check(scene: &Scene, name: &str, arrange: impl FnOnce(&Scene) -> u64) {
 
 fn pair(scene: &Scene) -> u64 {
     scene.pair(&["pair", CARD, STB])
+}
+
+#[test]
+fn products_and_a_pin_are_told_as_what_they_are() {
+    let scene = Scene::begin();
+    let change = |change: CardChange| {
+        let call = PairCall {
+            family: Some("nagravision".into()),
+            card: ItemIdentifier::SerialNumber(CARD.into()),
+            stb: None,
+            card_change: Some(change),
+            subscription: None,
+            scheduled: None,
+            priority: Priority::Regular,
+            is_immediate: false,
+            process_name: ProcessName::WebApi,
+            idempotency: None,
+            retries: None,
+        };
+        scene.actions.pair_and_wait("key:crm", call).unwrap();
+    };
+    change(CardChange::AddProducts(vec!["SPORT".into(), "NEWS".into()]));
+    change(CardChange::CancelProducts(vec!["SPORT".into()]));
+    let mut transcript = Transcript::default();
+    scene.tell(&mut transcript, &["request", "list"]);
+    scene.tell(&mut transcript, &["request", "show", "1"]);
+    scene.tell(&mut transcript, &["request", "explain", "1"]);
+    scene.tell(&mut transcript, &["request", "explain", "2"]);
+    scene.tell(&mut transcript, &["pairing", "list"]);
+    transcript.check("explain_products");
 }
 
 #[test]

@@ -60,6 +60,9 @@ pub struct Choices {
     pub organisation: Option<String>,
     pub immediate_wait: Duration,
     pub is_effective: bool,
+    pub mapping: &'static str,
+    /// A setting of smsgw.
+    pub pin_command: &'static str,
     pub queue_max: usize,
     /// The gate's own bounds.
     pub http: HttpConfig,
@@ -82,6 +85,8 @@ impl Default for Choices {
             organisation: None,
             immediate_wait: Duration::from_secs(10),
             is_effective: true,
+            mapping: "smsgw",
+            pin_command: "0099",
             queue_max: 64,
             http: http(),
             gate_clock: GateClock::Standing,
@@ -320,11 +325,7 @@ impl Scene {
         let view = self.actions().state.view();
         let request = view.request(number).unwrap();
         drop(view);
-        let confirms = if request.is_unpair() {
-            Confirms::Unpair
-        } else {
-            Confirms::Pair
-        };
+        let confirms = Confirms::of(request.action());
         let door = &self.actions().door;
         door.dispatched(DispatchCommand::Begin(Box::new(Begin {
             request: number,
@@ -479,9 +480,9 @@ impl Scene {
             };
             door.call("service", Command::Record(vec![begun])).unwrap();
         }
-        let providers = providers();
+        let providers = providers(&self.choices);
         let configure = Command::Configure {
-            providers: vec![settings(self.choices.is_effective)],
+            providers: vec![settings(&self.choices)],
         };
         door.call("service", configure).unwrap();
 
@@ -588,15 +589,24 @@ impl Drop for Scene {
     }
 }
 
-/// One provider, `north`, with the built-in mapping `smsgw`.
-fn providers() -> Providers {
+/// One provider, `north`, with a built-in mapping.
+fn providers(choices: &Choices) -> Providers {
+    let settings = match choices.mapping {
+        "smsgw" => serde_json::json!({
+            "source_id": 1,
+            "dest_id": 2,
+            "mop_ppid": 3,
+            "pin_command": choices.pin_command,
+        }),
+        _ => serde_json::json!({}),
+    };
     let options = ProviderOptions {
         credentials: pairbox::provider::Credentials::default(),
         number: 1,
         name: "north".into(),
         family: "nagravision".into(),
-        mapping: Arc::new(mapping()),
-        settings: serde_json::json!({"source_id": 1, "dest_id": 2, "mop_ppid": 3}),
+        mapping: Arc::new(mapping(choices)),
+        settings,
         address: "127.0.0.1:1".into(),
         overrides: SessionOverrides::default(),
         smartcard_products: vec!["SMC*".into()],
@@ -608,17 +618,17 @@ fn providers() -> Providers {
     Providers::new(vec![Arc::new(provider)])
 }
 
-fn mapping() -> Mapping {
-    Mapping::load(std::path::Path::new("no-such-folder"), "smsgw").unwrap()
+fn mapping(choices: &Choices) -> Mapping {
+    Mapping::load(std::path::Path::new("no-such-folder"), choices.mapping).unwrap()
 }
 
-fn settings(is_effective: bool) -> ProviderSettings {
+fn settings(choices: &Choices) -> ProviderSettings {
     ProviderSettings {
         name: "north".into(),
         family: "nagravision".into(),
-        is_effective,
-        mapping: "smsgw".into(),
-        mapping_sha256: mapping().sha256().to_owned(),
+        is_effective: choices.is_effective,
+        mapping: choices.mapping.into(),
+        mapping_sha256: mapping(choices).sha256().to_owned(),
     }
 }
 

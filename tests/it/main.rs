@@ -8,6 +8,7 @@
 
 mod access;
 mod attackers;
+mod card_changes;
 mod cas_over_tls;
 mod cli_alone;
 mod cli_commands;
@@ -28,6 +29,7 @@ mod http_idempotency;
 mod http_input;
 mod http_login;
 mod http_pairing;
+mod http_products;
 mod http_reading;
 mod http_scene;
 mod http_slow;

@@ -38,6 +38,7 @@ fn pair(card: &str, stb: &str) -> MappingRequest {
         card: card.to_owned(),
         stb: Some(stb.to_owned()),
         previous_stb: None,
+        products: Vec::new(),
     }
 }
 
@@ -161,6 +162,67 @@ fn pair_swap_and_unpair_change_what_the_simulator_holds() {
         serde_json::Value::Object(simulator.pairings().unwrap()),
         held
     );
+}
+
+#[test]
+fn the_simulator_holds_products_by_card_and_refuses_what_is_cut() {
+    let mut simulator = simulator(&json!({"pin_command": "0099"}));
+    let (mapping, _) = smsgw();
+    let cfg = json!({"source_id": 1234, "dest_id": 5, "mop_ppid": 67892, "pin_command": "0099"});
+    let cfg = mapping.settings(&cfg).unwrap();
+    let mut transaction = 0;
+    let mut send = |simulator: &mut SimulatorScript, action, products: &[&str], cut: usize| {
+        let request = MappingRequest {
+            action,
+            stb: None,
+            products: products.iter().map(ToString::to_string).collect(),
+            ..pair("019000802077", "")
+        };
+        let mut answers = Vec::new();
+        for step in mapping.plan(&request, &cfg).unwrap() {
+            transaction += 1;
+            let encoded = mapping.encode(&step, &context(transaction), &cfg).unwrap();
+            let frame = &encoded.body[..encoded.body.len() - cut];
+            let heard = simulator.on_frame(frame, 1).unwrap();
+            let Decoded::Reply(reply) = mapping.decode(&heard[0], &cfg).unwrap() else {
+                panic!("no reply");
+            };
+            assert_eq!(reply.key, encoded.key);
+            answers.push(reply.code.unwrap_or_else(|| "ok".to_owned()));
+        }
+        answers
+    };
+    let add = Action::AddProducts;
+    assert_eq!(
+        send(&mut simulator, add, &["SPORT", "NEWS"], 0),
+        ["ok", "ok"]
+    );
+    assert_eq!(send(&mut simulator, add, &["SPORT"], 0), ["ok"]);
+    assert_eq!(
+        send(&mut simulator, Action::CancelProducts, &["NEWS", "KIDS"], 0),
+        ["ok", "ok"]
+    );
+    assert_eq!(send(&mut simulator, Action::ResetPin, &[], 0), ["ok"]);
+    for (action, products, code) in [
+        (add, &["KIDS"][..], "9003"),
+        (Action::CancelProducts, &["SPORT"], "9003"),
+        (Action::ResetPin, &[], "9003"),
+    ] {
+        assert_eq!(send(&mut simulator, action, products, 1), [code]);
+    }
+    let mut state = simulator.state().unwrap();
+    let held = json!({"0190008020": {"SPORT": "2010110820111108"}});
+    assert_eq!(state["products"], held);
+    assert_eq!(state["pins_reset"], json!({"0190008020": 1}));
+    assert_eq!(state["pairings"], json!({}));
+
+    // A state that an older simulator kept knows no products yet.
+    for new in ["products", "pins_reset", "pin_command"] {
+        state.as_object_mut().unwrap().remove(new);
+    }
+    simulator.restore(&state);
+    assert_eq!(send(&mut simulator, add, &["SPORT"], 0), ["ok"]);
+    assert_eq!(send(&mut simulator, Action::ResetPin, &[], 0), ["9004"]);
 }
 
 #[test]

@@ -12,7 +12,7 @@ use super::http_scene::Scene;
 const DOCUMENT: &str = include_str!("../../src/http/openapi.json");
 const GOLDEN: &str = "tests/it/golden/http";
 /// Which schema the data of a golden answer has.
-const SCHEMAS: [(&str, &str); 16] = [
+const SCHEMAS: [(&str, &str); 17] = [
     ("immediate_completed", "ProvisioningRequest"),
     ("item_created", "InstalledItem"),
     ("item_shown", "InstalledItemMembers"),
@@ -21,6 +21,7 @@ const SCHEMAS: [(&str, &str); 16] = [
     ("list_of_none", "ProvisioningRequests"),
     ("login", "Token"),
     ("pair_accepted", "ProvisioningRequest"),
+    ("products_accepted", "ProvisioningRequest"),
     ("rejected_by_the_cas", "ProvisioningRequest"),
     ("release", "Nothing"),
     ("show", "ProvisioningRequestMembers"),
@@ -131,6 +132,7 @@ fn the_request_object_has_the_members_of_the_document_in_their_order() {
     let document = document();
     for (golden, schema) in [
         ("pair_accepted", "ProvisioningRequest"),
+        ("products_accepted", "ProvisioningRequest"),
         ("item_created", "InstalledItem"),
         ("subscription_created", "Subscription"),
     ] {

@@ -121,6 +121,7 @@ source_id = 1234
 dest_id = 5
 mop_ppid = 67892
 hello_name = "SMSGW"
+pin_command = "0099"
 "#
     )
 }
@@ -201,6 +202,7 @@ impl Scene {
             family: Some("nagravision".into()),
             card: ItemIdentifier::SerialNumber(card_serial(card)),
             stb: stb.map(|stb| ItemIdentifier::SerialNumber(stb_serial(stb))),
+            card_change: None,
             subscription: None,
             scheduled: None,
             priority: Priority::Regular,

@@ -3,8 +3,11 @@
 use std::time::{Duration, Instant};
 
 use pairbox::domain::Framing;
+use pairbox::script::check::check_mapping;
 use pairbox::script::contract::{ItemKind, MappingRequest};
-use pairbox::script::{Bound, Mapping, STACK_BYTES_MIN, ScriptError, Settings, SimulatorScript};
+use pairbox::script::{
+    Bound, Mapping, Origin, STACK_BYTES_MIN, ScriptError, Settings, SimulatorScript,
+};
 use serde_json::json;
 
 const HEAD: &str = "fn describe() { #{ framing: #{ len: #{ bytes: 2, max: 99 } }, session: #{}, transaction: #{ max: 9 }, \
@@ -270,6 +273,63 @@ fn a_hook_of_the_wrong_shape_is_named() {
         None,
         "no hook, nothing wrong"
     );
+}
+
+/// A mapping with these capabilities and functions beside the smallest one's.
+fn able(caps: &str, more: &str) -> Result<Mapping, ScriptError> {
+    let head = HEAD.replace("caps: #{}", &format!("caps: #{{ {caps} }}"));
+    Mapping::from_text("draft", &format!("{head}{more}\n"))
+}
+
+#[test]
+fn products_and_a_pin_need_a_plan() {
+    for caps in ["products: true", "pin: true", "pin: \"command\""] {
+        let error = able(caps, "").err().unwrap();
+        let text = error.to_string();
+        assert!(text.contains("no function `plan`"), "{caps}: {text}");
+    }
+    let error = able("pin: 1", "").err().unwrap();
+    let text = error.to_string();
+    assert!(
+        text.contains("true, false or the name of a setting"),
+        "{text}"
+    );
+}
+
+/// The hazard: a mapping whose plan knows two actions only, and takes every other one for an unpair.
+#[test]
+fn a_plan_of_products_may_not_confirm_an_unpair() {
+    let plan = "fn plan(request, cfg) { [#{ confirms: if request.action == \"pair\" { \"pair\" } else { \"unpair\" } }] }";
+    let mapping = able("products: true", plan).unwrap();
+    let request = |action: &str| -> MappingRequest {
+        let request = json!({"action": action, "number": 1, "card": "1", "stb": null, "previous_stb": null, "products": ["A"]});
+        serde_json::from_value(request).unwrap()
+    };
+    let cfg = Settings::default();
+    assert!(mapping.plan(&request("unpair"), &cfg).is_ok());
+    for action in ["add_products", "cancel_products", "reset_pin"] {
+        let error = mapping.plan(&request(action), &cfg).unwrap_err();
+        let expected = format!("the steps of {action} must confirm \"none\"");
+        assert!(error.to_string().contains(&expected), "{error}");
+    }
+}
+
+#[test]
+fn a_capability_that_names_an_unknown_setting_is_found_by_the_check() {
+    let folder = tempfile::tempdir().unwrap();
+    let draft = folder.path().join("draft");
+    std::fs::create_dir(&draft).unwrap();
+    let check = |named: &str| {
+        let head = HEAD.replace("caps: #{}", &format!("caps: #{{ pin: \"{named}\" }}"));
+        let more = "fn settings() { #{ pin_command: \"\" } }\nfn plan(request, cfg) { [] }\n";
+        std::fs::write(draft.join("mapping.rhai"), format!("{head}{more}")).unwrap();
+        check_mapping(&Origin::Folder(draft.clone()))
+    };
+    assert_eq!(check("pin_command"), Vec::new());
+    let found = check("pin_comand");
+    assert_eq!(found.len(), 1);
+    let text = &found[0].message;
+    assert!(text.contains("`caps.pin` names `pin_comand`"), "{text}");
 }
 
 #[test]

@@ -5,14 +5,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use pairbox::actions::list::RequestFilter;
-use pairbox::domain::{Phase, RequestIdentifier, RequestNumber};
+use pairbox::domain::{CardChange, Phase, RequestIdentifier, RequestNumber};
 use pairbox::ledger::{Reader, RealFiles};
 use pairbox::service::Service;
 use pairbox::store::{self, Opened};
 
 use crate::scene::{Cas, Scene};
 
-/// A data folder with a history: pairs, swaps, unpairs, refusals, a pending request.
+/// A data folder with a history: pairs, products, unpairs, refusals, two pending requests.
 fn history() -> Scene {
     let cas = Cas::start("refuse=20%", 7);
     let mut scene = Scene::sending(cas.address, "");
@@ -25,9 +25,22 @@ fn history() -> Scene {
         let finished = |scene: &Scene| scene.phase(*number).is_finished();
         crate::scene::wait_until(|| finished(&scene), || format!("{number}"));
     }
+    let products = || vec!["SPORT".into(), "NEWS".into()];
+    for at in (0..40).step_by(5) {
+        let change = CardChange::AddProducts(products());
+        let added = scene.pair_with(at, None, |call| call.card_change = Some(change));
+        added.unwrap();
+    }
     for at in (0..40).step_by(3) {
         let _ = scene.pair(at, None);
     }
+    let waiting = scene.pair_with(1, None, |call| {
+        call.card_change = Some(CardChange::CancelProducts(products()));
+        call.scheduled = Some(pairbox::domain::Timestamp::from_micros(
+            3_900_000_000_000_000,
+        ));
+    });
+    assert_eq!(scene.phase(waiting.unwrap().number), Phase::Pending);
     let future = scene.pair_with(1, Some(1), |call| {
         call.scheduled = Some(pairbox::domain::Timestamp::from_micros(
             4_000_000_000_000_000,

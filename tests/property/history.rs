@@ -9,7 +9,8 @@ use pairbox::commit::Command;
 use pairbox::dispatch::{Input, Mode};
 use pairbox::domain::event::{Idempotency, Resolution};
 use pairbox::domain::{
-    Ambiguous, Chance, Phase, Priority, ProviderNumber, Refusal, RequestNumber, Timestamp, View,
+    Ambiguous, CardChange, Chance, Phase, Priority, ProviderNumber, Refusal, RequestNumber,
+    Timestamp, View,
 };
 use pairbox::provider::DownPhase;
 
@@ -23,6 +24,8 @@ const STBS: u64 = 4;
 pub struct History {
     pub stage: Stage,
     pub chance: Chance,
+    /// Draws the changes of cards, so that all else of a seed's history stays as it was.
+    changes: Chance,
     /// After a jump of the wall clock some schedules lie far ahead.
     jumped: Duration,
     /// How far the wall clock jumps at most.
@@ -82,6 +85,7 @@ impl History {
         Self {
             stage,
             chance,
+            changes: Chance::branch(seed, 3),
             jumped: Duration::ZERO,
             jump_max: seconds(100_000),
         }
@@ -91,6 +95,9 @@ impl History {
         let acts = 20 + self.chance.below(60);
         for _ in 0..acts {
             self.act();
+            if self.changes.below(6) == 0 {
+                self.change_card();
+            }
             self.breathe();
         }
         self.end();
@@ -239,6 +246,20 @@ impl History {
         );
     }
 
+    /// Products or a PIN, at any place between the pairings of the card.
+    fn change_card(&mut self) {
+        let card = self.changes.below(CARDS) as u32;
+        let products = (0..=self.changes.below(3)).map(|at| format!("P{at}").into());
+        let change = match self.changes.below(3) {
+            0 => CardChange::AddProducts(products.collect()),
+            1 => CardChange::CancelProducts(products.collect()),
+            _ => CardChange::ResetPin,
+        };
+        let result = self.stage.change_card(card, change.clone());
+        self.note(format!("card {card} {change:?}: {result:?}"));
+        assert_ne!(result, Err(Refusal::Changed));
+    }
+
     fn some(&mut self, has: impl Fn(Phase) -> bool) -> Option<RequestNumber> {
         let view = self.stage.state().view();
         let all: Vec<RequestNumber> = self
@@ -276,10 +297,12 @@ impl History {
         let row = view.request(number).unwrap();
         let card = row.card.0 as u32 - 1;
         let stb = row.stb.map(|stb| stb.0 as u32 - 6);
+        let change = row.card_change.as_deref().cloned();
         drop(view);
-        let result = self
-            .stage
-            .ask(card, stb, |call| call.retries = Some(number));
+        let result = self.stage.ask(card, stb, |call| {
+            call.retries = Some(number);
+            call.card_change = change;
+        });
         self.note(format!("retry {number}: {result:?}"));
     }
 
@@ -298,6 +321,8 @@ impl History {
         let wanted = request.stb_ca.as_deref().map(digits);
         let holds = self.stage.cas.pairings.get(&card).cloned() == wanted;
         let resolution = match (self.chance.below(3), holds) {
+            (1, _) if !request.changes_pairing() => Resolution::Done,
+            (_, _) if !request.changes_pairing() => Resolution::NotDone,
             (0, _) => Resolution::SendAgain,
             (_, true) => Resolution::Done,
             // Said only where the earlier steps did nothing either.

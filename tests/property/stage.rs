@@ -31,8 +31,8 @@ use pairbox::domain::event::{Event, Resolution};
 use pairbox::domain::items::NewItem;
 use pairbox::domain::settle::RetryPolicy;
 use pairbox::domain::{
-    Ambiguous, ItemIdentifier, ItemNumber, Phase, Priority, ProcessName, ProviderNumber, Refusal,
-    Request, RequestNumber, Timestamp, View,
+    Ambiguous, CardChange, ItemIdentifier, ItemNumber, Phase, Priority, ProcessName,
+    ProviderNumber, Refusal, Request, RequestNumber, Timestamp, View,
 };
 use pairbox::ledger::{LedgerError, Preparer, RealFiles};
 use pairbox::provider::{DownPhase, LaneCommand, LaneEvent, LaneId, SessionOverrides};
@@ -248,7 +248,9 @@ impl Stage {
     /// The events of one request, in order.
     pub fn history(&self, number: RequestNumber) -> Vec<Event> {
         let is_of = |event: &&Event| match event {
-            Event::RequestAccepted(accepted) => accepted.request == number,
+            Event::RequestAccepted(accepted) | Event::CardChangeAccepted(accepted) => {
+                accepted.request == number
+            }
             Event::AttemptBegun(begun) => begun.request == number,
             Event::AttemptSettled(settled) => settled.request == number,
             Event::LateAnswer(answer) => answer.request == number,
@@ -261,7 +263,7 @@ impl Stage {
         self.model.events.iter().filter(is_of).cloned().collect()
     }
 
-    /// What went out so far, as card and STB by number of the item.
+    /// The pairings and unpairs that went out so far, as card and STB by number of the item.
     pub fn sent(&self) -> Vec<(u32, Option<u32>)> {
         let number = |heard: &cas::Heard| {
             let card: u32 = heard.card[4..].parse().unwrap();
@@ -271,7 +273,11 @@ impl Stage {
                 .map(|stb| stb.parse::<u32>().unwrap() - 1_000);
             (card, stb)
         };
-        self.cas.heard.iter().map(number).collect()
+        let heard = self.cas.heard.iter();
+        heard
+            .filter(|heard| heard.card_change.is_none())
+            .map(number)
+            .collect()
     }
 
     pub fn is_dead(&self) -> bool {
@@ -325,6 +331,7 @@ impl Stage {
             family: Some("nagravision".into()),
             card: ItemIdentifier::SerialNumber(card_serial(product, card)),
             stb: stb.map(|stb| ItemIdentifier::SerialNumber(stb_serial(stb))),
+            card_change: None,
             subscription: None,
             scheduled: None,
             priority: Priority::Regular,
@@ -358,6 +365,11 @@ impl Stage {
         let stb = stb.map(stb_serial);
         self.acknowledged.insert(number, Wanted { card, stb });
         Ok(number)
+    }
+
+    /// A change of the card alone, accepted only.
+    pub fn change_card(&mut self, card: u32, change: CardChange) -> Result<RequestNumber, Refusal> {
+        self.ask(card, None, |call| call.card_change = Some(change))
     }
 
     /// Accepts and lets everything settle.
@@ -851,7 +863,7 @@ fn copy_folder(from: &Path, to: &Path) {
 /// An event in one short line, for the list that a failure prints.
 fn brief(event: &Event) -> String {
     match event {
-        Event::RequestAccepted(at) => format!(
+        Event::RequestAccepted(at) | Event::CardChangeAccepted(at) => format!(
             "accepted {} card {} stb {:?} due {} {:?}{}",
             at.request,
             at.card,

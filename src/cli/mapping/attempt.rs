@@ -138,6 +138,7 @@ impl TryArgs {
             card,
             stb,
             previous_stb,
+            products: Vec::new(),
         })
     }
 

@@ -22,7 +22,9 @@ pub struct Recorded<'a> {
 /// Applies one event.
 pub fn apply(state: &mut impl Edit, recorded: Recorded<'_>, event: &Event) {
     match event {
-        Event::RequestAccepted(accepted) => accept(state, recorded, accepted),
+        Event::RequestAccepted(accepted) | Event::CardChangeAccepted(accepted) => {
+            accept(state, recorded, accepted);
+        }
         Event::AttemptBegun(begun) => attempt::begin(state, recorded, begun),
         Event::AttemptSettled(settled) => attempt::settle(state, recorded, settled),
         Event::LateAnswer(answer) => attempt::late(state, recorded, answer),
@@ -97,6 +99,7 @@ fn accept(state: &mut impl Edit, recorded: Recorded<'_>, accepted: &Accepted) {
         leaves: None,
         card_ca: accepted.card_ca.as_str().into(),
         stb_ca: accepted.stb_ca.as_deref().map(Into::into),
+        card_change: accepted.card_change.clone().map(Box::new),
         subscription: accepted.subscription,
         due: accepted.due,
         scheduled: accepted.scheduled,

@@ -32,7 +32,7 @@ pub fn rederive(state: &mut impl Edit, card: ItemNumber) {
             continue;
         }
         if !request.is_bound() {
-            let leaves = at.filter(|stb| Some(*stb) != request.stb);
+            let leaves = at.filter(|stb| request.changes_pairing() && Some(*stb) != request.stb);
             if leaves != request.leaves {
                 let mut moved = (*request).clone();
                 moved.leaves = leaves;
@@ -43,7 +43,7 @@ pub fn rederive(state: &mut impl Edit, card: ItemNumber) {
                 state.put_request(moved);
             }
         }
-        at = request.stb;
+        at = request.stb_after(at);
     }
 }
 

@@ -133,6 +133,21 @@ pub enum CallError {
     Internal,
 }
 
+impl CallError {
+    /// The same with the place of the object that the field is of.
+    pub(super) fn within(mut self, place: &str) -> Self {
+        if let Self::Missing { field, .. }
+        | Self::WrongType { field, .. }
+        | Self::WrongValue { field, .. }
+        | Self::IdentifierEmpty { field, .. }
+        | Self::IdentifierSeveral { field, .. } = &mut self
+        {
+            *field = format!("{place}.{field}");
+        }
+        self
+    }
+}
+
 fn list(known: &[String]) -> String {
     if known.is_empty() {
         return "none".into();

@@ -6,6 +6,7 @@ use crate::domain::{ItemIdentifier, PublicId, RequestIdentifier, SubscriptionIde
 
 const ITEM: &[&str] = &["id", "serial_number", "alternative_code"];
 const NUMBERED: &[&str] = &["id", "number"];
+const SERVICE: &[&str] = &["id", "code", "alternative_code"];
 const PRODUCT: &[&str] = &["id", "code"];
 
 /// How a product is named: by its id, or by its code, whose first mention makes the product.
@@ -66,6 +67,18 @@ pub fn product(
         "id" => ProductIdentifier::Id(id(&format!("{name}.id"), value)?),
         _ => ProductIdentifier::Code(value.to_owned()),
     }))
+}
+
+/// A service of the CRM as the CAS's product. An id says nothing: no catalogue of services is kept here.
+pub fn service(parameters: &Parameters, name: &'static str) -> Result<Option<String>, CallError> {
+    let Some((field, value)) = parameters.identifier(name, SERVICE)? else {
+        return Ok(None);
+    };
+    if field == "id" {
+        let expected = "`code` or `alternative_code`: services are not kept here by id";
+        return Err(wrong_value(&format!("{name}.id"), expected, value));
+    }
+    Ok(Some(value.to_owned()))
 }
 
 /// Turns an absent identifier into the error of a mandatory one.

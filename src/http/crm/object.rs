@@ -13,12 +13,9 @@ use crate::actions::details::RequestDetails;
 use crate::actions::find::Found;
 use crate::actions::list::ItemTexts;
 use crate::domain::{
-    Item, ItemNumber, Kind, ProviderNumber, PublicId, Salt, Subscription, SubscriptionNumber,
-    Timestamp, View,
+    Item, ItemNumber, Kind, Method, ProviderNumber, PublicId, Salt, Subscription,
+    SubscriptionNumber, Timestamp, View,
 };
-
-/// What the only type of request so far is called.
-pub const PAIR_TYPE: &str = "PAIR_SMARTCARD_DECODER";
 
 /// Makes objects against one look at the state.
 pub struct Objects<'a> {
@@ -49,7 +46,7 @@ impl<'a> Objects<'a> {
         members([
             ("id", self.id(Kind::Request, number)),
             ("number", number.to_string().into()),
-            ("type", PAIR_TYPE.into()),
+            ("type", Method::of(request.action()).request_type.into()),
             (
                 "sequence_number",
                 was_sent.then(|| request.sequence_number.to_string()).into(),

@@ -127,6 +127,21 @@ impl Parameters {
         Ok(Some((field, value)))
     }
 
+    /// A list of objects, each to be read as parameters of its own.
+    pub fn rows(&self, name: &'static str) -> Result<Option<Vec<Parameters>>, CallError> {
+        let values = match self.get(name) {
+            None => return Ok(None),
+            Some(Value::List(values)) => values,
+            Some(other) => return Err(wrong_type(name, "a list of objects", other)),
+        };
+        let row = |(at, value): (usize, &Value)| match value {
+            Value::Object(members) => Ok(Self::new(members.clone())),
+            other => Err(wrong_type(&format!("{name}[{at}]"), "an object", other)),
+        };
+        let rows = values.iter().enumerate().map(row);
+        rows.collect::<Result<Vec<_>, _>>().map(Some)
+    }
+
     fn get(&self, name: &str) -> Option<&Value> {
         self.members
             .iter()

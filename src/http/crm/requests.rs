@@ -2,13 +2,13 @@
 
 use super::super::api::Api;
 use super::fields::FieldsSet;
-use super::object::{Objects, PAIR_TYPE};
+use super::object::Objects;
 use super::parameters::{Parameters, wrong_value};
 use super::value::Value;
 use super::{Call, CallError, identifier};
 use crate::actions::find;
 use crate::actions::list::{LOOKED_THROUGH_MAX, RequestFilter};
-use crate::domain::{LifeCycleState, Refusal, RequestIdentifier, RequestNumber, View};
+use crate::domain::{LifeCycleState, Method, Refusal, RequestIdentifier, RequestNumber, View};
 
 const IDENTIFIER: &str = "provisioning_request_identifier";
 
@@ -65,19 +65,18 @@ pub fn list(api: &Api, call: &Call) -> Result<Value, CallError> {
             )
         })?),
     };
+    let actions = parameters.text("type")?.map(Method::actions_of);
     let filter = RequestFilter {
         state,
         family: call.family.clone(),
+        actions: actions.clone(),
         job: None,
         after: parameters.whole("cursor")?.map(RequestNumber),
         offset: parameters.whole("offset")?,
         limit: limit(parameters)?,
     };
     let reference = parameters.text("reference_number")?;
-    if parameters
-        .text("type")?
-        .is_some_and(|kind| kind != PAIR_TYPE)
-    {
+    if actions.is_some_and(|actions| actions.is_empty()) {
         return Ok(Value::List(Vec::new()));
     }
     let found = api

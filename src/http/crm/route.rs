@@ -6,7 +6,7 @@ use super::super::answer::Allow;
 use super::super::api::Api;
 use super::super::reply::Reply;
 use super::value::Value;
-use super::{Call, CallError, items, login, openapi, pair, requests, subscriptions};
+use super::{Call, CallError, items, login, openapi, pair, pin, products, requests, subscriptions};
 
 /// What every path of the CRM begins with (490268, 491067).
 pub const BASE: &str = "/crmapi/rest/v2/";
@@ -170,6 +170,21 @@ pub static ROUTES: &[Route] = &[
         pair::FIELDS,
         pair::pair,
     ),
+    post(
+        "{family}/provisioning_requests/add_enhanced_list_of_products",
+        products::FIELDS,
+        products::add,
+    ),
+    post(
+        "{family}/provisioning_requests/cancel_enhanced_list_of_products",
+        products::FIELDS,
+        products::cancel,
+    ),
+    post(
+        "{family}/provisioning_requests/set_pin_code_to_default_value",
+        pin::FIELDS,
+        pin::reset,
+    ),
     get(
         "provisioning/provisioning_requests/show",
         requests::SHOW_FIELDS,
@@ -260,6 +275,7 @@ fn matched<'a>(route: &'static Route, path: &'a str) -> Option<(&'static Route, 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::{Action, Method};
 
     fn found(path: &str, verb: &str) -> String {
         match find(&format!("{BASE}{path}"), verb, |family| {
@@ -267,6 +283,15 @@ mod tests {
         }) {
             Ok(routed) => format!("{} {:?}", routed.route.path, routed.family),
             Err(error) => error.to_string(),
+        }
+    }
+
+    #[test]
+    fn every_method_that_makes_a_request_has_its_path() {
+        for action in Action::ALL {
+            let path = format!("{FAMILY}provisioning_requests/{}", Method::of(action).name);
+            let route = ROUTES.iter().find(|route| route.path == path);
+            assert_eq!(route.map(|route| route.verb), Some(Verb::Post), "{path}");
         }
     }
 

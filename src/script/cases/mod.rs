@@ -9,7 +9,7 @@ mod run;
 
 use std::sync::Arc;
 
-use super::contract::Action;
+use super::contract::{Ability, Action};
 use super::error::ScriptError;
 use super::mapping::Mapping;
 use file::Case;
@@ -121,6 +121,18 @@ fn missing(mapping: &Mapping, cases: &[&Case]) -> Vec<&'static str> {
             !description.caps.unpair || golden(Action::Unpair, false),
         ),
         ("swap", !description.caps.pair || golden(Action::Pair, true)),
+        (
+            "add_products",
+            !description.caps.products || golden(Action::AddProducts, false),
+        ),
+        (
+            "cancel_products",
+            !description.caps.products || golden(Action::CancelProducts, false),
+        ),
+        (
+            "reset_pin",
+            description.caps.pin == Ability::No || golden(Action::ResetPin, false),
+        ),
         (
             "keepalive",
             !needs_keepalive || cases.iter().any(|case| case.keepalive.is_some()),

@@ -254,7 +254,7 @@ pub(crate) const READ: &[Helper] = &[
     helper(
         "is_ascii",
         "frame.is_ascii()",
-        "Whether all of it is printable ASCII.",
+        "Whether all of it is printable ASCII. `text.is_ascii()` too.",
         "from_hex(\"3031\").is_ascii()",
         "true",
     ),

@@ -10,6 +10,9 @@ pub(super) fn register(engine: &mut Engine) {
     engine.register_fn("is_digits", |text: ImmutableString| {
         !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
     });
+    engine.register_fn("is_ascii", |text: ImmutableString| {
+        text.bytes().all(|byte| (0x20..0x7f).contains(&byte))
+    });
     engine.register_fn("strip_right", |text: ImmutableString, count: INT| {
         let keep = remaining(&text, count)?;
         Ok::<ImmutableString, Box<rhai::EvalAltResult>>(

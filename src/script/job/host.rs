@@ -152,7 +152,7 @@ pub(crate) const FUNCTIONS: &[Function] = &[
     Function::new(
         "find_request",
         "number",
-        "The request: `#{ number, state, card, stb, job }`; () if there is none.",
+        "The request: `#{ number, state, action, card, stb, job }`; () if there is none. action: pair, unpair, add_products, cancel_products or reset_pin.",
     ),
 ];
 

@@ -46,8 +46,10 @@ pub struct Heard {
     pub transaction: u64,
     pub is_query: bool,
     pub card: String,
-    /// None unpairs.
+    /// None unpairs, if it is about a pairing.
     pub stb: Option<String>,
+    /// Of a command that changes the card alone: all of it behind the address.
+    pub card_change: Option<String>,
     pub lane: LaneId,
     pub at: Duration,
 }
@@ -115,7 +117,7 @@ impl Cas {
             answer,
             Answer::Ok | Answer::OkAfter(_) | Answer::OkTwice | Answer::Already | Answer::Lost
         );
-        if is_taken && !heard.is_query {
+        if is_taken && !heard.is_query && heard.card_change.is_none() {
             match &heard.stb {
                 Some(stb) => self.pairings.insert(heard.card.clone(), stb.clone()),
                 None => self.pairings.remove(&heard.card),
@@ -225,12 +227,16 @@ impl Cas {
 /// The columns of a smsgw command; type 07 is the tests' own query.
 fn read(lane: LaneId, body: &[u8], at: Duration) -> Heard {
     let text = std::str::from_utf8(body).unwrap();
-    let stb = &text[64..74];
+    let is_pairing = &text[60..64] == "0052";
+    let stb = text
+        .get(64..74)
+        .filter(|stb| is_pairing && *stb != "0000000000");
     Heard {
         transaction: text[..9].parse().unwrap(),
         is_query: &text[9..11] == "07",
         card: text[50..60].to_owned(),
-        stb: (stb != "0000000000").then(|| stb.to_owned()),
+        stb: stb.map(str::to_owned),
+        card_change: (!is_pairing).then(|| text[60..].trim_end().to_owned()),
         lane,
         at,
     }

@@ -27,9 +27,12 @@ fn query(request, ctx) {
 
 /// Leaves the old STB before it takes the new one.
 pub fn two_steps(text: &str) -> String {
-    text.to_owned()
+    let one_step = text.replace("fn plan(", "fn plan_of_one(");
+    assert_ne!(one_step, text);
+    one_step
         + r#"
 fn plan(request, cfg) {
+    if request.action != "pair" && request.action != "unpair" { return plan_of_one(request, cfg); }
     if request.action == "unpair" {
         return [#{ confirms: "unpair", card: request.card }];
     }

@@ -24,6 +24,7 @@ pub struct Known {
     pub provider: u16,
     pub card: ItemNumber,
     pub stb: Option<ItemNumber>,
+    pub changes_pairing: bool,
     pub is_bound: bool,
     /// As the first attempt bound it.
     pub leaves: Option<ItemNumber>,
@@ -75,8 +76,10 @@ impl Model {
         self.seq = seq;
         self.events.push(event.clone());
         match event {
-            Event::RequestAccepted(accepted) => {
+            Event::RequestAccepted(accepted) | Event::CardChangeAccepted(accepted) => {
                 let number = accepted.request;
+                let is_change = matches!(event, Event::CardChangeAccepted(_));
+                assert_eq!(is_change, accepted.card_change.is_some(), "{accepted:?}");
                 let known = Known {
                     place: Place {
                         due: accepted.due,
@@ -85,6 +88,7 @@ impl Model {
                     provider: accepted.provider.0,
                     card: accepted.card,
                     stb: accepted.stb,
+                    changes_pairing: accepted.card_change.is_none(),
                     is_bound: false,
                     leaves: None,
                     stands: Stands::Open,
@@ -146,7 +150,7 @@ impl Model {
                     Resolution::SendAgain => Stands::Open,
                 };
                 if let Some(confirmed) = confirmed {
-                    self.confirm(confirmed);
+                    self.confirm_of(*request, confirmed);
                 }
             }
             _ => {}
@@ -245,7 +249,8 @@ impl Model {
                     Outcome::Refused,
                     "{number} is called rejected without a refusal"
                 );
-                assert_eq!(*in_doubt, known.unknown > 0, "{known:?}");
+                let is_left_open = known.unknown > 0 && known.changes_pairing;
+                assert_eq!(*in_doubt, is_left_open, "{known:?}");
                 known.stands = Stands::Rejected;
                 if *in_doubt {
                     self.doubt(number, settled.doubt);
@@ -262,7 +267,7 @@ impl Model {
             Then::Held { .. } => known.stands = Stands::Held,
         }
         if let Some(confirmed) = &settled.confirmed {
-            self.confirm(confirmed);
+            self.confirm_of(number, confirmed);
         }
     }
 
@@ -274,6 +279,7 @@ impl Model {
             LateEffect::Nothing => {}
             LateEffect::MarksDoubt => {
                 assert_eq!(known.stands, Stands::Rejected);
+                assert!(known.changes_pairing, "{number}: {known:?}");
                 self.doubt(number, answer.doubt);
             }
             LateEffect::Completes | LateEffect::NextStep => {
@@ -308,14 +314,23 @@ impl Model {
                 assert_eq!(answer.outcome, Outcome::Refused);
                 assert_eq!((latest.0, latest.1), (answer.transaction, Purpose::Command));
                 known.stands = Stands::Rejected;
-                if known.unknown > 1 {
+                if known.unknown > 1 && known.changes_pairing {
                     self.doubt(number, answer.doubt);
                 }
             }
         }
         if let Some(confirmed) = &answer.confirmed {
-            self.confirm(confirmed);
+            self.confirm_of(number, confirmed);
         }
+    }
+
+    fn confirm_of(&mut self, number: RequestNumber, confirmed: &Confirmed) {
+        let known = &self.requests[&number];
+        assert!(
+            known.changes_pairing,
+            "{number} confirms {confirmed:?}: {known:?}"
+        );
+        self.confirm(confirmed);
     }
 
     fn confirm(&mut self, confirmed: &Confirmed) {
@@ -371,12 +386,18 @@ impl Model {
         if known.is_bound {
             return known.leaves;
         }
+        if !known.changes_pairing {
+            return None;
+        }
         let paired = self.pairings.get(&known.card).copied().unwrap_or_default();
         let mut ahead: Vec<&Known> = self
             .requests
             .values()
             .filter(|other| {
-                !other.is_finished() && other.card == known.card && other.place < known.place
+                !other.is_finished()
+                    && other.changes_pairing
+                    && other.card == known.card
+                    && other.place < known.place
             })
             .collect();
         ahead.sort_by_key(|other| other.place);

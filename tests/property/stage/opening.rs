@@ -177,7 +177,7 @@ fn provider(configured: &Configured, mapping: Arc<Mapping>, state: &State) -> Pr
         name: configured.name.into(),
         family: "nagravision".into(),
         mapping,
-        settings: serde_json::json!({"source_id": 1234, "dest_id": 5, "mop_ppid": 67892}),
+        settings: serde_json::json!({"source_id": 1234, "dest_id": 5, "mop_ppid": 67892, "pin_command": "0099"}),
         credentials: Credentials::default(),
         address: "127.0.0.1:1".into(),
         overrides,
