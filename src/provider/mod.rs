@@ -19,7 +19,7 @@ use crossbeam_channel::Sender;
 use wildmatch::WildMatch;
 
 use crate::clock::Clock;
-use crate::script::contract::{Ambiguous, ItemKind, Matching, Session};
+use crate::script::contract::{Ambiguous, ItemKind, Matching, Session, TransactionRange};
 use crate::script::{Mapping, ScriptError, Settings};
 use crate::telemetry::Metrics;
 pub use lane::LaneError;
@@ -38,6 +38,9 @@ pub use transactions::Transactions;
 
 /// Messages of events that wait for the dispatcher; more, and the lanes stop reading.
 pub const EVENT_BATCHES_MAX: usize = 1_024;
+
+/// Transaction numbers that are kept for exchanges by hand.
+const BY_HAND: u64 = 64;
 
 /// What a provider is made of.
 pub struct ProviderOptions {
@@ -111,13 +114,15 @@ impl Provider {
     pub fn new(options: ProviderOptions) -> Result<Self, ScriptError> {
         let settings = options.mapping.settings(&options.settings)?;
         let description = options.mapping.description();
+        let session = options.overrides.over(&description.session);
+        options.mapping.check_keepalive(&session)?;
         let globs = |list: &[String]| list.iter().map(|glob| WildMatch::new(glob)).collect();
         Ok(Self {
             number: options.number,
             name: options.name,
             family: options.family,
             settings,
-            session: options.overrides.over(&description.session),
+            session,
             address: options.address,
             credentials: options.credentials,
             smartcard_products: globs(&options.smartcard_products),
@@ -141,8 +146,23 @@ impl Provider {
 
     /// The numbers that sending draws from; `reserved_to` is the last one that the ledger has reserved.
     pub fn transactions(&self, reserved_to: Option<u64>) -> Arc<Transactions> {
-        let range = self.mapping.description().transaction;
+        let TransactionRange { min, max } = self.mapping.description().transaction;
+        let (by_hand, _) = self.numbers_by_hand();
+        let range = TransactionRange {
+            min,
+            max: if by_hand > min + BY_HAND {
+                by_hand - 1
+            } else {
+                max
+            },
+        };
         Arc::new(Transactions::new(range, reserved_to))
+    }
+
+    /// The last numbers of the range: for exchanges by hand, and nobody else's unless the range is very small.
+    pub fn numbers_by_hand(&self) -> (u64, u64) {
+        let TransactionRange { min, max } = self.mapping.description().transaction;
+        (max.saturating_sub(BY_HAND - 1).max(min), max)
     }
 
     /// A lane of this provider and its handle; it stays down until `LaneCommand::Connect`.

@@ -16,7 +16,9 @@ use crate::transport::{ConnectionError, FramingError};
 const OPEN: &[u8] = b"{{";
 const CLOSE: &[u8] = b"}}";
 /// A shorter value stands in too many frames by chance to be taken out of them.
-const VEILED_BYTES_MIN: usize = 4;
+const VEILED_BYTES_MIN: usize = 5;
+/// How a name may be written, and so a value.
+const FORMS: [&str; 5] = ["", "|json", "|xml", "|url", "|base64"];
 const NAME_BYTES_MAX: usize = 64;
 
 /// Names and values. Shows no value.
@@ -99,7 +101,8 @@ impl Secrets {
             "" => value.clone(),
             "json" => {
                 let quoted = serde_json::Value::from(value.as_str()).to_string();
-                quoted.trim_matches('"').to_owned()
+                let inside = quoted.len().saturating_sub(1);
+                quoted.get(1..inside).unwrap_or_default().to_owned()
             }
             "xml" => quick_xml::escape::escape(value.as_str()).into_owned(),
             "url" => form_urlencoded::byte_serialize(value.as_bytes()).collect(),
@@ -108,14 +111,35 @@ impl Secrets {
         })
     }
 
+    /// What to look for: each value in each of its forms, the longest first, so that none hides in another.
+    fn needles(&self) -> Vec<(&str, String)> {
+        let mut needles = Vec::new();
+        for (name, value) in &self.0 {
+            let forms = FORMS.map(|form| self.written(format!("{name}{form}").as_bytes()));
+            for needle in forms.into_iter().flatten() {
+                if needle.len() >= VEILED_BYTES_MIN && value.len() >= VEILED_BYTES_MIN {
+                    needles.push((name.as_str(), needle));
+                }
+            }
+        }
+        needles.sort_by_key(|(_, needle)| std::cmp::Reverse(needle.len()));
+        needles.dedup();
+        needles
+    }
+
+    /// A text as it is recorded or shown.
+    pub fn veil_text(&self, text: &str) -> String {
+        if self.0.is_empty() {
+            return text.to_owned();
+        }
+        String::from_utf8_lossy(&self.veil(text.as_bytes().to_vec())).into_owned()
+    }
+
     /// The frame as it is recorded: each value as its name.
     pub fn veil(&self, frame: Vec<u8>) -> Vec<u8> {
         let mut told = frame;
-        for (name, value) in &self.0 {
+        for (name, value) in self.needles() {
             let value = value.as_bytes();
-            if value.len() < VEILED_BYTES_MIN {
-                continue;
-            }
             let mut from = 0;
             while let Some(at) = told.get(from..).and_then(|rest| find(rest, value)) {
                 let at = from + at;
@@ -160,6 +184,12 @@ mod tests {
     fn what_is_recorded_holds_no_value() {
         let told = secrets().veil(b"token=T-1234, again T-1234".to_vec());
         assert_eq!(told, b"token={{token}}, again {{token}}");
+        let json = secrets().veil(br#"{"p":"a\"&b c","t":"VC0xMjM0"}"#.to_vec());
+        assert_eq!(json, br#"{"p":"{{password}}","t":"{{token}}"}"#);
+        let last: Secrets = [("p".to_owned(), "ab\"cd\"".to_owned())]
+            .into_iter()
+            .collect();
+        assert_eq!(last.reveal(b"{{p|json}}").as_ref(), br#"ab\"cd\""#);
         assert_eq!(format!("{:?}", secrets()), "{\"password\", \"token\"}");
     }
 }

@@ -60,12 +60,10 @@ fn build(profile: Profile) -> Engine {
         .set_max_expr_depths(EXPRESSION_DEPTH_MAX, FUNCTION_EXPRESSION_DEPTH_MAX)
         .set_max_variables(VARIABLES_MAX)
         .set_max_functions(FUNCTIONS_MAX)
-        .set_max_modules(0)
         .set_max_strings_interned(0)
         .set_strict_variables(true)
         .set_fail_on_invalid_map_property(true)
         .set_optimization_level(OptimizationLevel::Simple);
-    engine.set_module_resolver(rhai::module_resolvers::DummyModuleResolver::new());
     match profile {
         Profile::Mapping | Profile::Simulator => {}
         Profile::Job => job::register(&mut engine),

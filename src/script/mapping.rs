@@ -13,7 +13,7 @@ use super::answer;
 use super::codec::yyyymmdd;
 use super::contract::{
     Ability, Action, Confirms, Decoded, Description, EncodeContext, Encoded, FieldName, ItemKind,
-    MappingRequest, Step,
+    MappingRequest, Matching, Session, Step,
 };
 use super::describe;
 use super::engine::Profile;
@@ -102,23 +102,38 @@ impl Mapping {
         let described = program.call(DESCRIBE, Vec::new())?;
         let description =
             describe::description(described).map_err(|wrong| program.shape(DESCRIBE.0, wrong))?;
-        if !description.session.keepalive_every.is_zero() || description.session.ready_after > 0 {
-            program.require(KEEPALIVE)?;
-        }
         if description.caps.query {
             program.require(QUERY)?;
         }
         if description.caps.products || description.caps.pin != Ability::No {
             program.require(PLAN)?;
         }
-        Ok(Self {
+        let mapping = Self {
             name,
             origin,
             program,
             description,
             explanations,
             tables,
-        })
+        };
+        mapping.check_keepalive(&mapping.description.session)?;
+        Ok(mapping)
+    }
+
+    /// Whether the script can keep such a session alive, whoever decides about its numbers.
+    pub fn check_keepalive(&self, session: &Session) -> Result<(), ScriptError> {
+        if session.keepalive_every.is_zero() && session.ready_after == 0 {
+            return Ok(());
+        }
+        if session.matching == Matching::Fifo {
+            return Err(ScriptError::Settings {
+                mapping: self.name.clone(),
+                message: "keepalive_every: answers are matched by their order, and a keepalive's would speak for a command"
+                    .to_owned(),
+                hint: Some("leave it out".to_owned()),
+            });
+        }
+        self.program.require(KEEPALIVE)
     }
 
     pub(crate) fn tables(&self) -> &Arc<Tables> {
@@ -233,6 +248,9 @@ impl Mapping {
         request: &MappingRequest,
         cfg: &Settings,
     ) -> Result<Option<String>, ScriptError> {
+        if let Some(text) = names_a_secret(request_values(request)) {
+            return Ok(Some(text));
+        }
         if !self.program.has(VALIDATE) {
             return Ok(None);
         }
@@ -293,6 +311,8 @@ impl Mapping {
         context: &EncodeContext,
         cfg: &Settings,
     ) -> Result<Encoded, ScriptError> {
+        let values = [Some(step.card.as_str()), step.stb.as_deref()];
+        self.refuse_secrets(ENCODE, values.into_iter().flatten())?;
         let arguments = vec![step_value(step), context_value(context, cfg)];
         self.encoded(ENCODE, self.program.call(ENCODE, arguments)?)
     }
@@ -344,6 +364,7 @@ impl Mapping {
         context: &EncodeContext,
         cfg: &Settings,
     ) -> Result<Encoded, ScriptError> {
+        self.refuse_secrets(QUERY, request_values(request))?;
         let arguments = vec![request_value(request), context_value(context, cfg)];
         self.encoded(QUERY, self.program.call(QUERY, arguments)?)
     }
@@ -381,6 +402,17 @@ impl Mapping {
         answer::decoded(value, framing, session.matching)
     }
 
+    fn refuse_secrets<'a>(
+        &self,
+        hook: Hook,
+        values: impl Iterator<Item = &'a str>,
+    ) -> Result<(), ScriptError> {
+        match names_a_secret(values) {
+            None => Ok(()),
+            Some(text) => Err(self.program.shape(hook.0, Wrong::new(text))),
+        }
+    }
+
     fn encoded(&self, hook: Hook, value: Dynamic) -> Result<Encoded, ScriptError> {
         answer::encoded(
             value,
@@ -394,6 +426,23 @@ impl Mapping {
         let wrong = Wrong::new(format!("expected {expected}, found {}", show(value)));
         self.program.shape(hook.0, wrong)
     }
+}
+
+/// What comes from outside and goes into frames.
+fn request_values(request: &MappingRequest) -> impl Iterator<Item = &str> {
+    let stbs = [request.stb.as_deref(), request.previous_stb.as_deref()];
+    let products = request.products.iter().map(String::as_str);
+    std::iter::once(request.card.as_str())
+        .chain(stbs.into_iter().flatten())
+        .chain(products)
+}
+
+/// A card, an STB or a product that would be taken for the name of a secret: frames name them so.
+fn names_a_secret<'a>(mut values: impl Iterator<Item = &'a str>) -> Option<String> {
+    let found = values.find(|value| value.contains("{{"))?;
+    Some(format!(
+        "`{found}` holds `{{{{`, by which frames name secrets"
+    ))
 }
 
 fn only_step(request: &MappingRequest) -> Step {

@@ -24,6 +24,8 @@ pub struct Activation {
     pub at: String,
     pub hash: String,
     pub by: String,
+    /// An earlier version was put in force again.
+    pub is_back: bool,
 }
 
 /// What a provider uses of a mapping: the active version, else the folder or the built-in one.
@@ -38,6 +40,13 @@ pub fn in_force(scripts_dir: &Path, name: &str) -> Result<Origin, ScriptError> {
             let folder = folder.join(VERSIONS).join(&hash);
             if !folder.is_dir() {
                 let source = io::Error::new(io::ErrorKind::NotFound, "the active version is gone");
+                return Err(read_failed(&folder, source));
+            }
+            if self::hash(&folder)? != hash {
+                let source = io::Error::new(
+                    io::ErrorKind::InvalidData,
+                    "the active version was changed or damaged; `pairbox mapping activate` keeps it anew",
+                );
                 return Err(read_failed(&folder, source));
             }
             Ok(Origin::Version {
@@ -72,26 +81,41 @@ pub fn hash(folder: &Path) -> Result<String, ScriptError> {
     Ok(hash)
 }
 
-/// Keeps the folder as a version and names it active; answers its hash.
-pub fn activate(folder: &Path, at: &str, by: &str) -> Result<String, ScriptError> {
-    let hash = hash(folder)?;
+/// Keeps the folder as a version and names it active; answers its hash. One that is kept but was damaged is written anew.
+pub fn activate(folder: &Path) -> Result<String, ScriptError> {
+    let hash = self::hash(folder)?;
     let kept = folder.join(VERSIONS).join(&hash);
+    if kept.is_dir() && self::hash(&kept)? != hash {
+        fs::remove_dir_all(&kept).map_err(|source| write_failed(&kept, source))?;
+    }
     if !kept.is_dir() {
-        // Under its name it is whole.
+        // Under its name it is whole, also after a power cut.
         let unfinished = folder.join(VERSIONS).join(format!("{hash}.unfinished"));
         for (name, bytes) in files(folder)? {
-            let path = unfinished.join(&name);
-            write(&path, &bytes)?;
+            write(&unfinished.join(&name), &bytes)?;
         }
+        sync_all(&unfinished)?;
         fs::rename(&unfinished, &kept).map_err(|source| write_failed(&kept, source))?;
+        sync(&folder.join(VERSIONS))?;
     }
-    name_active(folder, &hash, at, by)?;
+    name_active(folder, &hash)?;
     Ok(hash)
 }
 
-/// Names an earlier version active.
-pub fn go_back(folder: &Path, hash: &str, at: &str, by: &str) -> Result<(), ScriptError> {
-    name_active(folder, hash, at, by)
+/// Names a version active: an earlier one, or the one before an activation that failed.
+pub fn name_active(folder: &Path, hash: &str) -> Result<(), ScriptError> {
+    let versions = folder.join(VERSIONS);
+    replace(&versions.join(ACTIVE), format!("{hash}\n").as_bytes())?;
+    sync(&versions)
+}
+
+/// The version that was in force before the one of this hash; a step back by hand counts for nothing.
+pub fn before(history: &[Activation], hash: &str) -> Option<String> {
+    let activated = |one: &&Activation| !one.is_back;
+    let mut earlier = history.iter().rev().filter(activated);
+    let _ = earlier.find(|one| one.hash == hash)?;
+    let found = earlier.find(|one| one.hash != hash)?;
+    Some(found.hash.clone())
 }
 
 /// Takes the mark away: the mapping is used as it lies again.
@@ -111,11 +135,14 @@ pub fn history(folder: &Path) -> Result<Vec<Activation>, ScriptError> {
     let mut reader = csv::ReaderBuilder::new()
         .has_headers(false)
         .from_reader(text.as_bytes());
-    let rows = reader.deserialize::<(String, String, String)>();
-    Ok(rows
-        .flatten()
-        .map(|(at, hash, by)| Activation { at, hash, by })
-        .collect())
+    let rows = reader.deserialize::<(String, String, String, bool)>();
+    let activation = |(at, hash, by, is_back)| Activation {
+        at,
+        hash,
+        by,
+        is_back,
+    };
+    Ok(rows.flatten().map(activation).collect())
 }
 
 /// Where a kept version lies.
@@ -125,10 +152,18 @@ pub fn kept(folder: &Path, hash: &str) -> Option<PathBuf> {
     (is_hash && path.is_dir()).then_some(path)
 }
 
-fn name_active(folder: &Path, hash: &str, at: &str, by: &str) -> Result<(), ScriptError> {
+/// Writes down that a version is in force; once it is.
+pub fn record(folder: &Path, activation: &Activation) -> Result<(), ScriptError> {
+    let Activation {
+        at,
+        hash,
+        by,
+        is_back,
+    } = activation;
     let versions = folder.join(VERSIONS);
     let mut line = csv::Writer::from_writer(Vec::new());
-    let written = line.write_record([at, hash, by]).ok();
+    let is_back = is_back.to_string();
+    let written = line.write_record([at, hash, by, &is_back]).ok();
     let line = written
         .and_then(|()| line.into_inner().ok())
         .unwrap_or_default();
@@ -139,8 +174,26 @@ fn name_active(folder: &Path, hash: &str, at: &str, by: &str) -> Result<(), Scri
         Err(source) => return Err(read_failed(&path, source)),
     };
     history.extend_from_slice(&line);
-    replace(&path, &history)?;
-    replace(&versions.join(ACTIVE), format!("{hash}\n").as_bytes())
+    replace(&path, &history)
+}
+
+fn sync(folder: &Path) -> Result<(), ScriptError> {
+    let synced = fs::File::open(folder).and_then(|folder| folder.sync_all());
+    synced.map_err(|source| write_failed(folder, source))
+}
+
+/// A folder with all that is in it.
+fn sync_all(folder: &Path) -> Result<(), ScriptError> {
+    let entries = fs::read_dir(folder).map_err(|source| read_failed(folder, source))?;
+    for entry in entries {
+        let path = entry.map_err(|source| read_failed(folder, source))?.path();
+        if path.is_dir() {
+            sync_all(&path)?;
+        } else {
+            sync(&path)?;
+        }
+    }
+    sync(folder)
 }
 
 /// All files of a mapping, by their paths in it, without what is hidden.
@@ -213,8 +266,22 @@ mod tests {
         let scripts = tempfile::tempdir().unwrap();
         let folder = super::super::skeleton::begin(scripts.path(), "mine", "tcp-len").unwrap();
         let used = || in_force(scripts.path(), "mine").unwrap();
+        let told = |at: &str, hash: &str, is_back| {
+            let activation = Activation {
+                at: at.to_owned(),
+                hash: hash.to_owned(),
+                by: "me".to_owned(),
+                is_back,
+            };
+            record(&folder, &activation).unwrap();
+        };
         assert_eq!(used(), Origin::Folder(folder.clone()));
-        let first = activate(&folder, "1", "me").unwrap();
+        let activate = |at: &str| {
+            let hash = super::activate(&folder).unwrap();
+            told(at, &hash, false);
+            hash
+        };
+        let first = activate("1");
         let text = used().need("mapping.rhai").unwrap();
         assert_eq!(used().name(), "mine");
         fs::write(folder.join("mapping.rhai"), "// changed\n").unwrap();
@@ -223,18 +290,35 @@ mod tests {
             text,
             "a draft is not used"
         );
-        let second = activate(&folder, "2", "me").unwrap();
+        let second = activate("2");
         assert_ne!(first, second);
         assert_eq!(used().need("mapping.rhai").unwrap(), "// changed\n");
         assert!(kept(&folder, &first).is_some() && kept(&folder, "../../..").is_none());
-        go_back(&folder, &first, "3", "you").unwrap();
+        let past = history(&folder).unwrap();
+        assert_eq!(before(&past, &second).as_ref(), Some(&first));
+        assert_eq!(before(&past, &first), None);
+        name_active(&folder, &first).unwrap();
+        told("3", &first, true);
+        assert_eq!(
+            before(&history(&folder).unwrap(), &first),
+            None,
+            "not the bad one again"
+        );
         assert_eq!(used().need("mapping.rhai").unwrap(), text);
         let hashes: Vec<String> = history(&folder)
             .unwrap()
             .into_iter()
             .map(|a| a.hash)
             .collect();
-        assert_eq!(hashes, [first.clone(), second, first]);
+        assert_eq!(hashes, [first.clone(), second, first.clone()]);
+        // A version that was damaged is not used, and an activation writes it anew.
+        let kept = kept(&folder, &first).unwrap();
+        fs::write(kept.join("mapping.rhai"), "").unwrap();
+        let error = in_force(scripts.path(), "mine").unwrap_err();
+        assert!(matches!(error, ScriptError::Read { .. }));
+        fs::write(folder.join("mapping.rhai"), &text).unwrap();
+        assert_eq!(activate("4"), first);
+        assert_eq!(used().need("mapping.rhai").unwrap(), text);
         assert_eq!(used().cases().unwrap().len(), 2);
         forget_active(&folder).unwrap();
         assert_eq!(used(), Origin::Folder(folder));

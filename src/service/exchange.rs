@@ -13,11 +13,9 @@ use crate::provider::{
 };
 use crate::script::STACK_BYTES_MIN;
 use crate::script::cases::words;
-use crate::script::contract::{Decoded, EncodeContext, MappingRequest};
+use crate::script::contract::{Decoded, EncodeContext, MappingRequest, TransactionRange};
 use crate::telemetry::Metrics;
 
-/// Numbers that are kept for exchanges by hand: the last of the range, which a server comes to last.
-const NUMBERS: u64 = 32;
 /// Beside the session's own time-outs, for the answers of the engine.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -31,10 +29,15 @@ pub fn exchange(
     wire: &Wire,
 ) -> Result<(bool, String), String> {
     let failed = |error: &dyn std::fmt::Display| error.to_string();
-    let range = provider.mapping.description().transaction;
-    let transactions = provider.transactions(None);
-    let first = range.max.saturating_sub(NUMBERS - 1).max(range.min);
-    transactions.grant(first, range.max);
+    let (first, last) = provider.numbers_by_hand();
+    let range = TransactionRange {
+        min: first,
+        max: last,
+    };
+    let transactions = Arc::new(Transactions::new(range, None));
+    // Not the same number each time: a CAS may answer a repeated one from memory.
+    let place = u64::from(std::process::id()) % (last - first + 1) / 2;
+    transactions.grant(first + place, last);
     let (events, heard) = bounded::<LaneBatch>(EVENT_BATCHES_MAX);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let tapped = Arc::clone(wire);
@@ -75,6 +78,11 @@ struct Ear {
 }
 
 impl Ear {
+    fn forget(&mut self) {
+        self.events.clear();
+        while self.heard.try_recv().is_ok() {}
+    }
+
     fn next(&mut self, until: Instant) -> Option<LaneEvent> {
         while self.events.is_empty() {
             let (_, mut batch) = self.heard.recv_deadline(until).ok()?;
@@ -123,6 +131,8 @@ fn talk(
             .mapping
             .encode(step, &context, &provider.settings)
             .map_err(|error| format!("{place}: {}", error.report()))?;
+        // What came before the command is no answer to it.
+        ear.forget();
         let frames = vec![Outgoing {
             attempt: at as u64,
             body: encoded.body,

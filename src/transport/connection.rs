@@ -311,6 +311,9 @@ impl Connection {
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(true),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                    return Err(ConnectionError::ClosedByPeer);
+                }
                 Err(error) => return Err(ConnectionError::Read(error)),
             }
         }
@@ -327,7 +330,8 @@ impl Connection {
                 read => return read,
             }
             if tls.read_tls(&mut self.stream)? == 0 {
-                return Ok(0);
+                // Only a peer that said so has closed; anything else is an end that somebody may have chosen.
+                return tls.reader().read(piece);
             }
             let processed = tls.process_new_packets();
             // Answers of the protocol itself; what the kernel does not take goes out with the next flush.
@@ -344,6 +348,11 @@ impl Connection {
     /// Bytes that the kernel took since the connection began.
     pub fn written_bytes(&self) -> u64 {
         self.written_bytes
+    }
+
+    /// The offset behind all that was queued.
+    pub fn queued_bytes(&self) -> u64 {
+        self.written_bytes + self.waiting_bytes() as u64
     }
 
     /// Bytes that still wait for the kernel.

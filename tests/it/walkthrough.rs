@@ -399,7 +399,11 @@ fn mask_of(word: &str) -> Option<&'static str> {
         .map(|c| if c.is_ascii_digit() { '0' } else { c })
         .collect();
     let span = word.strip_suffix("ms").or_else(|| word.strip_suffix('s'));
-    if is_hex && [16, 32, 64].contains(&word.len()) {
+    let plain = word.trim_matches('`');
+    if plain.len() == 9 && plain.bytes().all(|byte| byte.is_ascii_digit()) {
+        // A transaction number.
+        Some("NUMBER")
+    } else if is_hex && [16, 32, 64].contains(&word.len()) {
         Some("ID")
     } else if word.len() >= 40 && word.chars().all(|c| c.is_ascii_alphanumeric()) {
         Some("FRAME")

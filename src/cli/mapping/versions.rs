@@ -16,7 +16,8 @@ use crate::config::Config;
 use crate::control::Client;
 use crate::script::cases::run_cases;
 use crate::script::check::check_mapping;
-use crate::script::{Mapping, Origin, ScriptError, versions};
+use crate::script::versions::{self, Activation};
+use crate::script::{Mapping, Origin, ScriptError};
 
 /// Judges the draft, keeps it as a version, and has it in force.
 pub fn activate(global: &Global, name: &str) -> Result<Exit, CliError> {
@@ -39,9 +40,9 @@ pub fn activate(global: &Global, name: &str) -> Result<Exit, CliError> {
         return Ok(Exit::No);
     }
     let before = versions::active(&folder)?;
-    let hash = versions::activate(&folder, &now(global), &who())?;
+    let hash = versions::activate(&folder)?;
     say(&format!("{name}: version {hash} is active"))?;
-    put_in_force(global, &folder, before)
+    put_in_force(global, &folder, before, &hash, false)
 }
 
 /// Names an earlier version active: the one before, or the one of that hash.
@@ -49,23 +50,24 @@ pub fn roll_back(global: &Global, name: &str, to: Option<&str>) -> Result<Exit, 
     let folder = folder(global, name)?;
     let before = versions::active(&folder)?;
     let history = versions::history(&folder)?;
-    let found = match to {
-        Some(to) => history.iter().rev().find(|one| one.hash.starts_with(to)),
-        None => history
-            .iter()
-            .rev()
-            .find(|one| Some(&one.hash) != before.as_ref()),
+    let found = match (to, &before) {
+        (Some(to), _) => {
+            let named = history.iter().rev().find(|one| one.hash.starts_with(to));
+            named.map(|one| one.hash.clone())
+        }
+        (None, Some(active)) => versions::before(&history, active),
+        (None, None) => None,
     };
-    let Some(found) = found.filter(|one| versions::kept(&folder, &one.hash).is_some()) else {
+    let Some(found) = found.filter(|hash| versions::kept(&folder, hash).is_some()) else {
         return Err(CliError::Argument {
             what: "rollback",
             expected: "a version that was active before; `pairbox mapping versions NAME` lists them",
             found: to.unwrap_or("none").to_owned(),
         });
     };
-    versions::go_back(&folder, &found.hash, &now(global), &who())?;
-    say(&format!("{name}: version {} is active again", found.hash))?;
-    put_in_force(global, &folder, before)
+    versions::name_active(&folder, &found)?;
+    say(&format!("{name}: version {found} is active again"))?;
+    put_in_force(global, &folder, before, &found, true)
 }
 
 /// What was activated, and whether the files are another version by now.
@@ -73,9 +75,14 @@ pub fn list(global: &Global, name: &str) -> Result<Exit, CliError> {
     let folder = folder(global, name)?;
     let active = versions::active(&folder)?;
     let rows = versions::history(&folder)?.into_iter().rev();
-    let rows: Vec<Vec<String>> = rows.map(|one| vec![one.hash, one.at, one.by]).collect();
+    let rows: Vec<Vec<String>> = rows
+        .map(|one| {
+            let again = if one.is_back { "again" } else { "" };
+            vec![one.hash, one.at, one.by, again.to_owned()]
+        })
+        .collect();
     if !rows.is_empty() {
-        say(&table(&["version", "activated", "by"], rows))?;
+        say(&table(&["version", "activated", "by", ""], rows))?;
     }
     let draft = versions::hash(&folder)?;
     match active {
@@ -90,26 +97,47 @@ pub fn list(global: &Global, name: &str) -> Result<Exit, CliError> {
     Ok(Exit::Done)
 }
 
-/// Has a running server read it; if that refuses, what was active is active again.
-fn put_in_force(global: &Global, folder: &Path, before: Option<String>) -> Result<Exit, CliError> {
+/// Has a running server read it. If that refuses, or nobody knows, what was active is active again; else it is written down.
+fn put_in_force(
+    global: &Global,
+    folder: &Path,
+    before: Option<String>,
+    hash: &str,
+    is_back: bool,
+) -> Result<Exit, CliError> {
+    let taken = reloaded(global);
+    if !matches!(taken, Ok(Exit::Done)) {
+        match before {
+            Some(before) => versions::name_active(folder, &before)?,
+            None => versions::forget_active(folder)?,
+        }
+        say("what was active before is active again")?;
+        return taken;
+    }
+    let zone = global
+        .load_quietly()
+        .map_or(chrono_tz::UTC, |config| config.api.time_zone);
+    let activation = Activation {
+        at: local_time(SystemClock::new().now(), zone),
+        hash: hash.to_owned(),
+        by: who(),
+        is_back,
+    };
+    versions::record(folder, &activation)?;
+    taken
+}
+
+fn reloaded(global: &Global) -> Result<Exit, CliError> {
     let data_dir = Config::locate(global.config.as_deref(), &global.overrides(None));
     let client = match data_dir {
         Ok(data_dir) => Client::find(&data_dir)?,
         Err(_) => None,
     };
-    if client.is_none() {
-        say("no server runs; the next one uses it")?;
-        return Ok(Exit::Done);
+    if client.is_some() {
+        return reload::run(global);
     }
-    let exit = reload::run(global)?;
-    if exit != Exit::Done {
-        match before {
-            Some(before) => versions::go_back(folder, &before, &now(global), &who())?,
-            None => versions::forget_active(folder)?,
-        }
-        say("what was active before is active again")?;
-    }
-    Ok(exit)
+    say("no server runs; the next one uses it")?;
+    Ok(Exit::Done)
 }
 
 /// Versions are of the site's own mappings: one that is built in has no files.
@@ -123,11 +151,4 @@ fn folder(global: &Global, name: &str) -> Result<PathBuf, CliError> {
         }
         .into()),
     }
-}
-
-fn now(global: &Global) -> String {
-    let zone = global
-        .load_quietly()
-        .map_or(chrono_tz::UTC, |config| config.api.time_zone);
-    local_time(SystemClock::new().now(), zone)
 }

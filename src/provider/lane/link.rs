@@ -15,6 +15,8 @@ pub(super) struct Link {
     pub(super) may_read: bool,
     /// Commands of which no byte has left, with the offset of their first byte in the output.
     pub(super) untouched: VecDeque<(u64, u64)>,
+    /// Where answers come in order: the command that is out, by the offset behind its last byte.
+    pub(super) awaited: Option<u64>,
     /// A command was answered on it.
     pub(super) has_answered: bool,
     pub(super) keepalive: Option<SentKeepalive>,
@@ -34,10 +36,17 @@ impl Link {
             is_up: false,
             may_read: false,
             untouched: VecDeque::new(),
+            awaited: None,
             has_answered: false,
             keepalive: None,
             next_keepalive_at: None,
         }
+    }
+
+    /// Whether an answer can be that of the command that is out: its last byte has left.
+    pub(super) fn take_awaited(&mut self) -> bool {
+        let written = self.connection.written_bytes();
+        self.awaited.take_if(|end| *end <= written).is_some()
     }
 
     pub(super) fn sent_keepalive(&mut self, key: String, until: Duration) {

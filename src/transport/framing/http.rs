@@ -80,6 +80,23 @@ pub(super) fn ended_by_close(waiting: &[u8]) -> Option<Vec<u8>> {
     matches!(head.length, Length::Rest).then(|| waiting.to_vec())
 }
 
+/// Whether an answer says that its connection ends with it.
+pub(super) fn closes(frame: &[u8]) -> bool {
+    let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
+    let mut answer = httparse::Response::new(&mut headers);
+    if answer.parse(frame).is_err() {
+        return false;
+    }
+    let says = |word: &str| {
+        answer.headers.iter().any(|header| {
+            let value = String::from_utf8_lossy(header.value).to_ascii_lowercase();
+            header.name.eq_ignore_ascii_case("connection")
+                && value.split(',').any(|option| option.trim() == word)
+        })
+    };
+    says("close") || (answer.version == Some(0) && !says("keep-alive"))
+}
+
 fn wrong(what: impl Into<String>) -> FramingError {
     FramingError::Http { what: what.into() }
 }

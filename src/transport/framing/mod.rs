@@ -77,6 +77,11 @@ pub fn encode(
     Ok(())
 }
 
+/// Whether the other side said with an HTTP answer that it closes the connection.
+pub fn http_closes(framing: &Framing, frame: &[u8]) -> bool {
+    matches!(framing, Framing::Http { .. }) && http::closes(frame)
+}
+
 /// Cuts payloads out of a stream that is fed in pieces of any size.
 #[derive(Debug)]
 pub struct Decoder {
@@ -84,7 +89,12 @@ pub struct Decoder {
     buffer: Vec<u8>,
     /// Bytes at the front of `buffer` that were handed out already.
     taken: usize,
+    /// What meant nothing since the latest payload.
+    skipped: u32,
 }
+
+/// Messages that mean nothing, one after the other.
+const SKIPPED_MAX: u32 = 8;
 
 impl Decoder {
     pub fn new(framing: Framing) -> Self {
@@ -92,6 +102,7 @@ impl Decoder {
             framing,
             buffer: Vec::new(),
             taken: 0,
+            skipped: 0,
         }
     }
 
@@ -111,9 +122,18 @@ impl Decoder {
             match cut(&self.framing, waiting)? {
                 Cut::Frame(frame, consumed) => {
                     self.taken += consumed;
+                    self.skipped = 0;
                     return Ok(Some(frame));
                 }
-                Cut::Skip(consumed) => self.taken += consumed,
+                Cut::Skip(consumed) => {
+                    self.taken += consumed;
+                    self.skipped += 1;
+                    if self.skipped > SKIPPED_MAX {
+                        let what =
+                            format!("more than {SKIPPED_MAX} answers that only announce one");
+                        return Err(FramingError::Http { what });
+                    }
+                }
                 Cut::More => return Ok(None),
             }
         }

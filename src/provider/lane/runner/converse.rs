@@ -2,10 +2,12 @@
 //!
 //! Answers to commands are passed on undecided; a frame that the mapping cannot read never ends the connection.
 
+use super::super::link::Link;
 use super::super::status::count;
 use super::super::{DownPhase, LaneEvent};
 use super::{LaneRunner, NUMBERS_AGAIN, Stage};
-use crate::script::contract::{Decoded, EncodeContext, Matching, SessionStep};
+use crate::script::contract::{Decoded, EncodeContext, Matching, Reply, SessionStep};
+use crate::transport::framing::http_closes;
 
 impl LaneRunner {
     /// The socket is connected: begin the session as soon as there is a transaction number for it.
@@ -26,13 +28,17 @@ impl LaneRunner {
             );
         };
         let steps = self.dialogue.open(&ctx);
+        self.keep(&steps);
         self.heard_in_hello(steps);
     }
 
     fn heard_in_hello(&mut self, steps: Result<Vec<SessionStep>, String>) {
         let steps = match steps {
             Ok(steps) => steps,
-            Err(reason) => return self.down(DownPhase::Hello, reason),
+            Err(reason) => {
+                let reason = self.secrets.veil_text(&reason);
+                return self.down(DownPhase::Hello, reason);
+            }
         };
         for step in steps {
             match step {
@@ -41,12 +47,16 @@ impl LaneRunner {
                         self.send_own(&body, DownPhase::Hello);
                     }
                 }
-                SessionStep::Keep(values) => self.secrets.add(values),
+                // They were kept when the frame was heard.
+                SessionStep::Keep(_) => {}
                 SessionStep::Ready => {
                     self.shared.status.set_state("warming");
                     self.warm(0);
                 }
-                SessionStep::Fail(reason) => return self.down(DownPhase::Hello, reason),
+                SessionStep::Fail(reason) => {
+                    let reason = self.secrets.veil_text(&reason);
+                    return self.down(DownPhase::Hello, reason);
+                }
             }
         }
     }
@@ -137,14 +147,13 @@ impl LaneRunner {
             if self.link.is_none() {
                 break;
             }
-            if self.options.wires.tap.is_some() {
-                let veiled = self.secrets.veil(frame.clone());
-                super::tap(&self.options.wires, false, &veiled);
-            }
             if matches!(self.stage, Stage::Hello { .. }) {
                 let steps = self.dialogue.hear(&frame);
+                self.keep(&steps);
+                self.tap_heard(&frame);
                 self.heard_in_hello(steps);
             } else {
+                self.tap_heard(&frame);
                 self.decode(frame);
             }
         }
@@ -167,11 +176,20 @@ impl LaneRunner {
                         format!("the CAS refused a keepalive, code `{code}`"),
                     );
                 }
-                self.proven();
-                if let Some(link) = &mut self.link {
-                    link.has_answered = true;
+                let is_awaited = self.link.as_mut().is_some_and(Link::take_awaited);
+                if self.is_in_order() && !is_awaited {
+                    return self.stray("an answer that no command waits for");
                 }
                 let ends_session = reply.ends_session;
+                let is_closing = http_closes(&self.options.framing, &frame);
+                if !ends_session {
+                    self.proven();
+                }
+                if let Some(link) = &mut self.link {
+                    // A session that ends is no reason to come back at once.
+                    link.has_answered = !ends_session;
+                }
+                let reply = self.veiled(reply);
                 let frame = self.secrets.veil(frame);
                 self.batch.push(LaneEvent::Reply {
                     connection,
@@ -183,12 +201,17 @@ impl LaneRunner {
                         DownPhase::Established,
                         "the CAS wants a new session".to_owned(),
                     );
+                } else if is_closing {
+                    self.down(
+                        DownPhase::Established,
+                        "the CAS closes after its answer".to_owned(),
+                    );
                 }
                 return;
             }
             Ok(Decoded::Push { data, reply }) => LaneEvent::Push {
                 connection,
-                data,
+                data: self.secrets.veil_text(&data),
                 reply,
                 frame: self.secrets.veil(frame),
             },
@@ -199,12 +222,39 @@ impl LaneRunner {
                 self.batch.push(LaneEvent::Unreadable {
                     connection,
                     frame: self.secrets.veil(frame),
-                    error,
+                    error: self.secrets.veil_text(&error),
                 });
                 return self.stray("a frame that cannot be read");
             }
         };
         self.batch.push(event);
+    }
+
+    /// What a session brings is a secret from the frame on that brings it.
+    fn keep(&mut self, steps: &Result<Vec<SessionStep>, String>) {
+        for step in steps.iter().flatten() {
+            if let SessionStep::Keep(values) = step {
+                self.secrets.add(values.clone());
+            }
+        }
+    }
+
+    fn tap_heard(&self, frame: &[u8]) {
+        if self.options.wires.tap.is_some() {
+            let veiled = self.secrets.veil(frame.to_vec());
+            super::tap(&self.options.wires, false, &veiled);
+        }
+    }
+
+    /// The words of an answer without the secrets that the CAS may repeat.
+    fn veiled(&self, reply: Reply) -> Reply {
+        let veil = |text: Option<String>| text.map(|text| self.secrets.veil_text(&text));
+        Reply {
+            code: veil(reply.code),
+            text: veil(reply.text),
+            reference: veil(reply.reference),
+            ..reply
+        }
     }
 
     fn is_in_order(&self) -> bool {

@@ -232,6 +232,7 @@ impl LaneRunner {
             tap(&self.options.wires, true, &body);
             match queued.and_then(|body| link.connection.queue(&body)) {
                 Ok(offset) => {
+                    link.awaited = Some(link.connection.queued_bytes());
                     link.untouched.push_back((attempt, offset));
                     count(&self.shared.status.frames_out, 1);
                 }
@@ -254,8 +255,8 @@ impl LaneRunner {
         let Some(link) = &mut self.link else {
             return;
         };
-        let queued = self.secrets.complete(&self.options.framing, body);
-        match queued.and_then(|body| link.connection.queue(&body)) {
+        // It may repeat what the CAS said, so nothing in it names a secret.
+        match link.connection.queue(body) {
             Ok(_) => count(&self.shared.status.frames_out, 1),
             Err(error) => {
                 tracing::warn!(lane = %self.options.id, %error, "push not acknowledged");
