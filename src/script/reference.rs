@@ -129,7 +129,7 @@ const KEYS: &[(&str, &str)] = &[
     ),
     (
         "session.matching",
-        "`key`: an answer carries the key of its command. `fifo`: answers come in order; then the window is 1, and whatever is lost ends the connection. HTTP is always fifo.",
+        "`key`: an answer carries the key of its command. `fifo`: answers come in order; then the window is 1, there are no keepalives, and whatever is lost or too much ends the connection; give a `key` all the same if answers repeat anything of the command. HTTP is always fifo.",
     ),
     (
         "session.rate_per_s, min_gap",
