@@ -66,10 +66,10 @@ fn id(text: &str) -> Result<PublicId, CliError> {
     })
 }
 
-/// An instant as `parse_local` reads it.
-pub fn instant(text: &str, zone: Tz) -> Result<Timestamp, CliError> {
+/// An instant as `parse_local` reads it; `what` names the flag.
+pub fn instant(what: &'static str, text: &str, zone: Tz) -> Result<Timestamp, CliError> {
     parse_local(text, zone).map_err(|expected| CliError::Argument {
-        what: "the instant",
+        what,
         expected,
         found: text.to_owned(),
     })
@@ -89,9 +89,13 @@ mod tests {
             ("2026-11-23T22:00:00Z", "2026-11-23T22:00:00.000000Z"),
             ("2026-10-25T03:30:00", "2026-10-25T00:30:00.000000Z"),
         ] {
-            assert_eq!(instant(text, zone).unwrap().to_string(), utc, "{text}");
+            assert_eq!(
+                instant("--at", text, zone).unwrap().to_string(),
+                utc,
+                "{text}"
+            );
         }
-        assert!(instant("2026-03-29T03:30:00", zone).is_err());
-        assert!(instant("tomorrow", zone).is_err());
+        assert!(instant("--at", "2026-03-29T03:30:00", zone).is_err());
+        assert!(instant("--at", "tomorrow", zone).is_err());
     }
 }

@@ -109,7 +109,7 @@ impl HowArgs {
             card: self.by.item(card)?,
             subscription: subscription.map(named::subscription).transpose()?,
             scheduled: scheduled
-                .map(|text| named::instant(text, config.api.time_zone))
+                .map(|text| named::instant("--scheduled", text, config.api.time_zone))
                 .transpose()?,
             priority: self.priority,
             is_immediate: self.immediate,

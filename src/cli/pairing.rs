@@ -77,7 +77,7 @@ impl PairingCommand {
                 list(&rows, args.output.output, zone)?;
             }
             Self::History(HistoryArgs { item, at }) => {
-                let at = at.map(|text| instant(&text, zone)).transpose()?;
+                let at = at.map(|text| instant("--at", &text, zone)).transpose()?;
                 let mut history = backend.call::<PairingHistoryOf>(&item.by.item(&item.item)?)?;
                 if let Some(at) = at {
                     history.steps = steps_at(history.steps, at);
