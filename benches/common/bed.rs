@@ -156,7 +156,8 @@ pub fn card_serial(at: u32) -> String {
 }
 
 pub fn stb_serial(at: u32) -> String {
-    format!("{}", 1_000_000 + at)
+    // Eight digits: bin6 wants eight hexadecimal ones.
+    format!("{}", 10_000_000 + at)
 }
 
 fn item(product: &str, at: u32) -> NewItem {
