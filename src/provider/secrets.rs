@@ -23,38 +23,45 @@ const NAME_BYTES_MAX: usize = 64;
 
 /// Names and values. Shows no value.
 #[derive(Clone, Default, PartialEq, Eq)]
-pub struct Secrets(BTreeMap<String, String>);
+pub struct Secrets {
+    values: BTreeMap<String, String>,
+    /// What to look for, with its name: each value in each of its forms, the longest first, so that none hides in another.
+    needles: Vec<(String, String)>,
+}
 
 impl fmt::Debug for Secrets {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries(self.0.keys()).finish()
+        f.debug_set().entries(self.values.keys()).finish()
     }
 }
 
 impl FromIterator<(String, String)> for Secrets {
     fn from_iter<T: IntoIterator<Item = (String, String)>>(values: T) -> Self {
-        Self(values.into_iter().collect())
+        let mut secrets = Self::default();
+        secrets.add(values);
+        secrets
     }
 }
 
 impl Secrets {
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str)
+        self.values.get(name).map(String::as_str)
     }
 
     /// For the simulator, which must know what it is sent.
     pub fn iter(&self) -> impl Iterator<Item = (&String, &String)> {
-        self.0.iter()
+        self.values.iter()
     }
 
     /// Adds values, in place of those of the same name.
     pub fn add(&mut self, values: impl IntoIterator<Item = (String, String)>) {
-        self.0.extend(values);
+        self.values.extend(values);
+        self.needles = self.needles_of_values();
     }
 
     /// The frame as it is sent. What names no known value stays as it is.
     pub fn reveal<'a>(&self, frame: &'a [u8]) -> Cow<'a, [u8]> {
-        if self.0.is_empty() || find(frame, OPEN).is_none() {
+        if self.values.is_empty() || find(frame, OPEN).is_none() {
             return Cow::Borrowed(frame);
         }
         let mut sent = Vec::with_capacity(frame.len());
@@ -96,7 +103,7 @@ impl Secrets {
     fn written(&self, name: &[u8]) -> Option<String> {
         let name = std::str::from_utf8(name).ok()?;
         let (name, form) = name.split_once('|').unwrap_or((name, ""));
-        let value = self.0.get(name)?;
+        let value = self.values.get(name)?;
         Some(match form {
             "" => value.clone(),
             "json" => {
@@ -111,14 +118,13 @@ impl Secrets {
         })
     }
 
-    /// What to look for: each value in each of its forms, the longest first, so that none hides in another.
-    fn needles(&self) -> Vec<(&str, String)> {
+    fn needles_of_values(&self) -> Vec<(String, String)> {
         let mut needles = Vec::new();
-        for (name, value) in &self.0 {
+        for (name, value) in &self.values {
             let forms = FORMS.map(|form| self.written(format!("{name}{form}").as_bytes()));
             for needle in forms.into_iter().flatten() {
                 if needle.len() >= VEILED_BYTES_MIN && value.len() >= VEILED_BYTES_MIN {
-                    needles.push((name.as_str(), needle));
+                    needles.push((name.clone(), needle));
                 }
             }
         }
@@ -129,7 +135,7 @@ impl Secrets {
 
     /// A text as it is recorded or shown.
     pub fn veil_text(&self, text: &str) -> String {
-        if self.0.is_empty() {
+        if self.needles.is_empty() {
             return text.to_owned();
         }
         String::from_utf8_lossy(&self.veil(text.as_bytes().to_vec())).into_owned()
@@ -138,7 +144,7 @@ impl Secrets {
     /// The frame as it is recorded: each value as its name.
     pub fn veil(&self, frame: Vec<u8>) -> Vec<u8> {
         let mut told = frame;
-        for (name, value) in self.needles() {
+        for (name, value) in &self.needles {
             let value = value.as_bytes();
             let mut from = 0;
             while let Some(at) = told.get(from..).and_then(|rest| find(rest, value)) {
