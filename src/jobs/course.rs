@@ -96,12 +96,13 @@ impl Jobs {
         Ok(())
     }
 
-    /// What the script says of the whole; none if it has nothing to say.
-    pub(super) fn summary(
-        &self,
-        number: JobNumber,
-        job: &Job,
-    ) -> Result<Option<String>, JobsError> {
+    /// What the script says of the whole; none if it has nothing to say. A mistake in it must not hide what became of the rows.
+    pub(super) fn summary(&self, number: JobNumber, job: &Job) -> Option<String> {
+        self.scripts_summary(number, job)
+            .unwrap_or_else(|error| Some(format!("the script's summary failed: {error}")))
+    }
+
+    fn scripts_summary(&self, number: JobNumber, job: &Job) -> Result<Option<String>, JobsError> {
         let text = self.folders.script(&job.fields.folder)?;
         let script = JobScript::compile(&job.fields.script, text)?;
         let counts = serde_json::json!({

@@ -93,9 +93,7 @@ impl Jobs {
                 // What would be asked for was not asked for.
                 (job.id, job.pending) = (0, 0);
                 let reasons: BTreeMap<String, u64> = reasons.into_map();
-                let summary = self
-                    .summary(number, &row)
-                    .unwrap_or_else(|error| Some(format!("the script's summary failed: {error}")));
+                let summary = self.summary(number, &row);
                 report.report = Some(FullReport {
                     job,
                     reasons,
