@@ -11,6 +11,7 @@ mod describe;
 mod engine;
 mod error;
 mod free;
+mod given;
 mod job;
 mod load;
 mod lookup;
