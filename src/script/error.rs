@@ -217,6 +217,9 @@ impl ScriptError {
                     .to_owned(),
             ),
             Self::Panicked { .. } => Some("keep the script and report this".to_owned()),
+            Self::NotOffered { mapping, .. } => Some(format!(
+                "`caps` in describe() of `{mapping}` says what it can, and by which setting"
+            )),
             _ => None,
         }
     }

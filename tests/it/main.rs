@@ -55,6 +55,7 @@ mod long_lists;
 mod long_start;
 mod loris;
 mod mapping_smsgw;
+mod mapping_try;
 mod mappings;
 mod openapi;
 mod reload;

@@ -2,20 +2,20 @@
 
 use std::sync::{Arc, PoisonError};
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 
 use super::super::backend::{Backend, Sending};
 use super::super::error::CliError;
 use super::super::exit::Exit;
 use super::super::global::Global;
 use super::super::output::say;
+use super::asked::AskedArgs;
 use super::dump::dump;
 use super::provider_of;
 use crate::control::MappingTried;
 use crate::dispatch::recorded_frame;
 use crate::domain::event::{Tried, TriedFrame};
 use crate::provider::{Provider, ProviderOptions, SessionOverrides};
-use crate::script::contract::{Action, MappingRequest};
 use crate::script::{Mapping, Origin};
 use crate::service::{ServiceError, Wire, credentials, exchange};
 
@@ -31,18 +31,8 @@ pub struct TryArgs {
     /// Whose settings and secrets [default: the first provider with this mapping]
     #[arg(long, value_name = "NAME")]
     provider: Option<String>,
-    #[arg(value_enum)]
-    action: ActionWord,
-    /// The card as the CAS knows it
-    card: String,
-    /// The STB as the CAS knows it; for an unpair the one that the card leaves, if the CAS must hear it
-    stb: Option<String>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum ActionWord {
-    Pair,
-    Unpair,
+    #[command(flatten)]
+    asked: AskedArgs,
 }
 
 impl TryArgs {
@@ -73,7 +63,7 @@ impl TryArgs {
             stb_products: Vec::new(),
             seed: 0,
         })?;
-        let request = self.request(&mapping, &provider)?;
+        let request = self.asked.request(&mapping, &provider.settings)?;
         if let Some(text) = mapping.validate(&request, &provider.settings)? {
             say(&format!("the mapping refuses this: {text}"))?;
             return Ok(Exit::No);
@@ -85,7 +75,7 @@ impl TryArgs {
             mapping: self.name.clone(),
             mapping_sha256: mapping.sha256().to_owned(),
             address: self.address.clone(),
-            what: self.words(),
+            what: self.asked.words(),
             frames: Vec::new(),
             end: None,
         };
@@ -113,43 +103,5 @@ impl TryArgs {
         backend.call::<MappingTried>(&tried)?;
         say(&told)?;
         Ok(if is_good { Exit::Done } else { Exit::No })
-    }
-
-    fn request(&self, mapping: &Mapping, provider: &Provider) -> Result<MappingRequest, CliError> {
-        use crate::domain::ItemKind;
-        let normal = |kind, text: &str| mapping.normalize(kind, text, &provider.settings);
-        let card = normal(ItemKind::Smartcard, &self.card)?;
-        let stb = self.stb.as_deref();
-        let stb = stb.map(|stb| normal(ItemKind::Stb, stb)).transpose()?;
-        let (action, stb, previous_stb) = match (self.action, stb) {
-            (ActionWord::Pair, Some(stb)) => (Action::Pair, Some(stb), None),
-            (ActionWord::Pair, None) => {
-                return Err(CliError::Argument {
-                    what: "try pair",
-                    expected: "a card and an STB",
-                    found: self.card.clone(),
-                });
-            }
-            (ActionWord::Unpair, previous) => (Action::Unpair, None, previous),
-        };
-        Ok(MappingRequest {
-            action,
-            number: 0,
-            card,
-            stb,
-            previous_stb,
-            products: Vec::new(),
-        })
-    }
-
-    fn words(&self) -> String {
-        let action = match self.action {
-            ActionWord::Pair => "pair",
-            ActionWord::Unpair => "unpair",
-        };
-        let stb = self.stb.as_deref().unwrap_or_default();
-        format!("{action} {} {stb}", self.card)
-            .trim_end()
-            .to_owned()
     }
 }

@@ -1,5 +1,6 @@
 //! `pairbox mapping ...`: the workbench. Begin a mapping, look at it, run its cases, try it, and put it in force.
 
+mod asked;
 mod attempt;
 mod dump;
 mod rehearse;
