@@ -33,6 +33,8 @@ pub mod dispatch;
 
 pub mod actions;
 
+pub mod conformance;
+
 pub mod jobs;
 
 pub mod simulate;

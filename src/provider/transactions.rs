@@ -40,6 +40,10 @@ impl Transactions {
         }
     }
 
+    pub fn range(&self) -> TransactionRange {
+        self.range
+    }
+
     /// The next number that is not unanswered; none until more is granted.
     pub fn take(&self) -> Option<u64> {
         let mut stock = self.lock();

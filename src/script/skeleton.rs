@@ -87,7 +87,7 @@ mod tests {
             let mapping = Arc::new(Mapping::from_origin(Origin::Folder(folder.clone())).unwrap());
             let report = run_cases(&mapping).unwrap();
             assert_eq!(
-                (&report.failures[..], &report.missing[..]),
+                (&report.failures[..], &report.missing()[..]),
                 (&[][..], &[][..]),
                 "{shape}"
             );

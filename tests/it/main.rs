@@ -16,6 +16,7 @@ mod cli_commands;
 mod cli_explain;
 mod cli_scene;
 mod config;
+mod conformance;
 mod descriptors;
 mod doorway;
 mod exchange;

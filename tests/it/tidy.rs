@@ -14,7 +14,7 @@ const LINES: [&[&str]; 12] = [
     &["commit", "provider"],
     &["dispatch"],
     &["actions"],
-    &["jobs", "simulate", "backup"],
+    &["jobs", "simulate", "backup", "conformance"],
     &["http", "control"],
     &["service"],
     &["cli"],

@@ -69,7 +69,7 @@ fn a_mapping_whose_cases_fail_is_not_activated() {
     let said = run(&["mapping", "activate", "mine"]);
     assert_eq!(said.code, 3, "{}", said.stdout);
     assert!(
-        said.stdout.contains("not activated; 1 of its cases fail"),
+        said.stdout.contains("not activated; of the conformance list fail: cases; `pairbox mapping test mine` shows how"),
         "{}",
         said.stdout
     );

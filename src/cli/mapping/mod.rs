@@ -2,13 +2,12 @@
 
 mod asked;
 mod attempt;
+mod conform;
 mod dump;
 mod rehearse;
-mod splits;
 mod versions;
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use clap::Subcommand;
 
@@ -18,9 +17,8 @@ use super::exit::Exit;
 use super::global::Global;
 use super::output::say;
 use crate::config::{Config, DEFAULT_SCRIPTS_DIR, ProviderConfig};
-use crate::script::cases::run_cases;
 use crate::script::check::{Finding, check_mapping};
-use crate::script::{Mapping, Origin, Place, skeleton};
+use crate::script::{Origin, Place, skeleton};
 
 #[derive(Subcommand)]
 pub enum MappingCommand {
@@ -34,7 +32,7 @@ pub enum MappingCommand {
     },
     /// Compile the scripts and look for what would fail
     Check { name: String },
-    /// Run the golden cases
+    /// Run the golden cases and the conformance list, point by point
     Test {
         name: String,
         /// Show every frame of the cases, field by field where the mapping names its fields
@@ -71,7 +69,7 @@ impl MappingCommand {
                 Ok(Exit::Done)
             }
             Self::Check { name } => check(&Origin::find(&scripts, &name)?),
-            Self::Test { name, trace } => test(Origin::find(&scripts, &name)?, trace),
+            Self::Test { name, trace } => conform::test(Origin::find(&scripts, &name)?, trace),
             Self::Rehearse(args) => args.run(global),
             Self::Try(args) => args.run(global),
             Self::Activate { name } => versions::activate(global, &name),
@@ -145,41 +143,4 @@ fn excerpt(origin: &Origin, finding: &Finding) -> Option<String> {
         source: text.lines().nth(line.checked_sub(1)?).map(str::to_owned),
     };
     Some(place.excerpt()).filter(|excerpt| !excerpt.is_empty())
-}
-
-fn test(origin: Origin, trace: bool) -> Result<Exit, CliError> {
-    let place = place(&origin);
-    let mapping = Arc::new(Mapping::from_origin(origin)?);
-    let mut report = run_cases(&mapping)?;
-    let framing = &mapping.description().framing;
-    report.count(
-        "conformance",
-        "frames split and merged at every byte",
-        splits::check(framing, &report.seen),
-    );
-    if trace {
-        for seen in &report.seen {
-            let (arrow, bytes) = (if seen.is_sent { "->" } else { "<-" }, seen.frame.len());
-            let (case, meaning) = (&seen.case, &seen.meaning);
-            let frame = dump::dump(&mapping, &seen.frame);
-            say(&format!(
-                "{arrow} {case}: {bytes} bytes, {meaning}\n{frame}"
-            ))?;
-        }
-    }
-    for failure in &report.failures {
-        say(&format!(
-            "{}: {}: {}",
-            failure.file, failure.case, failure.message
-        ))?;
-    }
-    if !report.missing.is_empty() {
-        say(&format!("no case for: {}", report.missing.join(", ")))?;
-    }
-    say(&format!(
-        "{place}: {} passed, {} failed",
-        report.passed,
-        report.failures.len()
-    ))?;
-    Ok(if report.is_ok() { Exit::Done } else { Exit::No })
 }

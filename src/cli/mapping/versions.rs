@@ -1,6 +1,7 @@
 //! `pairbox mapping activate|rollback|versions`: which version of a mapping is in force.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::super::backend::who;
 use super::super::check::words;
@@ -13,8 +14,8 @@ use super::scripts_dir;
 use crate::actions::local_time::local_time;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
+use crate::conformance::judge;
 use crate::control::Client;
-use crate::script::cases::run_cases;
 use crate::script::check::check_mapping;
 use crate::script::versions::{self, Activation};
 use crate::script::{Mapping, Origin, ScriptError};
@@ -31,11 +32,12 @@ pub fn activate(global: &Global, name: &str) -> Result<Exit, CliError> {
         say(&format!("\nnot activated; findings: {}", findings.len()))?;
         return Ok(Exit::No);
     }
-    let report = run_cases(&std::sync::Arc::new(Mapping::from_origin(origin)?))?;
-    if !report.is_ok() {
-        let failed = report.failures.len();
+    let judged = judge(&Arc::new(Mapping::from_origin(origin)?))?;
+    if !judged.is_ok() {
+        let failed: Vec<&str> = judged.failed_points().map(|point| point.name).collect();
         say(&format!(
-            "not activated; {failed} of its cases fail: `pairbox mapping test {name}`"
+            "not activated; of the conformance list fail: {}; `pairbox mapping test {name}` shows how",
+            failed.join(", ")
         ))?;
         return Ok(Exit::No);
     }

@@ -1,30 +1,64 @@
 //! A mapping's golden cases, run without I/O: `pairbox mapping test` and the reload of scripts.
 //!
-//! `file.rs` reads `cases/*.json`, `run.rs` runs one case, `conformance.rs` tries what every mapping must bear. Cutting frames
-//! out of a byte stream is the transport's: `CaseReport::frames` has the payloads to split and merge there.
+//! `file.rs` reads `cases/*.json`, `run.rs` runs one case, `kinds.rs` says which are missing, `hardships.rs` tries what every
+//! mapping must bear. What needs the transport or dispatch is tried in the room `conformance`, with the frames of `CaseReport`.
 
-mod conformance;
 mod file;
+mod hardships;
+mod kinds;
 mod run;
 
 use std::sync::Arc;
 
-use super::contract::{Ability, Action};
+use super::contract::{Decoded, EncodeContext, MappingRequest};
 use super::error::ScriptError;
 use super::mapping::Mapping;
 use file::Case;
+pub use hardships::{CUT_FRAME, GARBAGE, SAME_TWICE, WRAP};
+pub use kinds::Kind;
 pub use run::words;
+
+/// Stands for the file of what every mapping must bear without a case.
+const HARDSHIPS: &str = "conformance";
 
 /// How the cases of one mapping went.
 #[derive(Clone, Debug, Default, serde::Serialize)]
 pub struct CaseReport {
+    /// Cases and hardships.
     pub passed: usize,
+    /// Cases alone, whatever came of them.
+    pub cases: usize,
     pub failures: Vec<CaseFailure>,
-    /// Kinds of cases that every mapping needs and this one lacks, e.g. `swap`.
-    pub missing: Vec<&'static str>,
+    /// Kinds of cases, and which of them this mapping needs and has.
+    #[serde(skip)]
+    pub kinds: Vec<Kind>,
     /// Every frame of the cases, in their order.
     #[serde(skip)]
     pub seen: Vec<Seen>,
+    /// The requests of the cases that came out as written, to be sent again.
+    #[serde(skip)]
+    pub commands: Vec<GoldenCommand>,
+    /// The answers of the cases that came out as written.
+    #[serde(skip)]
+    pub replies: Vec<GoldenReply>,
+}
+
+/// A request with golden frames.
+#[derive(Clone, Debug)]
+pub struct GoldenCommand {
+    pub case: String,
+    pub cfg: serde_json::Value,
+    pub context: EncodeContext,
+    pub request: MappingRequest,
+}
+
+/// A frame of the CAS whose meaning is written down.
+#[derive(Clone, Debug)]
+pub struct GoldenReply {
+    pub case: String,
+    pub cfg: serde_json::Value,
+    pub frame: Vec<u8>,
+    pub decoded: Decoded,
 }
 
 /// A frame of a case.
@@ -42,6 +76,26 @@ impl CaseReport {
     /// Whether the mapping may be used: every case passed. Missing kinds are a matter of review, not of safety.
     pub fn is_ok(&self) -> bool {
         self.failures.is_empty()
+    }
+
+    /// Kinds of cases that the mapping needs and lacks, e.g. `swap`.
+    pub fn missing(&self) -> Vec<&'static str> {
+        let missing = self.kinds.iter().filter(|kind| kind.is_missing());
+        missing.map(|kind| kind.name).collect()
+    }
+
+    /// The cases that came out otherwise, without the hardships.
+    pub fn failed_cases(&self) -> impl Iterator<Item = &CaseFailure> {
+        self.failures
+            .iter()
+            .filter(|failure| failure.file != HARDSHIPS)
+    }
+
+    /// How a hardship failed, if it did.
+    pub fn hardship(&self, name: &str) -> Option<&str> {
+        let is_it = |failure: &&CaseFailure| failure.file == HARDSHIPS && failure.case == name;
+        let failure = self.failures.iter().find(is_it)?;
+        Some(&failure.message)
     }
 }
 
@@ -69,19 +123,45 @@ pub fn run_cases(mapping: &Arc<Mapping>) -> Result<CaseReport, ScriptError> {
     }
     for (file, case) in &cases {
         let result = run::run(mapping, case, &mut report.seen);
+        if result.is_ok() {
+            report.keep(case);
+        }
         report.count(file, &case.name, result);
     }
     let plain: Vec<&Case> = cases.iter().map(|(_, case)| case).collect();
-    for (name, result) in conformance::run(mapping, &plain) {
-        report.count("conformance", name, result);
+    report.cases = report.passed + report.failures.len();
+    for (name, result) in hardships::run(mapping, &plain) {
+        report.count(HARDSHIPS, name, result);
     }
-    report.missing = missing(mapping, &plain);
+    report.kinds = kinds::kinds(mapping, &plain);
     Ok(report)
 }
 
 impl CaseReport {
+    /// Keeps what a case that passed says of commands and answers.
+    fn keep(&mut self, case: &Case) {
+        if let (Some(request), Some(_)) = (&case.request, &case.frames) {
+            self.commands.push(GoldenCommand {
+                case: case.name.clone(),
+                cfg: case.cfg.clone(),
+                context: case.ctx.at(0),
+                request: request.clone(),
+            });
+        }
+        let frame = case.frame.as_ref().and_then(|frame| frame.get().ok());
+        let decoded = case.outcome.as_ref().and_then(|it| it.decoded().ok());
+        if let (Some(frame), Some(decoded)) = (frame, decoded) {
+            self.replies.push(GoldenReply {
+                case: case.name.clone(),
+                cfg: case.cfg.clone(),
+                frame,
+                decoded,
+            });
+        }
+    }
+
     /// Counts one thing that was tried; the error is how it went wrong.
-    pub fn count(&mut self, file: &str, case: &str, result: Result<(), String>) {
+    fn count(&mut self, file: &str, case: &str, result: Result<(), String>) {
         match result {
             Ok(()) => self.passed += 1,
             Err(message) => self.failures.push(CaseFailure {
@@ -91,61 +171,4 @@ impl CaseReport {
             }),
         }
     }
-}
-
-fn missing(mapping: &Mapping, cases: &[&Case]) -> Vec<&'static str> {
-    let description = mapping.description();
-    let golden = |wanted: Action, is_swap: bool| {
-        cases.iter().any(|case| {
-            case.frames.is_some()
-                && case.request.as_ref().is_some_and(|request| {
-                    request.action == wanted && (!is_swap || request.previous_stb.is_some())
-                })
-        })
-    };
-    let outcome = |wanted: &str| {
-        cases.iter().any(|case| {
-            case.outcome
-                .as_ref()
-                .is_some_and(|outcome| outcome.is(wanted))
-        })
-    };
-    let needs_keepalive = !description.session.keepalive_every.is_zero();
-    [
-        (
-            "pair",
-            !description.caps.pair || golden(Action::Pair, false),
-        ),
-        (
-            "unpair",
-            !description.caps.unpair || golden(Action::Unpair, false),
-        ),
-        ("swap", !description.caps.pair || golden(Action::Pair, true)),
-        (
-            "add_products",
-            !description.caps.products || golden(Action::AddProducts, false),
-        ),
-        (
-            "cancel_products",
-            !description.caps.products || golden(Action::CancelProducts, false),
-        ),
-        (
-            "reset_pin",
-            description.caps.pin == Ability::No || golden(Action::ResetPin, false),
-        ),
-        (
-            "keepalive",
-            !needs_keepalive || cases.iter().any(|case| case.keepalive.is_some()),
-        ),
-        (
-            "query",
-            !description.caps.query || cases.iter().any(|case| case.query.is_some()),
-        ),
-        ("acknowledgement", outcome("ok")),
-        ("refusal", outcome("refused")),
-        ("garbage", outcome("ignore")),
-    ]
-    .into_iter()
-    .filter_map(|(kind, is_there)| (!is_there).then_some(kind))
-    .collect()
 }

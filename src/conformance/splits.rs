@@ -8,7 +8,7 @@ use crate::transport::{Decoder, encode};
 const LENGTH: &[u8] = b"Content-Length: ";
 
 /// An error says where a frame came out otherwise.
-pub fn check(framing: &Framing, seen: &[Seen]) -> Result<(), String> {
+pub(super) fn check(framing: &Framing, seen: &[Seen]) -> Result<(), String> {
     for is_sent in [true, false] {
         let frames: Vec<&Seen> = seen.iter().filter(|seen| seen.is_sent == is_sent).collect();
         // Two by two: every frame has another one behind it, as a network merges them.

@@ -10,24 +10,17 @@ use crate::script::settings::Settings;
 
 type Tried = Result<(), String>;
 
+pub const CUT_FRAME: &str = "a cut frame confirms nothing else";
+pub const SAME_TWICE: &str = "a frame decoded twice says the same";
+pub const GARBAGE: &str = "garbage is no error and confirms nothing";
+pub const WRAP: &str = "numbers at the wrap give keys of their own";
+
 pub(super) fn run(mapping: &Mapping, cases: &[&Case]) -> Vec<(&'static str, Tried)> {
     vec![
-        (
-            "a cut frame confirms nothing else",
-            each_frame(mapping, cases, cut_frame),
-        ),
-        (
-            "a frame decoded twice says the same",
-            each_frame(mapping, cases, same_twice),
-        ),
-        (
-            "garbage is no error and confirms nothing",
-            garbage(mapping, cases),
-        ),
-        (
-            "numbers at the wrap give keys of their own",
-            wrap(mapping, cases),
-        ),
+        (CUT_FRAME, each_frame(mapping, cases, cut_frame)),
+        (SAME_TWICE, each_frame(mapping, cases, same_twice)),
+        (GARBAGE, garbage(mapping, cases)),
+        (WRAP, wrap(mapping, cases)),
     ]
 }
 
