@@ -58,9 +58,10 @@ fn check_stream(framing: &Framing, frames: &[&Seen]) -> Result<(), String> {
                 .all(|(heard, sent)| *heard == sent.frame);
         if !is_same {
             return Err(format!(
-                "{}, split at {at}: {} frames came out otherwise",
+                "{}, split at {at}: what came out ({}) is not what went in ({})",
                 names(),
-                heard.len()
+                heard.len(),
+                frames.len()
             ));
         }
     }

@@ -66,6 +66,11 @@ impl Broken {
         self
     }
 
+    fn and(self, file: &str, text: &str) -> Self {
+        std::fs::write(self.path(file), text).unwrap();
+        self
+    }
+
     fn path(&self, file: &str) -> std::path::PathBuf {
         self.folder.path().join("mappings/mine").join(file)
     }
@@ -188,6 +193,15 @@ fn a_decode_that_takes_what_is_cut_or_garbage_is_found() {
             "|| frame.u8(0) != 0x41 { if frame.len > 11 { throw \"what is this?\"; } return #{ kind: \"ignore\" }; }",
         )
         .fails(&["garbage"], "what is this?");
+}
+
+#[test]
+fn a_frame_that_its_framing_cuts_otherwise_is_found() {
+    let case = r#"{"name": "no content", "frame": {"text": "HTTP/1.1 204 -\r\n\r\nabc"}, "outcome": {"kind": "ignore"}}"#;
+    Broken::new("http-json").and("cases/z.json", case).fails(
+        &["split and merged"],
+        "then `no content`, split at 0: what came out (2)",
+    );
 }
 
 #[test]
