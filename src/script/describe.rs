@@ -224,13 +224,6 @@ fn session(value: Dynamic, framing: &Framing) -> Read<Session> {
         )
         .with_hint("more `lanes` work side by side"));
     }
-    if session.matching == Matching::Fifo
-        && (session.ready_after > 0 || !session.keepalive_every.is_zero())
-    {
-        return Err(Wrong::new(
-            "there are no keepalives where answers are matched by their order: theirs would speak for a command",
-        ));
-    }
     if session.reconnect_min > session.reconnect_max {
         return Err(Wrong::new(
             "session.reconnect_min is longer than session.reconnect_max",

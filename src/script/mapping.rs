@@ -130,9 +130,9 @@ impl Mapping {
         if session.matching == Matching::Fifo {
             return Err(ScriptError::Settings {
                 mapping: self.name.clone(),
-                message: "keepalive_every: answers are matched by their order, and a keepalive's would speak for a command"
+                message: "there are no keepalives where answers are matched by their order: theirs would speak for a command"
                     .to_owned(),
-                hint: Some("leave it out".to_owned()),
+                hint: Some("leave out keepalive_every and ready_after".to_owned()),
             });
         }
         self.program.require(KEEPALIVE)

@@ -296,6 +296,20 @@ fn products_and_a_pin_need_a_plan() {
     );
 }
 
+#[test]
+fn answers_in_order_leave_no_room_for_keepalives() {
+    let more = "fn keepalive(ctx, state) { #{} }\n";
+    for session in ["keepalive_every: \"5s\"", "ready_after: 1"] {
+        let session = format!("session: #{{ matching: \"fifo\", {session} }}");
+        let head = HEAD.replace("session: #{}", &session);
+        let error = Mapping::from_text("draft", &format!("{head}{more}"))
+            .err()
+            .unwrap();
+        let text = error.to_string();
+        assert!(text.contains("there are no keepalives"), "{text}");
+    }
+}
+
 /// The hazard: a mapping whose plan knows two actions only, and takes every other one for an unpair.
 #[test]
 fn a_plan_of_products_may_not_confirm_an_unpair() {

@@ -165,8 +165,8 @@ impl LaneRunner {
         let event = match self.dialogue.decode(&frame) {
             Ok(Decoded::Reply(reply)) => {
                 let keepalive = self.link.as_ref().and_then(|link| link.keepalive.as_ref());
-                // Answers in order have no keys of their own.
-                if !self.is_in_order() && keepalive.is_some_and(|sent| sent.key == reply.key) {
+                // There is none where answers come in order and have no keys of their own.
+                if keepalive.is_some_and(|sent| sent.key == reply.key) {
                     if reply.outcome.is_confirmed() {
                         return self.keepalive_answered();
                     }
