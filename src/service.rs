@@ -48,7 +48,7 @@ use crate::telemetry::{Metric, Metrics, Pulse, fatal};
 use doors::{Doors, Gathering};
 pub use exchange::{Wire, exchange};
 pub use open_files::raise_open_files;
-pub use reading::{of_tls, read_mappings};
+pub use reading::{of_tls, read_providers};
 use sending::Sending;
 pub use setup::credentials;
 pub use setup::mode;

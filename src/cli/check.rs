@@ -9,7 +9,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::http::tls;
 use crate::script::check::Finding;
-use crate::service::{of_tls, read_mappings};
+use crate::service::{of_tls, read_providers};
 
 pub fn run(global: &Global) -> Result<Exit, CliError> {
     let loaded = match Config::load(global.config.as_deref(), &global.overrides(None)) {
@@ -20,7 +20,7 @@ pub fn run(global: &Global) -> Result<Exit, CliError> {
         }
     };
     let config = loaded.config;
-    let mut findings = read_mappings(&config).err().unwrap_or_default();
+    let mut findings = read_providers(&config).err().unwrap_or_default();
     if let Some(files) = &config.http.tls {
         let wrong = tls::findings(files, SystemClock::new().now());
         findings.extend(wrong.iter().map(of_tls));

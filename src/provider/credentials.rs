@@ -1,4 +1,7 @@
-//! What a provider's connections need besides the address: TLS, the login of HTTP, secrets. All of it lies in files.
+//! What a provider's connections need besides the address: TLS, the login of HTTP, secrets.
+//!
+//! All of it lies in the files that `[provider.tls]`, `[provider.http]` and `[provider.secrets]` name; read once by whoever makes
+//! a provider.
 
 use std::fmt::Write as _;
 use std::fs::File;
@@ -11,6 +14,7 @@ use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest, Sha256};
 
 use super::secrets::Secrets;
+use crate::config::{ProviderCredentials, ProviderLogin, ProviderTls};
 use crate::transport::TlsClient;
 use crate::transport::tls::{OwnParts, TlsParts, TlsPartsError};
 
@@ -19,37 +23,8 @@ const SECRET_BYTES_MAX: usize = 4 * 1024;
 /// The mode bits that let others at a file.
 const OTHERS: u32 = 0o007;
 /// The secret that Basic and Bearer logins send.
-pub const PASSWORD: &str = "password";
-pub const TOKEN: &str = "token";
-
-/// Where it lies.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct CredentialFiles {
-    pub tls: Option<TlsFiles>,
-    pub login: Login,
-    /// Names, and the files with their values.
-    pub secrets: Vec<(String, PathBuf)>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TlsFiles {
-    pub authority: PathBuf,
-    /// Certificate and key.
-    pub own: Option<(PathBuf, PathBuf)>,
-    /// None: the host of the address.
-    pub server_name: Option<String>,
-}
-
-/// How an HTTP request proves who sends it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Login {
-    #[default]
-    None,
-    /// With the secret `password`.
-    Basic { user: String },
-    /// With the secret `token`.
-    Bearer,
-}
+const PASSWORD: &str = "password";
+const TOKEN: &str = "token";
 
 /// What is wrong with the files. No text shows a byte of a secret.
 #[derive(Debug, thiserror::Error)]
@@ -108,13 +83,13 @@ impl CredentialsError {
 pub struct Credentials {
     pub(super) tls: Option<TlsClient>,
     pub(super) secrets: Secrets,
-    login: Login,
+    login: ProviderLogin,
     digest: [u8; 32],
 }
 
 impl Credentials {
     /// Reads all files. `host` is the name that the CAS's certificate must have unless one is given.
-    pub fn load(files: &CredentialFiles, host: &str) -> Result<Self, CredentialsError> {
+    pub fn load(files: &ProviderCredentials, host: &str) -> Result<Self, CredentialsError> {
         let mut digest = Sha256::new();
         let mut secrets = Secrets::default();
         for (name, file) in &files.secrets {
@@ -123,9 +98,9 @@ impl Credentials {
             secrets.add([(name.clone(), value)]);
         }
         let needed = match files.login {
-            Login::None => None,
-            Login::Basic { .. } => Some(PASSWORD),
-            Login::Bearer => Some(TOKEN),
+            ProviderLogin::None => None,
+            ProviderLogin::Basic { .. } => Some(PASSWORD),
+            ProviderLogin::Bearer => Some(TOKEN),
         };
         if let Some(name) = needed.filter(|name| secrets.get(name).is_none()) {
             return Err(CredentialsError::NoSecret { name });
@@ -157,12 +132,12 @@ impl Credentials {
         let mut heads = format!("Host: {address}\r\nUser-Agent: pairbox/{version}\r\n");
         let value = |name| self.secrets.get(name).unwrap_or_default();
         match &self.login {
-            Login::None => {}
-            Login::Basic { user } => {
+            ProviderLogin::None => {}
+            ProviderLogin::Basic { user } => {
                 let pair = STANDARD.encode(format!("{user}:{}", value(PASSWORD)));
                 let _ = write!(heads, "Authorization: Basic {pair}\r\n");
             }
-            Login::Bearer => {
+            ProviderLogin::Bearer => {
                 let _ = write!(heads, "Authorization: Bearer {}\r\n", value(TOKEN));
             }
         }
@@ -170,7 +145,11 @@ impl Credentials {
     }
 }
 
-fn parts(files: &TlsFiles, host: &str, digest: &mut Sha256) -> Result<TlsParts, CredentialsError> {
+fn parts(
+    files: &ProviderTls,
+    host: &str,
+    digest: &mut Sha256,
+) -> Result<TlsParts, CredentialsError> {
     let mut content = |file: &Path, is_secret| -> Result<Vec<u8>, CredentialsError> {
         let bytes = read(file, is_secret)?;
         digest.update(&bytes);
@@ -246,12 +225,12 @@ mod tests {
     fn a_login_is_a_line_of_every_request_and_its_secret_is_shown_nowhere() {
         let folder = tempfile::tempdir().unwrap();
         let password = file(folder.path(), "p", "pass word\n", 0o600);
-        let mut files = CredentialFiles {
-            login: Login::Basic {
+        let mut files = ProviderCredentials {
+            login: ProviderLogin::Basic {
                 user: "box".to_owned(),
             },
             secrets: vec![(PASSWORD.to_owned(), password.clone())],
-            ..CredentialFiles::default()
+            ..ProviderCredentials::default()
         };
         let access = Credentials::load(&files, "cas").unwrap();
         let heads = String::from_utf8(access.heads("cas:80")).unwrap();
@@ -271,7 +250,7 @@ mod tests {
                 .unwrap()
                 .is_same_as(&access)
         );
-        files.login = Login::Bearer;
+        files.login = ProviderLogin::Bearer;
         let error = Credentials::load(&files, "cas").err().unwrap();
         assert!(error.to_string().contains("needs the secret `token`"));
         file(folder.path(), "p", "other\n", 0o604);

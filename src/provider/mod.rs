@@ -4,7 +4,7 @@
 //! configuration into `ProviderOptions` and starts the lanes' threads.
 
 pub mod circuit;
-pub mod credentials;
+mod credentials;
 mod health;
 pub mod lane;
 pub mod rate;
@@ -25,7 +25,7 @@ use crate::telemetry::Metrics;
 pub use lane::LaneError;
 
 pub use circuit::{Advice, Circuit};
-pub use credentials::{CredentialFiles, Credentials, CredentialsError};
+pub use credentials::{Credentials, CredentialsError};
 pub use health::{Health, ProviderHealth};
 pub use lane::{
     DownPhase, LaneBatch, LaneCommand, LaneEvent, LaneHandle, LaneId, LaneOptions, LaneRunner,

@@ -1,22 +1,29 @@
-//! The configured mappings read with a cold eye, as a reload takes them and `pairbox check` judges them: everything that is
-//! wrong at once, nothing opened and nothing changed.
+//! What the configured providers are made of read with a cold eye, as a reload takes it and `pairbox check` judges it:
+//! everything that is wrong at once, nothing opened and nothing changed.
 
 use std::sync::Arc;
 
 use super::setup;
 use crate::config::{self, Config, ProviderConfig};
 use crate::http::tls::TlsError;
-use crate::provider::CredentialsError;
+use crate::provider::{Credentials, CredentialsError};
 use crate::script::cases::{CaseFailure, run_cases};
 use crate::script::check::{Finding, check_mapping};
 use crate::script::{Mapping, ScriptError, versions};
 
-/// The mapping of every configured provider, in the configuration's order: compiled, searched for unknown calls, its cases
-/// passed, and the provider's settings known to it. What is wrong with a mapping is told once, whoever uses it.
-pub fn read_mappings(config: &Config) -> Result<Vec<Arc<Mapping>>, Vec<Finding>> {
+/// What a provider is made of besides its section.
+pub struct ReadProvider {
+    pub mapping: Arc<Mapping>,
+    pub credentials: Credentials,
+}
+
+/// Mapping and credentials of every configured provider, in the configuration's order. A mapping is compiled, searched for
+/// unknown calls, its cases passed, and the provider's settings known to it; what is wrong with it is told once, whoever
+/// uses it.
+pub fn read_providers(config: &Config) -> Result<Vec<ReadProvider>, Vec<Finding>> {
     let mut findings = Vec::new();
     let mut read: Vec<(&str, Option<Arc<Mapping>>)> = Vec::new();
-    let mut mappings = Vec::new();
+    let mut providers = Vec::new();
     for provider in &config.providers {
         let name = provider.mapping.as_str();
         let known = read.iter().find(|(other, _)| *other == name);
@@ -32,13 +39,16 @@ pub fn read_mappings(config: &Config) -> Result<Vec<Arc<Mapping>>, Vec<Finding>>
         if let Err(error) = mapping.settings(&provider.settings) {
             findings.push(of_provider(provider, &error));
         }
-        if let Err(error) = setup::credentials(provider) {
-            findings.push(of_credentials(provider, &error));
+        match setup::credentials(provider) {
+            Ok(credentials) => providers.push(ReadProvider {
+                mapping,
+                credentials,
+            }),
+            Err(error) => findings.push(of_credentials(provider, &error)),
         }
-        mappings.push(mapping);
     }
     if findings.is_empty() {
-        Ok(mappings)
+        Ok(providers)
     } else {
         Err(findings)
     }
@@ -76,7 +86,7 @@ pub fn of_provider(provider: &ProviderConfig, error: &ScriptError) -> Finding {
 }
 
 /// A mistake of the files that a provider's connections need.
-pub fn of_credentials(provider: &ProviderConfig, error: &CredentialsError) -> Finding {
+fn of_credentials(provider: &ProviderConfig, error: &CredentialsError) -> Finding {
     let file = error.file().map(|file| file.display().to_string());
     Finding {
         file: file.unwrap_or_else(|| format!("provider {}", provider.name)),

@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 use rustls::ServerConfig;
 
 use super::differences::{Changes, changes, restarts_needed};
-use super::reading::{of_config, of_credentials, of_provider, of_tls, read_mappings};
+use super::reading::{ReadProvider, of_config, of_provider, of_tls, read_providers};
 use super::{Service, ServiceError, setup, systemd};
 use crate::actions::reload::{AskedReload, ReloadEnd};
 use crate::commit::Command;
@@ -82,33 +82,31 @@ impl Service {
         })?;
         let mut findings = restarts_needed(&self.config, &loaded);
         findings.extend(self.unfinished_without_provider(&loaded));
-        let mappings = read_mappings(&loaded.config);
+        let read = read_providers(&loaded.config);
         let files = loaded.config.http.tls.as_ref();
         let tls = files.map(tls::load).transpose();
-        let (mappings, tls) = match (mappings, tls) {
-            (Ok(mappings), Ok(tls)) if findings.is_empty() => (mappings, tls),
-            (mappings, tls) => {
-                findings.extend(mappings.err().unwrap_or_default());
+        let (read, tls) = match (read, tls) {
+            (Ok(read), Ok(tls)) if findings.is_empty() => (read, tls),
+            (read, tls) => {
+                findings.extend(read.err().unwrap_or_default());
                 findings.extend(tls.err().as_ref().map(of_tls));
                 return Err(findings);
             }
         };
         let config = loaded.config;
         let now = self.actions.providers();
+        let mappings = read.iter().map(|read| read.mapping.clone()).collect();
         let mut providers = Vec::new();
-        for (configured, mapping) in config.providers.iter().zip(&mappings) {
+        for (configured, read) in config.providers.iter().zip(read) {
             let before = self.config.provider(&configured.name);
-            let credentials = setup::credentials(configured);
-            let credentials =
-                credentials.map_err(|error| vec![of_credentials(configured, &error)])?;
             let kept = now.by_name(&configured.name).filter(|provider| {
                 before == Some(configured)
-                    && provider.mapping.is_same_as(mapping)
-                    && provider.credentials.is_same_as(&credentials)
+                    && provider.mapping.is_same_as(&read.mapping)
+                    && provider.credentials.is_same_as(&read.credentials)
             });
             providers.push(match kept {
                 Some(provider) => Next::Kept(provider.clone()),
-                None => self.made(configured, mapping)?,
+                None => self.made(configured, read)?,
             });
         }
         let made: Vec<&str> = providers
@@ -131,12 +129,12 @@ impl Service {
         })
     }
 
-    fn made(
-        &self,
-        configured: &ProviderConfig,
-        mapping: &Arc<Mapping>,
-    ) -> Result<Next, Vec<Finding>> {
-        let options = setup::options(configured, mapping.clone(), &self.actions.state);
+    fn made(&self, configured: &ProviderConfig, read: ReadProvider) -> Result<Next, Vec<Finding>> {
+        let ReadProvider {
+            mapping,
+            credentials,
+        } = read;
+        let options = setup::options(configured, mapping, credentials, &self.actions.state);
         let options = options.map_err(|error| vec![of_service(&error)])?;
         let provider = Provider::new(options);
         let provider = provider.map_err(|error| vec![of_provider(configured, &error)])?;

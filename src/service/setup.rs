@@ -11,17 +11,14 @@ use crate::actions::process::{PassProgress, Processing};
 use crate::actions::status::InForce;
 use crate::commit::{Command, Door};
 use crate::config::{
-    AmbiguousPolicy, Config, ProcessingMode, ProviderConfig, ProviderCredentials, ProviderLogin,
-    ProviderState, StbTaken, UnpairUnknown,
+    AmbiguousPolicy, Config, ProcessingMode, ProviderConfig, ProviderState, StbTaken, UnpairUnknown,
 };
 use crate::dispatch::{Ask, Mode, RunReport};
 use crate::domain::event::{Event, ProviderSettings};
 use crate::domain::settle::RetryPolicy;
 use crate::domain::{Ambiguous, ProviderNumber, Refusal, Salt, View};
-use crate::provider::credentials::{Login, TlsFiles};
 use crate::provider::{
-    CredentialFiles, Credentials, CredentialsError, Provider, ProviderOptions, Providers,
-    SessionOverrides,
+    Credentials, CredentialsError, Provider, ProviderOptions, Providers, SessionOverrides,
 };
 use crate::script::{Mapping, versions};
 use crate::store::{State, boot_id};
@@ -145,7 +142,11 @@ pub fn providers(
 ) -> Result<Providers, ServiceError> {
     let mut providers = Vec::new();
     for (configured, mapping) in config.providers.iter().zip(mappings) {
-        let options = options(configured, mapping, state)?;
+        let credentials = credentials(configured).map_err(|source| ServiceError::Credentials {
+            provider: configured.name.clone(),
+            source: Box::new(source),
+        })?;
+        let options = options(configured, mapping, credentials, state)?;
         let provider = Provider::new(options).map_err(|source| ServiceError::Mapping {
             provider: configured.name.clone(),
             source: Box::new(source),
@@ -163,33 +164,16 @@ pub fn reserved_to(state: &State, provider: &Provider) -> Option<u64> {
 
 /// What the provider's connections need, read from its files.
 pub fn credentials(configured: &ProviderConfig) -> Result<Credentials, CredentialsError> {
-    let ProviderCredentials {
-        tls,
-        login,
-        secrets,
-    } = &configured.credentials;
-    let files = CredentialFiles {
-        tls: tls.as_ref().map(|tls| TlsFiles {
-            authority: tls.authority.clone(),
-            own: tls.own.clone(),
-            server_name: tls.server_name.clone(),
-        }),
-        login: match login {
-            ProviderLogin::None => Login::None,
-            ProviderLogin::Basic { user } => Login::Basic { user: user.clone() },
-            ProviderLogin::Bearer => Login::Bearer,
-        },
-        secrets: secrets.clone(),
-    };
     let address = configured.address.as_str();
     let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
-    Credentials::load(&files, host.trim_matches(['[', ']']))
+    Credentials::load(&configured.credentials, host.trim_matches(['[', ']']))
 }
 
 /// What a provider is made of; a new one has no number yet.
 pub fn options(
     configured: &ProviderConfig,
     mapping: Arc<Mapping>,
+    credentials: Credentials,
     state: &State,
 ) -> Result<ProviderOptions, ServiceError> {
     let number = state.view().provider_by_name(&configured.name);
@@ -200,10 +184,7 @@ pub fn options(
         mapping,
         settings: configured.settings.clone(),
         address: configured.address.clone(),
-        credentials: credentials(configured).map_err(|source| ServiceError::Credentials {
-            provider: configured.name.clone(),
-            source: Box::new(source),
-        })?,
+        credentials,
         overrides: SessionOverrides {
             window: configured.window,
             connect_timeout: configured.connect_timeout,
