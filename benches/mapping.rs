@@ -125,6 +125,25 @@ fn natives() -> [Native; 5] {
     ]
 }
 
+fn pair(card: &str, stb: &str) -> MappingRequest {
+    MappingRequest {
+        action: Action::Pair,
+        number: 1,
+        card: card.to_owned(),
+        stb: Some(stb.to_owned()),
+        previous_stb: None,
+        products: Vec::new(),
+    }
+}
+
+fn context(number: u32) -> EncodeContext {
+    EncodeContext {
+        transaction: u64::from(number) + 1,
+        now: Timestamp::from_micros(1_289_217_600_000_000),
+        lane: 0,
+    }
+}
+
 /// A pair from step to meaning in every mapping.
 fn compare_all() -> Result<(), Box<dyn std::error::Error>> {
     println!(
@@ -136,19 +155,7 @@ fn compare_all() -> Result<(), Box<dyn std::error::Error>> {
         let cfg = mapping.settings(&native.cfg)?;
         let mut simulator = SimulatorScript::load(&mapping, &json!({}))?;
         let card = "001000000100";
-        let request = MappingRequest {
-            action: Action::Pair,
-            number: 1,
-            card: card.to_owned(),
-            stb: Some(native.stb.to_owned()),
-            previous_stb: None,
-            products: Vec::new(),
-        };
-        let context = |number: u32| EncodeContext {
-            transaction: u64::from(number) + 1,
-            now: Timestamp::from_micros(1_289_217_600_000_000),
-            lane: 0,
-        };
+        let request = pair(card, native.stb);
         let steps = mapping.plan(&request, &cfg)?;
         let step = steps.first().ok_or("no step")?;
         let body = mapping.encode(step, &context(0), &cfg)?.body;
@@ -221,19 +228,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let cfg =
         mapping.settings(&json!({"source_id": 1234, "dest_id": "0005", "mop_ppid": 67892}))?;
     let mut simulator = SimulatorScript::load(&mapping, &json!({}))?;
-    let request = MappingRequest {
-        action: Action::Pair,
-        number: 1,
-        card: "019000802077".to_owned(),
-        stb: Some("0012345678".to_owned()),
-        previous_stb: None,
-        products: Vec::new(),
-    };
-    let context = |number: u32| EncodeContext {
-        transaction: u64::from(number) + 1,
-        now: Timestamp::from_micros(1_289_217_600_000_000),
-        lane: 0,
-    };
+    let request = pair("019000802077", "0012345678");
     let steps = mapping.plan(&request, &cfg)?;
     let step = steps.first().ok_or("no step")?;
     let body = mapping.encode(step, &context(0), &cfg)?.body;
