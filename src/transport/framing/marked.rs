@@ -1,6 +1,7 @@
 //! Frames between a start and an end byte, with an escape byte and a checksum where the gateway has them.
 
 use super::{Cut, FramingError, oversize};
+use crate::domain::Framing;
 use crate::domain::checksum::Checksum;
 
 /// The bytes that mark a frame.
@@ -13,6 +14,26 @@ pub(super) struct Marks {
 }
 
 impl Marks {
+    /// Those of a framing between marks; another has none.
+    pub(super) fn of(framing: &Framing) -> Self {
+        let Framing::StxEtx {
+            stx,
+            etx,
+            escape,
+            checksum,
+            ..
+        } = framing
+        else {
+            unreachable!("{framing:?} has no marks");
+        };
+        Self {
+            stx: *stx,
+            etx: *etx,
+            escape: *escape,
+            checksum: *checksum,
+        }
+    }
+
     fn is_mark(self, byte: u8) -> bool {
         byte == self.stx || byte == self.etx || Some(byte) == self.escape
     }

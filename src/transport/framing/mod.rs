@@ -8,6 +8,7 @@ mod marked;
 
 use crate::domain::Framing;
 use crate::domain::framing::{Unfit, find};
+use marked::Marks;
 
 /// Why bytes cannot be framed, or a stream not be cut.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -57,21 +58,7 @@ pub fn encode(
             out.extend_from_slice(payload);
             out.extend_from_slice(bytes);
         }
-        Framing::StxEtx {
-            stx,
-            etx,
-            escape,
-            checksum,
-            ..
-        } => {
-            let marks = marked::Marks {
-                stx: *stx,
-                etx: *etx,
-                escape: *escape,
-                checksum: *checksum,
-            };
-            marked::encode(marks, payload, out);
-        }
+        Framing::StxEtx { .. } => marked::encode(Marks::of(framing), payload, out),
         Framing::Http { .. } => http::encode(heads, payload, out),
     }
     Ok(())
@@ -213,21 +200,7 @@ fn cut(framing: &Framing, waiting: &[u8]) -> Result<Cut, FramingError> {
             let rest = length(number, i64::from(*adjust), room)?;
             Ok(whole(waiting, 0, size.saturating_add(rest)))
         }
-        Framing::StxEtx {
-            stx,
-            etx,
-            escape,
-            checksum,
-            max,
-        } => {
-            let marks = marked::Marks {
-                stx: *stx,
-                etx: *etx,
-                escape: *escape,
-                checksum: *checksum,
-            };
-            marked::cut(marks, *max, waiting)
-        }
+        Framing::StxEtx { max, .. } => marked::cut(Marks::of(framing), *max, waiting),
         Framing::Delim { bytes, max } => {
             let bound = usize::try_from(*max).unwrap_or(usize::MAX);
             let looked_at = waiting
