@@ -21,7 +21,7 @@ use crate::config::Config;
 use crate::control::{JobCreate, JobPart, JobUpload, PartAsk};
 use crate::jobs::input::{self, Encoding, InputOptions, Source, delimiter_named};
 use crate::jobs::{JobFile, NewJob};
-use crate::script::{JobOptions, JobScript, job_text};
+use crate::script::{JobOptions, JobScript, job_text, likest};
 
 #[derive(Args)]
 pub struct RunArgs {
@@ -95,7 +95,7 @@ fn delimiter(text: &str) -> Result<u8, String> {
 /// Bytes of one part; base64 makes a third more of them.
 const PART_BYTES: usize = 1 << 20;
 /// A column this like one of the script is meant to be it.
-const SLIP_SCORE: f64 = 0.9;
+const SLIP_LIKENESS: f64 = 0.9;
 
 impl RunArgs {
     pub fn run(self, global: &Global) -> Result<Exit, CliError> {
@@ -279,10 +279,7 @@ fn look_at_columns(given: &str, found: &[String], wanted: &JobOptions) -> Result
     for column in &unread {
         let is_free = |name: &&str| !found.iter().any(|column| column == name);
         let absent = known.iter().copied().filter(is_free);
-        let meant = absent.max_by(|left, right| {
-            strsim::jaro_winkler(column, left).total_cmp(&strsim::jaro_winkler(column, right))
-        });
-        if let Some(meant) = meant.filter(|name| strsim::jaro_winkler(column, name) > SLIP_SCORE) {
+        if let Some(meant) = likest(column, absent, SLIP_LIKENESS) {
             return Err(CliError::Column {
                 input: given.to_owned(),
                 column: (*column).clone(),

@@ -249,12 +249,24 @@ fn is_about_a_capture(place: &Place, message: &str) -> bool {
     message.contains(UNDEFINED) && line.contains('|')
 }
 
+/// A name this like another may be meant by it: good for a hint.
+const HINT_LIKENESS: f64 = 0.78;
+
 /// The name of `known` that is nearest to `word`, if one is near enough to be meant.
 pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    likest(word, known, HINT_LIKENESS)
+}
+
+/// The name of `known` that is likest to `word`, if it is liker than `likeness`, where 1 is the same.
+pub fn likest<'a>(
+    word: &str,
+    known: impl IntoIterator<Item = &'a str>,
+    likeness: f64,
+) -> Option<&'a str> {
     known
         .into_iter()
         .map(|name| (strsim::jaro_winkler(word, name), name))
-        .filter(|(score, _)| *score > 0.78)
+        .filter(|(score, _)| *score > likeness)
         .max_by(|left, right| left.0.total_cmp(&right.0))
         .map(|(_, name)| name)
 }

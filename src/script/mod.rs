@@ -34,7 +34,7 @@ pub mod shipped;
 
 pub use definitions::text as definitions;
 pub use engine::STACK_BYTES_MIN;
-pub use error::{Bound, Place, ScriptError};
+pub use error::{Bound, Place, ScriptError, likest};
 pub use free::{FreeHost, InputTable, verbs as free_verbs};
 pub use job::{
     ActOptions, Finder, JobArg, JobFacts, JobOptions, JobScript, Lookup, Named, NamedBy, PairAct,
