@@ -5,6 +5,7 @@
 
 mod differences;
 mod doors;
+mod error;
 mod exchange;
 mod open_files;
 mod reading;
@@ -21,9 +22,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
-use thiserror::Error;
 
-use crate::access::{Access, AccessError};
+use crate::access::Access;
 use crate::actions::Actions;
 use crate::actions::status::{InForce, Setting};
 use crate::actions::waiting::Waiting;
@@ -32,20 +32,18 @@ use crate::commit::{
     Command, Door, Mailbox, Responses, Writer, WriterOptions, WriterParts, recover,
 };
 use crate::config::{Config, Live};
-use crate::control::{ControlContext, DataLock, GuardError};
+use crate::control::{ControlContext, DataLock};
 use crate::domain::event::Event;
-use crate::domain::{Refusal, Timestamp, View};
-use crate::http::gate::DoorError;
-use crate::http::tls::TlsError;
-use crate::http::{FrontError, Turns};
+use crate::domain::{Timestamp, View};
+use crate::http::Turns;
 use crate::jobs::{JOBS_AT_ONCE, Jobs};
-use crate::ledger::{Cut, Ledger, LedgerError, Options, Preparer, RealFiles};
-use crate::provider::{CredentialsError, LaneError};
-use crate::script::{STACK_BYTES_MIN, ScriptError};
-use crate::store::{Opened, Progress, State, StoreError};
+use crate::ledger::{Cut, Ledger, Options, Preparer, RealFiles};
+use crate::script::STACK_BYTES_MIN;
+use crate::store::{Opened, Progress, State};
 use crate::telemetry::{Metric, Metrics, Pulse, fatal};
 
 use doors::{Doors, Gathering};
+pub use error::ServiceError;
 pub use exchange::{Wire, exchange};
 pub use open_files::raise_open_files;
 pub use reading::{of_tls, read_providers};
@@ -55,47 +53,6 @@ pub use setup::mode;
 use threads::Threads;
 use watch::WatchParts;
 pub use watch::{Unready, Watch};
-
-/// Why pairbox could not come up.
-#[derive(Debug, Error)]
-pub enum ServiceError {
-    #[error("{0}")]
-    Ledger(#[from] LedgerError),
-    #[error("{0}")]
-    Store(#[from] StoreError),
-    #[error("{0}")]
-    Access(#[from] AccessError),
-    #[error("provider `{provider}`: {source}")]
-    Credentials {
-        provider: String,
-        source: Box<CredentialsError>,
-    },
-    #[error("provider `{provider}`: {source}")]
-    Mapping {
-        provider: String,
-        source: Box<ScriptError>,
-    },
-    #[error("the start could not be recorded: {0}")]
-    Refused(#[from] Refusal),
-    #[error("a lane could not be made: {0}")]
-    Lane(#[from] LaneError),
-    #[error("dispatch does not end; a second one beside it would send everything twice")]
-    DispatchHangs,
-    #[error("cannot start a thread: {0}")]
-    Thread(#[source] std::io::Error),
-    #[error("{0}")]
-    Front(#[from] FrontError),
-    #[error("{0}")]
-    Door(#[from] DoorError),
-    #[error("{0}")]
-    Guard(#[from] GuardError),
-    #[error("{0}")]
-    Tls(#[from] TlsError),
-    #[error("the data directory cannot be opened to [control] group: {0}")]
-    Group(#[source] std::io::Error),
-    #[error("the gate cannot be built: {0}")]
-    Gate(#[source] std::io::Error),
-}
 
 /// What came up, for the log and for `status`.
 #[derive(Debug)]
