@@ -42,6 +42,7 @@ mod import_again;
 mod job_input;
 mod job_input_large;
 mod job_input_workbook;
+mod job_mistakes;
 mod job_scene;
 mod job_scripts;
 mod jobs;
