@@ -18,6 +18,8 @@ pub const TIME_MAX: Duration = Duration::from_secs(1);
 pub const PRINTS_MAX: u32 = 20;
 /// The clock is asked once in so many operations.
 const CLOCK_EVERY: u64 = 256;
+/// No call is under way, so no operation is looked at.
+const NEVER: u64 = u64::MAX;
 
 /// The bounds of one call.
 #[expect(clippy::struct_field_names, reason = "each is the most of something")]
@@ -61,9 +63,15 @@ struct Running {
     deadline: Option<Instant>,
 }
 
+/// The operations of the call under way, and which of them `look` is asked at. Beside each other, for `tick` runs at every one.
+struct Count {
+    operations: Cell<u64>,
+    look_at: Cell<u64>,
+}
+
 thread_local! {
+    static COUNT: Count = const { Count { operations: Cell::new(0), look_at: Cell::new(NEVER) } };
     static RUNNING: Cell<Option<Running>> = const { Cell::new(None) };
-    static OPERATIONS: Cell<u64> = const { Cell::new(0) };
     static STOP: RefCell<Option<Arc<AtomicBool>>> = const { RefCell::new(None) };
     static PRINTS: Cell<u32> = const { Cell::new(0) };
     static TRIPPED: Cell<Option<Bound>> = const { Cell::new(None) };
@@ -80,7 +88,10 @@ impl Run {
             budget,
             deadline: now.checked_add(budget.time_max),
         }));
-        OPERATIONS.set(0);
+        COUNT.with(|count| {
+            count.operations.set(0);
+            count.look_at.set(next_look(0, budget.operations_max));
+        });
         PRINTS.set(0);
         TRIPPED.set(None);
         SCRIPT.with_borrow_mut(|name| *name = Some(Arc::clone(script)));
@@ -100,6 +111,7 @@ impl Run {
 
 impl Drop for Run {
     fn drop(&mut self) {
+        COUNT.with(|count| count.look_at.set(NEVER));
         RUNNING.set(None);
         SCRIPT.with_borrow_mut(|name| *name = None);
     }
@@ -128,11 +140,28 @@ fn is_stopped() -> bool {
 
 /// Counts one operation; true says that the script must stop.
 pub(crate) fn tick() -> bool {
+    COUNT.with(|count| {
+        let operations = count.operations.get() + 1;
+        count.operations.set(operations);
+        operations >= count.look_at.get() && look(count, operations)
+    })
+}
+
+/// The next operation after `operations` at which the clock is asked, or the bound is passed.
+fn next_look(operations: u64, operations_max: u64) -> u64 {
+    let clock_at = (operations / CLOCK_EVERY + 1) * CLOCK_EVERY;
+    clock_at.min(operations_max.saturating_add(1))
+}
+
+/// Holds the call against its bounds.
+#[cold]
+fn look(count: &Count, operations: u64) -> bool {
     let Some(running) = RUNNING.get() else {
         return false;
     };
-    let operations = OPERATIONS.get() + 1;
-    OPERATIONS.set(operations);
+    count
+        .look_at
+        .set(next_look(operations, running.budget.operations_max));
     if operations > running.budget.operations_max {
         TRIPPED.set(Some(Bound::Operations(running.budget.operations_max)));
         return true;
@@ -184,5 +213,23 @@ mod tests {
         assert_eq!(Run::tripped(), Some(Bound::Operations(3)));
         drop(run);
         assert!(!tick(), "no run, no bound");
+        let budget = Budget {
+            operations_max: CLOCK_EVERY + 44,
+            ..Budget::default()
+        };
+        let run = Run::start(budget, &script);
+        assert!((0..budget.operations_max).all(|_| !tick()));
+        assert!(tick() && tick(), "and it stays so");
+        drop(run);
+        let budget = Budget {
+            time_max: Duration::ZERO,
+            ..Budget::default()
+        };
+        let _run = Run::start(budget, &script);
+        let started = Instant::now();
+        while started.elapsed().is_zero() {}
+        assert!((1..CLOCK_EVERY).all(|_| !tick()));
+        assert!(tick(), "the clock is asked once in so many");
+        assert_eq!(Run::tripped(), Some(Bound::TimeMs(0)));
     }
 }
