@@ -6,6 +6,9 @@ use rhai::{Blob, Engine, FuncRegistration, INT, ImmutableString};
 
 use super::{FRAME_BYTES_MAX, Native, fail, pure, size};
 
+/// What a frame begins with: most are whole within it, and need not grow from column to column.
+const FIRST_BYTES: usize = 128;
+
 pub(super) fn register(engine: &mut Engine) {
     engine.register_fn("put_u8", |frame: &mut Blob, value: INT| {
         number::<1>(frame, value, "u8", Order::Big)
@@ -111,11 +114,15 @@ enum Side {
     Right,
 }
 
-fn room(frame: &Blob, more: usize) -> Native<()> {
+/// Room for `more` bytes, within the bound of frames.
+fn room(frame: &mut Blob, more: usize) -> Native<()> {
     if frame.len().saturating_add(more) > FRAME_BYTES_MAX {
         return fail(format!(
             "the frame would grow beyond {FRAME_BYTES_MAX} bytes"
         ));
+    }
+    if frame.capacity() == 0 {
+        frame.reserve(more.max(FIRST_BYTES));
     }
     Ok(())
 }
