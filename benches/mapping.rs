@@ -7,7 +7,7 @@ use std::hint::black_box;
 use std::path::Path;
 
 use pairbox::domain::Timestamp;
-use pairbox::script::contract::{Action, EncodeContext, MappingRequest};
+use pairbox::script::contract::{Action, EncodeContext, MappingRequest, Neighbours};
 use pairbox::script::{Mapping, SimulatorScript};
 use serde_json::json;
 
@@ -132,6 +132,7 @@ fn pair(card: &str, stb: &str) -> MappingRequest {
         card: card.to_owned(),
         stb: Some(stb.to_owned()),
         previous_stb: None,
+        neighbours: Neighbours::default(),
         products: Vec::new(),
     }
 }

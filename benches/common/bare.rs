@@ -59,6 +59,8 @@ pub fn accepts(actions: Arc<Actions>) -> SocketAddr {
             family: Some("nagravision".into()),
             card: serial("smartcard_identifier"),
             stb: Some(serial("stb_identifier")),
+            from: None,
+            moves: false,
             card_change: None,
             subscription: None,
             scheduled: None,

@@ -139,6 +139,8 @@ pub fn pair(at: u32) -> PairCall {
         family: Some("nagravision".into()),
         card: ItemIdentifier::SerialNumber(card_serial(at)),
         stb: Some(ItemIdentifier::SerialNumber(stb_serial(at))),
+        from: None,
+        moves: false,
         card_change: None,
         subscription: None,
         scheduled: None,

@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use super::pair::PairCall;
 use super::{Actions, PairingPolicy, find};
-use crate::domain::admission::{Ask, Replaced, Wanted, foresee};
+use crate::domain::admission::{Ask, GivesUp, Replaced, Wanted, foresee};
 use crate::domain::{
-    ItemKind, ItemNumber, Method, ProviderNumber, Refusal, SubscriptionNumber, View,
+    ItemKind, ItemNumber, Method, Move, ProviderNumber, Refusal, SubscriptionNumber, View,
 };
-use crate::provider::{Provider, Providers};
+use crate::provider::{Looked, Provider, Providers};
 use crate::script::contract::{Action, MappingRequest, texts};
 
 /// What is registered together with the call and has no number yet: the writer puts the numbers in.
@@ -36,10 +36,11 @@ pub struct LookedUp {
     card: find::Found,
     stb: Option<find::Found>,
     subscription: Option<SubscriptionNumber>,
-    /// The CA ID of the STB that the card will leave.
-    previous_ca: Option<String>,
-    /// The card that must give up the STB.
-    holder: Option<find::Found>,
+    from: Option<ItemNumber>,
+    /// Around the request at its place.
+    looked: Looked,
+    /// What must make room for it.
+    gives_up: Vec<LookedUpUnpair>,
 }
 
 impl Actions {
@@ -93,30 +94,47 @@ impl Actions {
                 product,
             });
         }
+        let from = call
+            .from
+            .as_ref()
+            .map(|named| find::item(view, &providers, named, ItemKind::Stb))
+            .transpose()?
+            .map(|stb| stb.number);
+        let cardinality = provider.cardinality;
+        let moves = match call.action() {
+            Action::Pair if cardinality.adds() && !call.moves => Move::Beside,
+            Action::Pair => Move::Instead,
+            Action::Unpair => from.map_or(Move::OutOfAll, Move::OutOf),
+            _ => Move::Nowhere,
+        };
         let wanted = Wanted {
             card: card.number,
             stb: stb.as_ref().map(|stb| stb.number),
-            changes_pairing: call.action().changes_pairing(),
+            moves,
+            cardinality,
             scheduled: call.scheduled,
-            replaces_holder: policy.replaces_holder,
+            gives_way: policy.gives_way,
         };
         let foreseen = foresee(view, &wanted, self.clock.now());
-        let previous = foreseen.leaves;
-        let holder = foreseen.holder.filter(|_| policy.replaces_holder);
-        let ca_ids = |number: Option<ItemNumber>| {
-            number
-                .and_then(|number| view.item(number))
-                .map(|item| item.identifiers.ca_id().to_owned())
-        };
-        let previous_ca = ca_ids(previous);
-        let holder = holder.and_then(|holder| find::by_number(view, holder));
+        let looked = Looked::up(view, provider, card.number, wanted.stb, &foreseen.leaves);
+        let mut gives_up = foreseen.in_the_way(&wanted);
+        let may_go = |gives_up: &GivesUp| policy.gives_way.covers(*gives_up, card.number);
+        // One that stays in the way makes the other pointless: the writer refuses the pair.
+        if !gives_up.iter().all(may_go) {
+            gives_up.clear();
+        }
+        let gives_up = gives_up
+            .into_iter()
+            .filter_map(|gives_up| LookedUpUnpair::of(view, &providers, gives_up))
+            .collect::<Result<_, _>>()?;
         Ok(LookedUp {
             policy: *policy,
             card,
             stb,
             subscription,
-            previous_ca,
-            holder,
+            from,
+            looked,
+            gives_up,
             providers,
         })
     }
@@ -131,8 +149,9 @@ impl LookedUp {
             card,
             stb,
             subscription,
-            previous_ca,
-            holder,
+            from,
+            looked,
+            gives_up,
         } = self;
         let provider = providers.for_card(call.family.as_deref(), &card.product)?;
         let card_ca = normalize(provider, ItemKind::Smartcard, card.item.identifiers.ca_id())?;
@@ -140,13 +159,13 @@ impl LookedUp {
             .as_ref()
             .map(|stb| normalize(provider, ItemKind::Stb, stb.item.identifiers.ca_id()));
         let stb_ca = stb_ca.transpose()?;
-        let previous_ca = previous_ca
-            .map(|ca_id| normalize(provider, ItemKind::Stb, &ca_id))
-            .transpose()?;
-        let replaces = holder
-            .zip(stb.as_ref())
-            .map(|(holder, stb)| replaced(&providers, &holder, stb))
-            .transpose()?;
+        let neighbours = looked
+            .normalized(provider)
+            .map_err(|error| script_failed(provider, &error))?;
+        let replaces = gives_up
+            .into_iter()
+            .map(|unpair| unpair.asked(&providers))
+            .collect::<Result<Vec<_>, _>>()?;
         let action = call.action();
         check_capability(provider, action)?;
         let request = MappingRequest {
@@ -154,7 +173,8 @@ impl LookedUp {
             number: 0,
             card: card_ca.clone(),
             stb: stb_ca.clone(),
-            previous_stb: previous_ca,
+            previous_stb: neighbours.leaves.first().map(|left| left.stb.clone()),
+            neighbours,
             products: call
                 .card_change
                 .as_ref()
@@ -168,6 +188,9 @@ impl LookedUp {
             card_ca,
             stb: stb.map(|stb| stb.number),
             stb_ca,
+            from,
+            moves: call.moves,
+            cardinality: provider.cardinality,
             card_change: call.card_change.clone(),
             subscription,
             scheduled: call.scheduled,
@@ -183,38 +206,59 @@ impl LookedUp {
     }
 }
 
-/// The holder that must give up the STB, at its own provider and by that provider's mapping.
-fn replaced(
-    providers: &Providers,
-    holder: &find::Found,
-    stb: &find::Found,
-) -> Result<Replaced, Refusal> {
-    let provider = providers.for_card(None, &holder.product)?;
-    check_capability(provider, Action::Unpair)?;
-    let holder_ca = normalize(
-        provider,
-        ItemKind::Smartcard,
-        holder.item.identifiers.ca_id(),
-    )?;
-    let request = MappingRequest {
-        action: Action::Unpair,
-        number: 0,
-        card: holder_ca.clone(),
-        stb: None,
-        previous_stb: Some(normalize(
-            provider,
-            ItemKind::Stb,
-            stb.item.identifiers.ca_id(),
-        )?),
-        products: Vec::new(),
-    };
-    validate(provider, &request)?;
-    let provider = ProviderNumber(provider.number);
-    Ok(Replaced {
-        provider,
-        holder: holder.number,
-        holder_ca,
-    })
+/// A card that must leave an STB first, at the card's own provider and by that provider's mapping.
+struct LookedUpUnpair {
+    gives_up: GivesUp,
+    card: find::Found,
+    looked: Looked,
+}
+
+impl LookedUpUnpair {
+    fn of(
+        view: &dyn View,
+        providers: &Providers,
+        gives_up: GivesUp,
+    ) -> Option<Result<Self, Refusal>> {
+        let card = find::by_number(view, gives_up.card)?;
+        let provider = match providers.for_card(None, &card.product) {
+            Ok(provider) => provider,
+            Err(refusal) => return Some(Err(refusal)),
+        };
+        let left = Some(gives_up.stb).into();
+        let looked = Looked::up(view, provider, gives_up.card, None, &left);
+        Some(Ok(Self {
+            gives_up,
+            card,
+            looked,
+        }))
+    }
+
+    fn asked(self, providers: &Providers) -> Result<Replaced, Refusal> {
+        let provider = providers.for_card(None, &self.card.product)?;
+        check_capability(provider, Action::Unpair)?;
+        let ca_id = self.card.item.identifiers.ca_id();
+        let card_ca = normalize(provider, ItemKind::Smartcard, ca_id)?;
+        let neighbours = self
+            .looked
+            .normalized(provider)
+            .map_err(|error| script_failed(provider, &error))?;
+        let request = MappingRequest {
+            action: Action::Unpair,
+            number: 0,
+            card: card_ca.clone(),
+            stb: None,
+            previous_stb: neighbours.leaves.first().map(|left| left.stb.clone()),
+            products: Vec::new(),
+            neighbours,
+        };
+        validate(provider, &request)?;
+        Ok(Replaced {
+            provider: ProviderNumber(provider.number),
+            gives_up: self.gives_up,
+            card_ca,
+            cardinality: provider.cardinality,
+        })
+    }
 }
 
 fn validate(provider: &Provider, request: &MappingRequest) -> Result<(), Refusal> {

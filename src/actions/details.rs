@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::Actions;
+use crate::domain::admission;
 use crate::domain::event::{
     Accepted, Begun, Ending, Event, Frame, LateAnswer, LateEffect, Resolution, Settled, Then,
 };
@@ -38,11 +39,7 @@ impl Actions {
     /// Reads a request's texts. A line that cannot be read is told as an error of the log, not of the caller.
     pub fn details(&self, request: &Arc<Request>) -> Option<RequestDetails> {
         let (accepted_event, created_at, created_by) = self.event(request.accepted)?;
-        let (Event::RequestAccepted(accepted) | Event::CardChangeAccepted(accepted)) =
-            accepted_event
-        else {
-            return None;
-        };
+        let accepted = accepted_event.into_accepted()?;
         // Right after its acceptance a request has one line, which is not read twice.
         let latest = (request.latest != request.accepted).then_some(request.latest);
         let (updated_at, updated_by) = match latest.and_then(|latest| self.event(latest)) {
@@ -167,8 +164,14 @@ fn ending_words(ending: &Ending, view: &dyn View) -> Option<String> {
         Ending::Cancelled { reason } => Some(reason.clone()),
         Ending::StbTaken { holder } => Some(format!(
             "the STB is held by smartcard {}",
-            crate::domain::admission::serial(view, *holder)
+            admission::serial(view, *holder)
         )),
+        Ending::CardFull { stbs } => {
+            let held = admission::serials(view, stbs.iter());
+            Some(format!(
+                "the smartcard has as many STBs as its provider allows: {held}"
+            ))
+        }
         Ending::ProviderUnreachable => {
             Some("the CAS could not be reached before the patience ran out".into())
         }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::Actions;
 use super::items::serial_number;
 use crate::domain::event::{Confirmed, Event};
-use crate::domain::{Confirms, ItemNumber, Position, Timestamp, View};
+use crate::domain::{Confirms, ItemNumber, Move, Position, RequestNumber, Stbs, Timestamp, View};
 
 /// Most steps of one history that are told at once.
 pub const STEPS_MAX: usize = 1_000;
@@ -17,6 +17,8 @@ pub struct PairingStep {
     pub by: String,
     pub request: Option<u64>,
     pub change: PairingChange,
+    /// The STBs that the card had then, as far as the steps that are told say it.
+    pub stbs: Vec<String>,
     /// The ledger line that says so.
     pub seq: u64,
 }
@@ -28,7 +30,10 @@ pub enum PairingChange {
     Paired {
         stb: String,
     },
-    Unpaired,
+    /// From this STB only, or from all.
+    Unpaired {
+        stb: Option<String>,
+    },
     /// An ending left it open what the CAS holds.
     InDoubt,
 }
@@ -54,6 +59,7 @@ impl Actions {
             steps: Vec::new(),
             cut: None,
         };
+        let mut confirmations = Vec::new();
         while position.is_some() {
             if history.steps.len() == STEPS_MAX {
                 history.cut = Some(format!(
@@ -66,11 +72,13 @@ impl Actions {
                 break;
             };
             let (request, confirmed, before) = change_of(&event);
+            confirmations.push(request.zip(confirmed));
             history.steps.push(PairingStep {
                 at,
                 by,
-                request,
+                request: request.map(|number| number.0),
                 change: self.change(confirmed),
+                stbs: Vec::new(),
                 seq: position.seq,
             });
             let Some(before) = before else {
@@ -82,7 +90,26 @@ impl Actions {
             };
             position = before;
         }
+        self.tell_stbs(&mut history.steps, &confirmations);
         history
+    }
+
+    /// Follows the steps from the oldest to the newest.
+    fn tell_stbs(
+        &self,
+        steps: &mut [PairingStep],
+        confirmations: &[Option<(RequestNumber, Confirmed)>],
+    ) {
+        let view = self.state.view();
+        let mut stbs = Stbs::new();
+        for (step, confirmation) in steps.iter_mut().zip(confirmations).rev() {
+            if let Some((number, confirmed)) = confirmation {
+                let request = view.request(*number);
+                let moves = request.map_or(Move::OutOfAll, |request| request.move_of());
+                stbs = confirmed.stbs_after(&stbs, moves);
+            }
+            step.stbs = stbs.iter().map(|stb| serial_number(&view, stb)).collect();
+        }
     }
 
     fn change(&self, confirmed: Option<Confirmed>) -> PairingChange {
@@ -95,14 +122,18 @@ impl Actions {
             }) => PairingChange::Paired {
                 stb: serial_number(&self.state.view(), stb),
             },
-            Some(_) => PairingChange::Unpaired,
+            Some(confirmed) => PairingChange::Unpaired {
+                stb: confirmed
+                    .stb
+                    .map(|stb| serial_number(&self.state.view(), stb)),
+            },
         }
     }
 }
 
 /// The request of an event that set a pairing, what it confirmed (nothing: it put the pairing in doubt), and the event of
 /// the pairing before.
-fn change_of(event: &Event) -> (Option<u64>, Option<Confirmed>, Option<Position>) {
+fn change_of(event: &Event) -> (Option<RequestNumber>, Option<Confirmed>, Option<Position>) {
     let (request, confirmed, doubted) = match event {
         Event::AttemptSettled(settled) => {
             (settled.request, settled.confirmed, settled.doubted_before)
@@ -114,7 +145,7 @@ fn change_of(event: &Event) -> (Option<u64>, Option<Confirmed>, Option<Position>
         _ => return (None, None, None),
     };
     (
-        Some(request.0),
+        Some(request),
         confirmed,
         confirmed.map(|confirmed| confirmed.before).or(doubted),
     )

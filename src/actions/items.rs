@@ -127,7 +127,7 @@ impl Actions {
         let providers = self.providers();
         let partner = view
             .pairing(found.number)
-            .and_then(|pairing| pairing.stb)
+            .and_then(|pairing| pairing.acknowledged().next())
             .or_else(|| view.holder(found.number));
         ItemRow {
             number: found.number.0,

@@ -37,6 +37,7 @@ use std::sync::{Arc, OnceLock};
 use crate::clock::Clock;
 use crate::commit::Door;
 use crate::config::Live;
+use crate::domain::admission::GivesWay;
 use crate::ledger::Reader;
 use crate::provider::{ProviderHealth, Providers};
 use crate::store::State;
@@ -74,8 +75,7 @@ pub struct Actions {
 pub struct PairingPolicy {
     /// `unpair_unknown = "send"`.
     pub sends_unknown_unpairs: bool,
-    /// `stb_taken = "replace"`.
-    pub replaces_holder: bool,
+    pub gives_way: GivesWay,
 }
 
 impl Actions {

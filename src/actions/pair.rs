@@ -12,7 +12,7 @@ use crate::domain::admission::Ask;
 use crate::domain::event::Idempotency;
 use crate::domain::view::IDEMPOTENCY_LIFE;
 use crate::domain::{
-    Action, CardChange, ItemIdentifier, Priority, ProcessName, Refusal, RequestNumber,
+    Action, CardChange, Cardinality, ItemIdentifier, Priority, ProcessName, Refusal, RequestNumber,
     SubscriptionIdentifier, Timestamp, View,
 };
 use crate::telemetry::Metric;
@@ -25,6 +25,10 @@ pub struct PairCall {
     pub card: ItemIdentifier,
     /// Absent: unpair, unless the card alone is to be changed.
     pub stb: Option<ItemIdentifier>,
+    /// Of an unpair: the only STB that is left.
+    pub from: Option<ItemIdentifier>,
+    /// Of a pair: the card moves, also where it may have several STBs.
+    pub moves: bool,
     /// What is asked for beside a pairing.
     pub card_change: Option<CardChange>,
     pub subscription: Option<SubscriptionIdentifier>,
@@ -150,6 +154,9 @@ fn repeated(view: &dyn View, call: &PairCall, now: Timestamp) -> Result<Option<A
         card_ca: request.card_ca.to_string(),
         stb: request.stb,
         stb_ca: request.stb_ca.as_deref().map(str::to_owned),
+        from: request.from,
+        moves: false,
+        cardinality: Cardinality::ONE_TO_ONE,
         card_change: request.card_change.as_deref().cloned(),
         subscription: request.subscription,
         scheduled: call.scheduled,
@@ -157,7 +164,7 @@ fn repeated(view: &dyn View, call: &PairCall, now: Timestamp) -> Result<Option<A
         is_immediate: call.is_immediate,
         process_name: call.process_name,
         sends_unknown: false,
-        replaces: None,
+        replaces: Vec::new(),
         idempotency: Some(idempotency.clone()),
         retries: None,
         job: None,

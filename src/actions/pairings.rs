@@ -4,20 +4,23 @@ use serde::{Deserialize, Serialize};
 
 use super::Actions;
 use super::items::serial_number;
+use crate::domain::admission::projected_stbs;
 use crate::domain::view::Jump;
-use crate::domain::{Doubt, ItemNumber, Pairing, Timestamp, View};
+use crate::domain::{ItemNumber, Pairing, Standing, Stbs, Timestamp, View};
 
-/// A card's pairing.
+/// A card and one of its STBs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PairingRow {
     /// The card's number, for the cursor.
     pub card_number: u64,
     pub card: String,
-    /// None after a confirmed unpair.
+    /// As the CAS confirmed it last; none after an unpair.
     pub stb: Option<String>,
     /// In words, where an answer left it open what the CAS holds.
     pub doubt: Option<String>,
     pub since: Timestamp,
+    /// The STBs that the card will have once its unfinished requests are done, if that is something else; empty for none.
+    pub wanted: Option<Vec<String>>,
 }
 
 impl Actions {
@@ -26,12 +29,13 @@ impl Actions {
         let meta = self.state.view().meta();
         let jumps = meta.jumps.iter().map(|jump| jump.item);
         let cards = Jump::given_out(jumps, after.saturating_add(1), meta.last_item);
-        self.walk_numbers(cards, 0, limit, |view, number| {
+        let rows = self.walk_numbers(cards, 0, limit, |view, number| {
             let card = ItemNumber(number);
             let pairing = view.pairing(card)?;
-            let is_wanted = with_freed || pairing.stb.is_some() || pairing.doubt.is_some();
-            is_wanted.then(|| row(view, card, pairing))
-        })
+            let is_wanted = with_freed || pairing.is_held();
+            is_wanted.then(|| rows(view, card, Some(&pairing)))
+        });
+        rows.into_iter().flatten().collect()
     }
 
     /// The pairings that an item has part in: a card's own, and those of the cards that hold an STB.
@@ -39,20 +43,58 @@ impl Actions {
         let view = self.state.view();
         let cards = std::iter::once(item).chain(view.claims(item));
         cards
-            .filter_map(|card| Some(row(&view, card, view.pairing(card)?)))
+            .flat_map(|card| rows(&view, card, view.pairing(card).as_ref()))
             .collect()
     }
 }
 
-fn row(view: &dyn View, card: ItemNumber, pairing: Pairing) -> PairingRow {
-    PairingRow {
+/// One row for each STB; one without any for a card that was freed or is to be paired for the first time.
+fn rows(view: &dyn View, card: ItemNumber, pairing: Option<&Pairing>) -> Vec<PairingRow> {
+    let acknowledged: Stbs = pairing.iter().flat_map(|row| row.acknowledged()).collect();
+    let wanted = projected_stbs(view, card, None);
+    let is_other = view.queue(card).iter().any(|place| {
+        let request = view.request(place.number);
+        request.is_some_and(|request| request.card == card && request.changes_pairing())
+    }) && wanted != acknowledged;
+    let wanted = is_other.then(|| {
+        wanted
+            .iter()
+            .map(|stb| serial_number(view, stb))
+            .collect::<Vec<_>>()
+    });
+    let row = |stb: Option<String>, doubt: Option<String>, since| PairingRow {
         card_number: card.0,
         card: serial_number(view, card),
-        stb: pairing.stb.map(|stb| serial_number(view, stb)),
-        doubt: pairing.doubt.map(|doubt| match doubt {
-            Doubt::MayHold(stb) => format!("may be with STB {}", serial_number(view, stb)),
-            Doubt::MayBeFree => "may be without an STB".to_owned(),
-        }),
-        since: pairing.since,
+        stb,
+        doubt,
+        since,
+        wanted: wanted.clone(),
+    };
+    let Some(pairing) = pairing else {
+        let first = view.queue(card).first().map(|place| place.due);
+        let since = first.filter(|_| is_other);
+        return since
+            .map(|since| row(None, None, since))
+            .into_iter()
+            .collect();
+    };
+    if !pairing.is_held() {
+        return vec![row(None, None, pairing.since)];
     }
+    let links = pairing.links().iter();
+    links
+        .map(|link| {
+            let stb = serial_number(view, link.stb);
+            match link.standing {
+                Standing::Confirmed => row(Some(stb), None, link.since),
+                Standing::MayBeGone => {
+                    let doubt = "may be without it".to_owned();
+                    row(Some(stb), Some(doubt), link.since)
+                }
+                Standing::MayBeHeld => {
+                    row(None, Some(format!("may be with STB {stb}")), link.since)
+                }
+            }
+        })
+        .collect()
 }

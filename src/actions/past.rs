@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::Actions;
 use super::items::serial_number;
 use super::local_time::local_time;
+use crate::domain::admission;
 use crate::domain::event::{
     Accepted, Begun, Ending, Event, LateAnswer, LateEffect, Resolution, Settled, Then,
 };
@@ -47,9 +48,10 @@ impl Actions {
 
     fn words(&self, event: &Event, zone: Tz) -> String {
         match event {
-            Event::RequestAccepted(accepted) | Event::CardChangeAccepted(accepted) => {
-                self.accepted_words(accepted, zone)
-            }
+            Event::RequestAccepted(accepted)
+            | Event::CardChangeAccepted(accepted)
+            | Event::PairBesideAccepted(accepted)
+            | Event::UnpairFromAccepted(accepted) => self.accepted_words(accepted, zone),
             Event::AttemptBegun(begun) => begun_words(begun),
             Event::AttemptSettled(settled) => settled_words(settled, zone),
             Event::LateAnswer(answer) => late_words(answer),
@@ -77,7 +79,8 @@ impl Actions {
         let stb = accepted.stb.map(|stb| serial_number(&view, stb));
         let products = change.map_or(&[][..], CardChange::products);
         let action = Action::of(accepted.stb, change);
-        let what = action.sentence(&card, stb.as_deref(), products);
+        let from = accepted.from.map(|stb| serial_number(&view, stb));
+        let what = action.sentence(&card, stb.or(from).as_deref(), products);
         let when = if accepted.is_scheduled {
             format!(", scheduled for {}", local_time(accepted.scheduled, zone))
         } else {
@@ -98,6 +101,10 @@ impl Actions {
             Ending::StbTaken { holder } => format!(
                 "rejected at the head of its queue: the STB is held by smartcard {}",
                 serial_number(&self.state.view(), *holder)
+            ),
+            Ending::CardFull { stbs } => format!(
+                "rejected at the head of its queue: the smartcard has as many STBs as its provider allows: {}",
+                admission::serials(&self.state.view(), stbs.iter())
             ),
             Ending::ProviderUnreachable => {
                 "rejected: the CAS could not be reached before the patience ran out".to_owned()

@@ -23,8 +23,8 @@ pub struct RequestRow {
     pub stb: Option<String>,
     /// The products to add or to cancel.
     pub products: Vec<String>,
-    /// The STB that the card leaves.
-    pub leaves: Option<String>,
+    /// The STBs that the card leaves.
+    pub leaves: Vec<String>,
     pub provider: String,
     pub priority: Priority,
     pub process_name: ProcessName,
@@ -102,7 +102,7 @@ fn row(view: &dyn View, request: &Request) -> RequestRow {
         card: name(request.card),
         stb: request.stb.map(name),
         products: request.products().iter().map(ToString::to_string).collect(),
-        leaves: request.leaves.map(name),
+        leaves: request.leaves.iter().map(name).collect(),
         provider: provider.map_or_else(
             || request.provider.to_string(),
             |provider| provider.name.to_string(),

@@ -52,6 +52,8 @@ impl Actions {
                 family: family.map(|provider| provider.family.to_string()),
                 card: item(request.card),
                 stb: request.stb.map(item),
+                from: request.from.map(item),
+                moves: request.stb.is_some() && !request.is_beside,
                 card_change: request.card_change.as_deref().cloned(),
                 subscription: request.subscription.map(|subscription| {
                     let id = PublicId::new(Kind::Subscription, subscription.0, salt);

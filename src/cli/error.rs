@@ -58,6 +58,8 @@ pub enum CliError {
     },
     #[error("smartcard `{card}` has no pairing to send again: expected an STB")]
     NothingToSendAgain { card: String },
+    #[error("smartcard `{card}` has several STBs: expected the one to send again, found none")]
+    SeveralToSendAgain { card: String, stbs: String },
     #[error("`{}`: {source}", path.display())]
     Header { path: PathBuf, source: HeaderError },
     #[error("`{}` cannot be read as CSV: {source}", path.display())]
@@ -111,6 +113,7 @@ impl CliError {
             | Self::Argument { .. }
             | Self::FaultList(_)
             | Self::NothingToSendAgain { .. }
+            | Self::SeveralToSendAgain { .. }
             | Self::NoInput { .. }
             | Self::Column { .. }
             | Self::Skeleton(SkeletonError::Name { .. })
@@ -174,6 +177,9 @@ impl CliError {
                 format!("run as that user: `sudo -u '#{owner}' pairbox ...`")
             }
             Self::Exists { .. } => "name an empty directory, or move the file away".to_owned(),
+            Self::SeveralToSendAgain { card, stbs } => {
+                format!("`pairbox pair {card} STB`; it has {stbs}")
+            }
             Self::NothingToSendAgain { .. } => {
                 "`pairbox pair CARD STB` pairs, `pairbox unpair CARD` unpairs".to_owned()
             }

@@ -33,6 +33,9 @@ pub struct PairArgs {
 pub struct UnpairArgs {
     /// The smartcard
     card: String,
+    /// Only from this STB, where a card may have several; without it from all
+    #[arg(long, value_name = "STB")]
+    from: Option<String>,
     #[command(flatten)]
     how: HowArgs,
 }
@@ -84,21 +87,29 @@ impl PairArgs {
 impl UnpairArgs {
     pub fn run(self, global: &Global) -> Result<Exit, CliError> {
         let config = global.load_quietly()?;
-        let call = self.how.call(&self.card, &config)?;
+        let mut call = self.how.call(&self.card, &config)?;
+        let from = self.from.as_deref();
+        call.from = from.map(|stb| self.how.by.item(stb)).transpose()?;
         let backend = self.how.open(&config)?;
         let done = backend.call::<Unpair>(&call)?;
         self.how.end(&backend, done.number)
     }
 }
 
-/// The STB that the card has now.
+/// The one STB that the card has now.
 fn present_stb(backend: &Backend, card: &str, named: &ItemNamed) -> Result<ItemNamed, CliError> {
     let rows = backend.call::<PairingShow>(named)?;
-    let stb = rows.into_iter().find_map(|row| row.stb);
-    stb.map(ItemNamed::SerialNumber)
-        .ok_or_else(|| CliError::NothingToSendAgain {
-            card: card.to_owned(),
-        })
+    let mut stbs: Vec<String> = rows.into_iter().filter_map(|row| row.stb).collect();
+    let card = card.to_owned();
+    match (stbs.pop(), stbs.is_empty()) {
+        (None, _) => Err(CliError::NothingToSendAgain { card }),
+        (Some(stb), true) => Ok(ItemNamed::SerialNumber(stb)),
+        (Some(stb), false) => {
+            stbs.push(stb);
+            let stbs = stbs.join(", ");
+            Err(CliError::SeveralToSendAgain { card, stbs })
+        }
+    }
 }
 
 impl HowArgs {
@@ -107,6 +118,7 @@ impl HowArgs {
         let subscription = self.subscription.as_deref();
         Ok(UnpairAsk {
             card: self.by.item(card)?,
+            from: None,
             subscription: subscription.map(named::subscription).transpose()?,
             scheduled: scheduled
                 .map(|text| named::instant("--scheduled", text, config.api.time_zone))

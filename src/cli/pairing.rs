@@ -109,32 +109,47 @@ fn steps_at(steps: Vec<PairingStep>, at: Timestamp) -> Vec<PairingStep> {
 }
 
 impl Listed for PairingRow {
-    const HEADINGS: &'static [&'static str] = &["card", "stb", "since", "doubt"];
+    const HEADINGS: &'static [&'static str] = &["card", "stb", "since", "doubt", "wanted"];
 
     fn cells(&self, zone: Tz) -> Vec<String> {
+        let wanted = self.wanted.as_ref().map(|stbs| match stbs.as_slice() {
+            [] => "no STB".to_owned(),
+            stbs => stbs.join(", "),
+        });
         vec![
             self.card.clone(),
             or_dash(self.stb.as_deref()),
             local_time(self.since, zone),
             or_dash(self.doubt.as_deref()),
+            or_dash(wanted.as_deref()),
         ]
     }
 }
 
 impl Listed for PairingStep {
-    const HEADINGS: &'static [&'static str] = &["at", "change", "stb", "request", "by", "ledger"];
+    const HEADINGS: &'static [&'static str] = &[
+        "at",
+        "change",
+        "stb",
+        "then with",
+        "request",
+        "by",
+        "ledger",
+    ];
 
     fn cells(&self, zone: Tz) -> Vec<String> {
         let (change, stb) = match &self.change {
             PairingChange::Paired { stb } => ("paired", Some(stb.as_str())),
-            PairingChange::Unpaired => ("unpaired", None),
+            PairingChange::Unpaired { stb } => ("unpaired", stb.as_deref()),
             PairingChange::InDoubt => ("in doubt", None),
         };
         let request = self.request.map(|number| number.to_string());
+        let then = (!self.stbs.is_empty()).then(|| self.stbs.join(", "));
         vec![
             local_time(self.at, zone),
             change.to_owned(),
             or_dash(stb),
+            or_dash(then.as_deref()),
             or_dash(request.as_deref()),
             self.by.clone(),
             self.seq.to_string(),
@@ -153,16 +168,18 @@ mod tests {
             by: "dispatch".to_owned(),
             request: None,
             change,
+            stbs: Vec::new(),
             seq: 1,
         };
         let paired = || PairingChange::Paired {
             stb: "1".to_owned(),
         };
+        let unpaired = || PairingChange::Unpaired { stb: None };
         let steps = vec![
-            step(40, PairingChange::Unpaired),
+            step(40, unpaired()),
             step(30, PairingChange::InDoubt),
             step(20, paired()),
-            step(10, PairingChange::Unpaired),
+            step(10, unpaired()),
         ];
         let at = |at| steps_at(steps.clone(), Timestamp::from_micros(at));
         assert_eq!(at(50), steps[..1]);

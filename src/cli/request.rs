@@ -231,7 +231,7 @@ fn fields(shown: &RequestShown, zone: Tz) -> Vec<(&'static str, String)> {
         ("card", format!("{}{}", row.card, ca(&shown.card_ca_id))),
         ("stb", stb.unwrap_or_default()),
         ("products", row.products.join(", ")),
-        ("leaves", text(&row.leaves)),
+        ("leaves", row.leaves.join(", ")),
         ("subscription", text(&shown.subscription)),
         ("provider", row.provider.clone()),
         ("process", row.process_name.word().to_owned()),

@@ -4,7 +4,9 @@
 //! its own that is thrown away.
 
 use super::command::Committed;
-use crate::domain::admission::{Admission, Ask, admit, foreseen_stb, is_so_already, serial};
+use crate::domain::admission::{
+    Admission, Ask, GivesWay, admit, foreseen_stbs, is_so_already, serial,
+};
 use crate::domain::event::{Event, JobChunk, SubscriptionFields};
 use crate::domain::items::{self, NewItem, Registered};
 use crate::domain::job::{ROW_REASON_BYTES_MAX, RowEnding};
@@ -64,8 +66,7 @@ pub struct PairAct {
     pub swaps: bool,
     /// The serial number of the STB that the card must have when its turn comes; empty: none.
     pub expects: Option<String>,
-    /// Whoever holds the STB gives it up.
-    pub replaces_holder: bool,
+    pub gives_way: GivesWay,
 }
 
 /// Names an item whatever its number.
@@ -272,18 +273,22 @@ fn pair(view: &dyn View, act: &PairAct, now: Timestamp) -> Result<(Done, Vec<Eve
             value: number.clone(),
         })?);
     }
-    if act.swaps && foreseen_stb(view, &ask, now).is_none() {
+    if act.swaps && foreseen_stbs(view, &ask, now).is_empty() {
         let serial_number = serial(view, ask.card);
         return Err(Refusal::NothingToSwap { serial_number });
     }
     if let Some(expected) = &act.expects {
-        let found = foreseen_stb(view, &ask, now);
-        let found = found.map_or_else(String::new, |stb| serial(view, stb));
-        if found != *expected {
+        let held = foreseen_stbs(view, &ask, now);
+        let found: Vec<String> = held.iter().map(|stb| serial(view, stb)).collect();
+        let is_as_expected = match expected.as_str() {
+            "" => found.is_empty(),
+            stb => found.iter().any(|found| found == stb),
+        };
+        if !is_as_expected {
             return Err(Refusal::NotAsExpected {
                 serial_number: serial(view, ask.card),
                 expected: expected.clone(),
-                found,
+                found: found.join(", "),
             });
         }
     }
@@ -295,7 +300,10 @@ fn pair(view: &dyn View, act: &PairAct, now: Timestamp) -> Result<(Done, Vec<Eve
         Ok(Admission::New { request, events }) => Ok((Done::Request(request), events)),
         Ok(Admission::Repeat(_)) => Ok((Done::Unchanged, Vec::new())),
         // The holder came after the look-up, as by a row before this one in the chunk.
-        Err(Refusal::StbTaken { .. }) if act.replaces_holder => Err(Refusal::Changed),
+        Err(Refusal::StbTaken { .. } | Refusal::StbFull { .. }) if act.gives_way.holder => {
+            Err(Refusal::Changed)
+        }
+        Err(Refusal::CardFull { .. }) if act.gives_way.oldest => Err(Refusal::Changed),
         Err(refusal) => Err(refusal),
     }
 }

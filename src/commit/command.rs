@@ -8,8 +8,8 @@ use crate::domain::event::{
 use crate::domain::items::{NewItem, Registered};
 use crate::domain::job::RowEnding;
 use crate::domain::{
-    Confirms, ItemNumber, JobNumber, Outcome, ProviderNumber, Purpose, Refusal, RequestNumber,
-    Step, SubscriptionNumber, Timestamp,
+    Acknowledges, ItemNumber, JobNumber, Outcome, ProviderNumber, Purpose, Refusal, RequestNumber,
+    Stbs, Step, SubscriptionNumber, Timestamp,
 };
 
 /// What people, clients and jobs ask for.
@@ -154,7 +154,7 @@ pub struct Begin {
     pub step: u8,
     /// With the first attempt only.
     pub plan: Option<Vec<Step>>,
-    pub leaves: Option<ItemNumber>,
+    pub leaves: Stbs,
     pub run: u64,
     pub frame: Frame,
     pub mapping_sha256: String,
@@ -172,8 +172,8 @@ pub struct SettleAttempt {
     pub frame: Option<Frame>,
     pub patience_spent_ms: u64,
     pub then: Then,
-    /// What the acknowledged step confirms.
-    pub confirms: Confirms,
+    /// What the answer would acknowledge.
+    pub acknowledges: Acknowledges,
 }
 
 /// An answer to an attempt that is over.
@@ -189,7 +189,7 @@ pub struct Answered {
     pub text: Option<String>,
     pub reference: Option<String>,
     pub frame: Frame,
-    pub confirms: Confirms,
+    pub acknowledges: Acknowledges,
 }
 
 /// An ending without an answer.

@@ -17,8 +17,8 @@ use crate::domain::settle::{Late, confirmed, late_effect};
 use crate::domain::view::LATE_ANSWERS_MAX;
 
 use crate::domain::{
-    Confirms, Doubt, Phase, Position, ProviderNumber, ProviderRow, Refusal, Request, Timestamp,
-    View, operate,
+    Acknowledges, Confirms, Doubt, Phase, Position, ProviderNumber, ProviderRow, Refusal, Request,
+    Timestamp, View, operate,
 };
 
 /// A judged row or command: what to answer, what to record.
@@ -144,6 +144,7 @@ fn is_configured_so(row: &ProviderRow, provider: &ProviderSettings) -> bool {
         && row.is_effective == provider.is_effective
         && *row.mapping == *provider.mapping
         && *row.mapping_sha256 == *provider.mapping_sha256
+        && row.cardinality == provider.cardinality
 }
 
 /// What dispatch handed in: the events, none if it no longer holds.
@@ -283,7 +284,7 @@ fn too_large_to_begin(view: &dyn View, begin: &Begin, now: Timestamp) -> Vec<Eve
 /// The endings that a judgement at the head gave must still be its answer; the others stand by themselves.
 fn still_ends(view: &dyn View, request: &Request, ending: &Ending, now: Timestamp) -> bool {
     match ending {
-        Ending::Already | Ending::StbTaken { .. } => {
+        Ending::Already | Ending::StbTaken { .. } | Ending::CardFull { .. } => {
             head::judge(view, request, now) == Head::End(ending.clone())
         }
         _ => true,
@@ -294,7 +295,7 @@ fn begin(view: &dyn View, begin: &Begin, now: Timestamp) -> Option<Event> {
     let request = view.request(begin.request)?;
     if head::judge(view, &request, now)
         != (Head::Send {
-            leaves: begin.leaves,
+            leaves: begin.leaves.clone(),
         })
     {
         return None;
@@ -315,7 +316,7 @@ fn begin(view: &dyn View, begin: &Begin, now: Timestamp) -> Option<Event> {
         key: begin.key.clone(),
         step: begin.step,
         plan: begin.plan.clone(),
-        leaves: begin.leaves,
+        leaves: begin.leaves.clone(),
         sequence_number,
         run: begin.run,
         frame: begin.frame.clone(),
@@ -330,7 +331,7 @@ fn settle(view: &dyn View, settle: &SettleAttempt) -> Option<Event> {
     }
     let is_confirmed = matches!(settle.then, Then::Completed | Then::NextStep);
     let confirmed = if is_confirmed {
-        confirmed(view, &request, settle.confirms)
+        confirmed(view, &request, settle.acknowledges)
     } else {
         None
     };
@@ -349,7 +350,7 @@ fn settle(view: &dyn View, settle: &SettleAttempt) -> Option<Event> {
         doubted_before: (settle.then == Then::Rejected { in_doubt: true })
             .then(|| pairing_recorded(view, &request)),
         doubt: (settle.then == Then::Rejected { in_doubt: true })
-            .then(|| other_doubt(&request, settle.confirms))
+            .then(|| other_doubt(&request, settle.acknowledges))
             .flatten(),
     }))
 }
@@ -374,7 +375,9 @@ fn answered(view: &dyn View, answer: &Answered) -> Option<Event> {
         return None;
     }
     let confirmed = match effect {
-        LateEffect::Completes | LateEffect::NextStep => confirmed(view, &request, answer.confirms),
+        LateEffect::Completes | LateEffect::NextStep => {
+            confirmed(view, &request, answer.acknowledges)
+        }
         _ => None,
     };
     Some(Event::LateAnswer(LateAnswer {
@@ -390,14 +393,14 @@ fn answered(view: &dyn View, answer: &Answered) -> Option<Event> {
         confirmed,
         doubted_before: puts_in_doubt(&request, effect).then(|| pairing_recorded(view, &request)),
         doubt: puts_in_doubt(&request, effect)
-            .then(|| other_doubt(&request, answer.confirms))
+            .then(|| other_doubt(&request, answer.acknowledges))
             .flatten(),
     }))
 }
 
 /// What a step leaves in doubt, if that is not what the request asks for.
-fn other_doubt(request: &Request, confirms: Confirms) -> Option<Doubt> {
-    (confirms == Confirms::Unpair && !request.is_unpair()).then_some(Doubt::MayBeFree)
+fn other_doubt(request: &Request, step: Acknowledges) -> Option<Doubt> {
+    (step.confirms == Confirms::Unpair && !request.is_unpair()).then_some(Doubt::MayBeFree)
 }
 
 /// An `ok` after REJECTED, or a refusal while an earlier attempt is unknown too, leaves it open what the CAS holds.

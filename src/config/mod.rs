@@ -27,8 +27,8 @@ pub use load::{Loaded, Overrides, SYSTEM_FILE, WORKING_FILE};
 pub use provider::{AmbiguousPolicy, ProviderConfig, ProviderState};
 pub use retry::{RetryConfig, RetryOverrides};
 pub use section::{
-    ApiConfig, ErrorStatus, LedgerConfig, LogConfig, LogFormat, PairingConfig, ProcessingConfig,
-    ProcessingMode, StbTaken, StoreConfig, TokenLife, UnpairUnknown,
+    ApiConfig, ErrorStatus, Full, LedgerConfig, LogConfig, LogFormat, PairingConfig,
+    ProcessingConfig, ProcessingMode, StoreConfig, TokenLife, UnpairUnknown,
 };
 pub use template::TEMPLATE;
 pub use units::{ByteText, SpanText, UnitError, parse_bytes, parse_duration};

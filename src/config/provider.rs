@@ -12,6 +12,7 @@ use super::credentials::ProviderCredentials;
 use super::finding::Origin;
 use super::reader::{Reading, Section, type_name};
 use super::retry::{RetryConfig, RetryOverrides};
+use crate::domain::Cardinality;
 
 /// Whether requests are sent to a provider.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +58,9 @@ pub struct ProviderConfig {
     pub rate_per_s: Option<u32>,
     pub min_gap: Option<Duration>,
     pub lanes: Option<u32>,
+    /// How many STBs one card may have, and how many cards one STB.
+    pub stbs_per_card: u8,
+    pub cards_per_stb: u8,
     pub ambiguous: Option<AmbiguousPolicy>,
     pub retry: RetryOverrides,
     /// `[provider.settings]`, always an object.
@@ -149,6 +153,12 @@ impl ProviderConfig {
             rate_per_s: section.whole("rate_per_s", 1..=1_000_000_u32),
             min_gap: section.span("min_gap", Duration::ZERO..=seconds(600)),
             lanes: section.whole("lanes", 1..=Self::LANES_MAX),
+            stbs_per_card: section
+                .whole("stbs_per_card", 1..=Cardinality::STBS_MAX)
+                .unwrap_or(1),
+            cards_per_stb: section
+                .whole("cards_per_stb", 1..=Cardinality::CARDS_MAX)
+                .unwrap_or(1),
             ambiguous: section.choice(
                 "ambiguous",
                 &[

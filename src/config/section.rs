@@ -226,18 +226,24 @@ pub enum UnpairUnknown {
     Send,
 }
 
-/// What a pair onto an STB does that another card holds.
+/// What a pair does where an STB, or a card, has as many of the other as it may.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StbTaken {
+pub enum Full {
     Refuse,
     Replace,
+}
+
+impl Full {
+    const WORDS: [(&str, Self); 2] = [("refuse", Self::Refuse), ("replace", Self::Replace)];
 }
 
 /// `[pairing]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PairingConfig {
     pub unpair_unknown: UnpairUnknown,
-    pub stb_taken: StbTaken,
+    pub stb_taken: Full,
+    /// Of a card that may have several STBs; one that may have one moves.
+    pub card_full: Full,
 }
 
 impl PairingConfig {
@@ -254,11 +260,11 @@ impl PairingConfig {
                 )
                 .unwrap_or(UnpairUnknown::Refuse),
             stb_taken: section
-                .choice(
-                    "stb_taken",
-                    &[("refuse", StbTaken::Refuse), ("replace", StbTaken::Replace)],
-                )
-                .unwrap_or(StbTaken::Refuse),
+                .choice("stb_taken", &Full::WORDS)
+                .unwrap_or(Full::Refuse),
+            card_full: section
+                .choice("card_full", &Full::WORDS)
+                .unwrap_or(Full::Refuse),
         };
         section.finish();
         pairing

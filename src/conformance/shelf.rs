@@ -8,9 +8,9 @@ use std::sync::Arc;
 use crate::domain::item::Identifiers;
 use crate::domain::view::Remembered;
 use crate::domain::{
-    Action, CardChange, Item, ItemNumber, Job, JobNumber, Meta, Pairing, Phase, Place, Position,
-    Priority, ProcessName, Product, ProductNumber, ProviderNumber, ProviderRow, PublicId, Request,
-    RequestNumber, Subscription, SubscriptionNumber, Timestamp, View,
+    Action, CardChange, Cardinality, Item, ItemNumber, Job, JobNumber, Meta, Pairing, Phase, Place,
+    Position, Priority, ProcessName, Product, ProductNumber, ProviderNumber, ProviderRow, PublicId,
+    Request, RequestNumber, Subscription, SubscriptionNumber, Timestamp, View,
 };
 use crate::script::contract::MappingRequest;
 
@@ -32,6 +32,7 @@ impl Shelf {
                 is_effective: true,
                 mapping: mapping.into(),
                 mapping_sha256: "".into(),
+                cardinality: Cardinality::ONE_TO_ONE,
                 is_configured: true,
                 pause: None,
                 transactions_reserved: 0,
@@ -63,7 +64,9 @@ impl Shelf {
             provider,
             card,
             stb,
-            leaves: leaves.filter(|_| asked.action.changes_pairing()),
+            from: None,
+            is_beside: false,
+            leaves: leaves.filter(|_| asked.action.changes_pairing()).into(),
             card_ca: asked.card.as_str().into(),
             stb_ca: asked.stb.as_deref().map(Into::into),
             card_change: card_change(asked).map(Box::new),

@@ -10,7 +10,7 @@ use super::answers::{Answers, Golden, reply_of};
 use super::list::Otherwise;
 use super::simulated::Simulated;
 use super::stand::{Sent, Stand};
-use crate::domain::{Action, RequestNumber};
+use crate::domain::{Action, Cardinality, RequestNumber};
 use crate::provider::{Credentials, Provider, ProviderOptions, SessionOverrides};
 use crate::script::Mapping;
 use crate::script::cases::{CaseReport, GoldenCommand, GoldenReply};
@@ -205,6 +205,7 @@ fn provider(mapping: &Arc<Mapping>, command: &GoldenCommand) -> Result<Arc<Provi
             min_gap: Some(Duration::ZERO),
             ..SessionOverrides::default()
         },
+        cardinality: Cardinality::ONE_TO_ONE,
         smartcard_products: Vec::new(),
         stb_products: Vec::new(),
         seed: 1,

@@ -171,11 +171,15 @@ pub(super) fn refusal_hint(refusal: &Refusal) -> Option<String> {
         Refusal::JobUnknown { .. } => "`pairbox job list` shows them".to_owned(),
         Refusal::JobState { number, .. } => format!("`pairbox job show {number}` shows it"),
         Refusal::NotPaired { serial_number }
+        | Refusal::NotPairedWith { serial_number, .. }
         | Refusal::NothingToSwap { serial_number }
         | Refusal::NotAsExpected { serial_number, .. } => {
             format!("`pairbox pairing history {serial_number}` shows what was")
         }
         Refusal::StbTaken { holder, .. } => format!("`pairbox unpair {holder}` frees it"),
+        Refusal::StbFull { serial_number, .. } | Refusal::CardFull { serial_number, .. } => {
+            format!("`pairbox pairing show {serial_number}` shows them")
+        }
         Refusal::QueueFull { .. } | Refusal::RequestUnknown { .. } => {
             "`pairbox request list --state pending` shows what waits".to_owned()
         }

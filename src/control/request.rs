@@ -37,6 +37,9 @@ impl From<RequestNamed> for RequestIdentifier {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct UnpairAsk {
     pub card: ItemNamed,
+    /// Of an unpair: the only STB that is left.
+    #[serde(default)]
+    pub from: Option<ItemNamed>,
     pub subscription: Option<SubscriptionNamed>,
     pub scheduled: Option<Timestamp>,
     pub priority: Priority,
@@ -91,6 +94,8 @@ fn make(
         family: None,
         card: ask.card.into(),
         stb: stb.map(Into::into),
+        from: ask.from.map(Into::into),
+        moves: false,
         card_change: None,
         subscription: ask.subscription.map(Into::into),
         scheduled: ask.scheduled,

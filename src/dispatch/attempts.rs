@@ -3,7 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
-use crate::domain::{Confirms, ItemNumber, Purpose, Request, RequestNumber};
+use crate::domain::{Acknowledges, ItemNumber, Purpose, Request, RequestNumber};
 use crate::provider::LaneId;
 
 /// Attempts that are over and still known by their key, for each provider.
@@ -21,7 +21,7 @@ pub struct Flight {
     pub step: u8,
     pub transaction: u64,
     pub key: String,
-    pub confirms: Confirms,
+    pub acknowledges: Acknowledges,
     /// The card and STBs that it is about.
     pub items: Vec<ItemNumber>,
     pub body: Vec<u8>,
@@ -38,7 +38,7 @@ impl Flight {
             purpose: self.purpose,
             step: self.step,
             transaction: self.transaction,
-            confirms: self.confirms,
+            acknowledges: self.acknowledges,
         })
     }
 }
@@ -51,7 +51,7 @@ pub struct Over {
     pub purpose: Purpose,
     pub step: u8,
     pub transaction: u64,
-    pub confirms: Confirms,
+    pub acknowledges: Acknowledges,
 }
 
 /// The attempts of one provider.
@@ -234,7 +234,7 @@ mod tests {
                 purpose: Purpose::Command,
                 step: 0,
                 transaction,
-                confirms: Confirms::Pair,
+                acknowledges: Acknowledges::NOTHING,
             };
             attempts.remember(String::new(), over);
         }

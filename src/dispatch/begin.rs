@@ -12,7 +12,7 @@ use super::timers::Timer;
 use crate::commit::{DispatchCommand, EndUnsent};
 use crate::domain::event::Ending;
 use crate::domain::head::{self, Head};
-use crate::domain::{ItemNumber, ProviderNumber, Request, RequestNumber, View};
+use crate::domain::{ProviderNumber, Request, RequestNumber, Stbs, View};
 use crate::provider::{LaneId, Outgoing};
 use crate::script::ScriptError;
 use crate::telemetry::Metric;
@@ -82,7 +82,7 @@ impl Dispatcher {
                         self.give_up(now, &request);
                         continue;
                     }
-                    self.begin(view, now, &request, leaves, lane, is_alone);
+                    self.begin(view, now, &request, &leaves, lane, is_alone);
                 }
                 Head::End(ending) => {
                     line.rate.give_back(1);
@@ -103,7 +103,7 @@ impl Dispatcher {
         view: &dyn View,
         now: Now,
         request: &Request,
-        leaves: Option<ItemNumber>,
+        leaves: &Stbs,
         lane: LaneState,
         is_alone: bool,
     ) {

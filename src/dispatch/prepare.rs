@@ -10,8 +10,9 @@ use super::step::Recall;
 use crate::commit::Begin;
 use crate::domain::event::{Begun, Event, Frame};
 use crate::domain::{
-    Ambiguous, Confirms, ItemKind, ItemNumber, Purpose, Request, Step, Timestamp, View,
+    Acknowledges, Ambiguous, Confirms, ItemNumber, Purpose, Request, Stbs, Step, Timestamp, View,
 };
+use crate::provider::{Looked, Provider};
 use crate::script::ScriptError;
 use crate::script::contract::{EncodeContext, MappingRequest, texts};
 
@@ -37,7 +38,7 @@ pub fn prepare(
     view: &dyn View,
     recall: &Recall,
     request: &Request,
-    leaves: Option<ItemNumber>,
+    leaves: &Stbs,
     slot: &Slot,
 ) -> Result<Prepared, ScriptError> {
     let provider = line.provider.clone();
@@ -48,10 +49,7 @@ pub fn prepare(
     let asked = mapping_request(line, view, request, leaves)?;
     let (plan, is_new) = match known_plan(line, recall, request) {
         Some(plan) => (plan, false),
-        None => (
-            Arc::new(provider.mapping.plan(&asked, &provider.settings)?),
-            true,
-        ),
+        None => (Arc::new(plan(&provider, view, &asked, leaves)?), true),
     };
     line.plans.insert(request.number, plan.clone());
     let purpose = purpose(line, request, &plan);
@@ -61,25 +59,25 @@ pub fn prepare(
         lane: slot.lane.id.lane,
     };
     let step = plan.get(usize::from(request.steps_acknowledged));
-    let (encoded, confirms) = match (purpose, step) {
+    let (encoded, acknowledges) = match (purpose, step) {
         (Purpose::Query, _) => (
             provider
                 .mapping
                 .query(&asked, &context, &provider.settings)?,
-            final_confirms(&plan),
+            Acknowledges::end_of(&plan),
         ),
         (Purpose::Command, Some(step)) => (
             provider
                 .mapping
                 .encode(step, &context, &provider.settings)?,
-            step.confirms,
+            step.acknowledges(),
         ),
         (Purpose::Command, None) => {
             let encoded =
                 provider
                     .mapping
                     .encode(&lone_step(&asked), &context, &provider.settings)?;
-            (encoded, final_confirms(&plan))
+            (encoded, Acknowledges::end_of(&plan))
         }
     };
     let begin = Begin {
@@ -90,7 +88,7 @@ pub fn prepare(
         key: encoded.key.clone(),
         step: request.steps_acknowledged,
         plan: is_new.then(|| (*plan).clone()),
-        leaves,
+        leaves: leaves.clone(),
         run: slot.run,
         frame: frame(&encoded.body, true),
         mapping_sha256: provider.mapping.sha256().to_owned(),
@@ -104,10 +102,11 @@ pub fn prepare(
         step: request.steps_acknowledged,
         transaction: slot.transaction,
         key: encoded.key,
-        confirms,
-        items: [Some(request.card), request.stb, leaves]
+        acknowledges,
+        items: [Some(request.card), request.stb]
             .into_iter()
             .flatten()
+            .chain(leaves.iter())
             .collect(),
         body: encoded.body,
         is_alone: slot.is_alone,
@@ -141,24 +140,19 @@ fn mapping_request(
     line: &Line,
     view: &dyn View,
     request: &Request,
-    leaves: Option<ItemNumber>,
+    leaves: &Stbs,
 ) -> Result<MappingRequest, ScriptError> {
     let provider = &line.provider;
-    let previous = leaves.and_then(|stb| view.item(stb));
-    let previous_stb = previous
-        .map(|item| {
-            provider
-                .mapping
-                .normalize(ItemKind::Stb, item.identifiers.ca_id(), &provider.settings)
-        })
-        .transpose()?;
+    let neighbours =
+        Looked::up(view, provider, request.card, request.stb, leaves).normalized(provider)?;
     Ok(MappingRequest {
         action: request.action(),
         number: request.number.0,
         card: request.card_ca.to_string(),
         stb: request.stb_ca.as_deref().map(str::to_owned),
-        previous_stb,
+        previous_stb: neighbours.leaves.first().map(|left| left.stb.clone()),
         products: texts(request.products()),
+        neighbours,
     })
 }
 
@@ -184,12 +178,37 @@ fn known_plan(line: &Line, recall: &Recall, request: &Request) -> Option<Arc<Vec
     None
 }
 
-pub fn final_confirms(plan: &[Step]) -> Confirms {
-    plan.iter()
-        .rev()
-        .map(|step| step.confirms)
-        .find(|confirms| *confirms != Confirms::None)
-        .unwrap_or(Confirms::None)
+/// The mapping's plan. Where a card can have several STBs in the CAS, a step out of one of them ends that one only.
+fn plan(
+    provider: &Provider,
+    view: &dyn View,
+    asked: &MappingRequest,
+    leaves: &Stbs,
+) -> Result<Vec<Step>, ScriptError> {
+    let mut plan = provider.mapping.plan(asked, &provider.settings)?;
+    if leaves.is_empty() || provider.mapping.description().caps.card_to_stb == 1 {
+        return Ok(plan);
+    }
+    let named: Vec<(ItemNumber, &str)> = leaves
+        .iter()
+        .filter(|stb| view.item(*stb).is_some())
+        .zip(asked.neighbours.leaves.iter().map(|left| left.stb.as_str()))
+        .collect();
+    for step in &mut plan {
+        let Some(stb) = step
+            .stb
+            .as_deref()
+            .filter(|_| step.confirms == Confirms::Unpair)
+        else {
+            continue;
+        };
+        let found = named.iter().find(|(_, ca_id)| *ca_id == stb);
+        let Some((left, _)) = found else {
+            return Err(provider.mapping.strange_step(stb));
+        };
+        step.leaves = Some(*left);
+    }
+    Ok(plan)
 }
 
 fn lone_step(asked: &MappingRequest) -> Step {
@@ -197,6 +216,7 @@ fn lone_step(asked: &MappingRequest) -> Step {
         confirms: Confirms::of(asked.action),
         card: asked.card.clone(),
         stb: asked.stb.clone(),
+        leaves: None,
         data: serde_json::Value::Null,
     }
 }

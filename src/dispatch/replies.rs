@@ -5,13 +5,13 @@ use std::time::Duration;
 use super::attempts::Over;
 use super::begin::release_lane;
 use super::dispatcher::Dispatcher;
-use super::prepare::{final_confirms, frame};
+use super::prepare::frame;
 use super::step::{Now, Output, Recall};
 use crate::commit::{Answered, DispatchCommand, SettleAttempt};
 use crate::domain::event::{Begun, Event, Then};
 use crate::domain::settle::{End, settle};
 use crate::domain::{
-    Confirms, Outcome, Phase, ProviderNumber, Purpose, Request, Step, Timestamp, View,
+    Acknowledges, Outcome, Phase, ProviderNumber, Purpose, Request, Step, Timestamp, View,
 };
 use crate::provider::{LaneCommand, LaneId};
 use crate::script::contract::{Matching, Reply};
@@ -117,7 +117,7 @@ impl Dispatcher {
                     text: ended.text,
                     reference: ended.reference,
                     frame: frame(&bytes, false),
-                    confirms: over.confirms,
+                    acknowledges: over.acknowledges,
                 },
             ))));
     }
@@ -239,7 +239,7 @@ impl Dispatcher {
                     frame: ended.bytes.map(|bytes| frame(&bytes, false)),
                     patience_spent_ms: u64::try_from(spent.as_millis()).unwrap_or(u64::MAX),
                     then,
-                    confirms: flight.confirms,
+                    acknowledges: flight.acknowledges,
                 },
             ))));
     }
@@ -259,7 +259,7 @@ impl Dispatcher {
         let Some(begun) = attempts.first() else {
             return;
         };
-        let confirms = over(begun, plan.unwrap_or_default(), request).confirms;
+        let acknowledges = over(begun, plan.unwrap_or_default(), request).acknowledges;
         if request.phase != Phase::Sending {
             return;
         }
@@ -283,7 +283,7 @@ impl Dispatcher {
                     frame: None,
                     patience_spent_ms: request.patience_spent_ms,
                     then,
-                    confirms,
+                    acknowledges,
                 },
             ))));
     }
@@ -346,10 +346,10 @@ fn past_attempts(recall: &Recall, request: &Request) -> Vec<Begun> {
 /// What is kept of a recorded attempt.
 fn over(begun: &Begun, plan: &[Step], request: &Request) -> Over {
     let step = plan.get(usize::from(begun.step));
-    let confirms = match (step, begun.purpose) {
-        (Some(step), Purpose::Command) => step.confirms,
-        _ if !plan.is_empty() => final_confirms(plan),
-        _ => Confirms::of(request.action()),
+    let acknowledges = match (step, begun.purpose) {
+        (Some(step), Purpose::Command) => step.acknowledges(),
+        _ if !plan.is_empty() => Acknowledges::end_of(plan),
+        _ => Acknowledges::all_of(request.action()),
     };
     Over {
         request: request.number,
@@ -357,6 +357,6 @@ fn over(begun: &Begun, plan: &[Step], request: &Request) -> Over {
         purpose: begun.purpose,
         step: begun.step,
         transaction: begun.transaction,
-        confirms,
+        acknowledges,
     }
 }

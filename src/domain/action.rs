@@ -62,7 +62,10 @@ impl Action {
         let products = format!("{noun} {}", products.join(", "));
         match self {
             Self::Pair => format!("pair smartcard {card} with STB {}", stb.unwrap_or_default()),
-            Self::Unpair => format!("unpair smartcard {card}"),
+            Self::Unpair => match stb {
+                Some(stb) => format!("unpair smartcard {card} from STB {stb}"),
+                None => format!("unpair smartcard {card}"),
+            },
             Self::AddProducts => format!("add {products} to smartcard {card}"),
             Self::CancelProducts => format!("cancel {products} of smartcard {card}"),
             Self::ResetPin => format!("set the PIN of smartcard {card} to its default"),

@@ -3,12 +3,14 @@
 //! Judged against the acknowledged pairings plus the pending requests that stand earlier in order. `head` judges again when
 //! the request comes first.
 
+use std::sync::Arc;
+
 use super::event::{Accepted, Event, Idempotency};
 use super::view::{IDEMPOTENCY_LIFE, QUEUE_MAX};
 use super::{
-    Action, CardChange, ItemKind, ItemNumber, JobNumber, Pairing, Phase, Place, Priority,
-    ProcessName, ProviderNumber, Refusal, Request, RequestNumber, SubscriptionNumber, Timestamp,
-    View,
+    Action, CardChange, Cardinality, ItemKind, ItemNumber, JobNumber, Move, Phase, Place, Priority,
+    ProcessName, ProviderNumber, ProviderRow, Refusal, Request, RequestNumber, Stbs,
+    SubscriptionNumber, Timestamp, View,
 };
 
 /// What is asked for, with every identifier resolved and every CA ID normalized.
@@ -20,8 +22,14 @@ pub struct Ask {
     /// None asks for an unpair, if the card is not to be changed.
     pub stb: Option<ItemNumber>,
     pub stb_ca: Option<String>,
+    /// Of an unpair: the only STB that is left.
+    pub from: Option<ItemNumber>,
+    /// Of a pair: the card moves, whatever it has and may have.
+    pub moves: bool,
     /// What is asked for beside a pairing.
     pub card_change: Option<CardChange>,
+    /// How many belong together at its provider, as it was when the rest was looked up.
+    pub cardinality: Cardinality,
     pub subscription: Option<SubscriptionNumber>,
     pub scheduled: Option<Timestamp>,
     pub priority: Priority,
@@ -29,8 +37,8 @@ pub struct Ask {
     pub process_name: ProcessName,
     /// `[pairing] unpair_unknown = "send"`, where the mapping needs no previous STB.
     pub sends_unknown: bool,
-    /// `[pairing] stb_taken = "replace"`: the holder as looked up before, with its CA ID.
-    pub replaces: Option<Replaced>,
+    /// `[pairing] stb_taken` and `card_full`, where they say "replace": who must leave whom first, as looked up before.
+    pub replaces: Vec<Replaced>,
     pub idempotency: Option<Idempotency>,
     /// The REJECTED request that this one tries again.
     pub retries: Option<RequestNumber>,
@@ -42,15 +50,27 @@ impl Ask {
     pub fn action(&self) -> Action {
         Action::of(self.stb, self.card_change.as_ref())
     }
+
+    fn is_beside(&self) -> bool {
+        self.action() == Action::Pair && self.cardinality.adds() && !self.moves
+    }
 }
 
-/// The card that gives up the STB first.
+/// A card that leaves an STB first, to make room.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Replaced {
-    /// The holder's own provider, which may be another one than the asked card's.
+    /// The card's own provider, which may be another one than the asked card's.
     pub provider: ProviderNumber,
-    pub holder: ItemNumber,
-    pub holder_ca: String,
+    pub gives_up: GivesUp,
+    pub card_ca: String,
+    pub cardinality: Cardinality,
+}
+
+/// A pairing that ends to make room for another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GivesUp {
+    pub card: ItemNumber,
+    pub stb: ItemNumber,
 }
 
 /// The answer to an ask that is not refused.
@@ -70,66 +90,109 @@ pub fn admit(view: &dyn View, ask: &Ask, now: Timestamp) -> Result<Admission, Re
     if let Some(earlier) = repeated(view, ask, now)? {
         return Ok(Admission::Repeat(earlier));
     }
-    let replaced = ask.replaces.as_ref().map(|replaced| replaced.provider);
-    for provider in [Some(ask.provider), replaced].into_iter().flatten() {
-        // A reload took it away since it was looked up.
-        if !view.provider(provider).is_some_and(|row| row.is_configured) {
+    let replaced = ask.replaces.iter();
+    let providers = replaced.map(|replaced| (replaced.provider, replaced.cardinality));
+    for (provider, cardinality) in providers.chain([(ask.provider, ask.cardinality)]) {
+        // A reload took it away or changed it since it was looked up.
+        let is_as_looked_up =
+            |row: Arc<ProviderRow>| row.is_configured && row.cardinality == cardinality;
+        if !view.provider(provider).is_some_and(is_as_looked_up) {
             return Err(Refusal::Changed);
         }
     }
     check_item(view, ask.card, ItemKind::Smartcard)?;
-    if let Some(stb) = ask.stb {
+    for stb in [ask.stb, ask.from].into_iter().flatten() {
         check_item(view, stb, ItemKind::Stb)?;
     }
-    let foreseen = foresee(view, &Wanted::of(ask), now);
-    let Foreseen {
-        place,
-        leaves,
-        holder,
-    } = foreseen;
-    if ask.action() == Action::Unpair && leaves.is_none() && !ask.sends_unknown {
-        return Err(Refusal::NotPaired {
-            serial_number: serial(view, ask.card),
-        });
+    let wanted = Wanted::of(ask);
+    let foreseen = foresee(view, &wanted, now);
+    if ask.action() == Action::Unpair && !ask.sends_unknown {
+        check_unpair(view, ask, &foreseen)?;
     }
-    // The unpair that makes room stands in the queue of the STB too.
-    let places = if holder.is_some() { 2 } else { 1 };
-    room(view, ask.card, ItemKind::Smartcard, 1)?;
-    if let Some(stb) = ask.stb {
-        room(view, stb, ItemKind::Stb, places)?;
-    }
-    if let Some(stb) = leaves {
-        room(view, stb, ItemKind::Stb, 1)?;
-    }
-    let (Some(stb), Some(holder)) = (ask.stb, holder) else {
-        return Ok(Admission::New {
-            request: place.number,
-            events: vec![accepted(ask, place, now, None)],
-        });
+    let gives_up = foreseen.in_the_way(&wanted);
+    // The unpairs that make room stand in the queues of their items too.
+    let places = |item| {
+        let is_of = |gives_up: &&GivesUp| gives_up.card == item || gives_up.stb == item;
+        1 + gives_up.iter().filter(is_of).count()
     };
-    let Some(replaced) = &ask.replaces else {
-        let (serial_number, holder) = (serial(view, stb), serial(view, holder));
-        return Err(Refusal::StbTaken {
-            serial_number,
-            holder,
-        });
-    };
-    if replaced.holder != holder {
+    room(view, ask.card, ItemKind::Smartcard, places(ask.card))?;
+    for stb in foreseen.leaves.clone().into_iter().chain(ask.stb) {
+        room(view, stb, ItemKind::Stb, places(stb))?;
+    }
+    if !gives_up.is_empty() && ask.replaces.is_empty() {
+        return Err(taken(view, ask, &foreseen));
+    }
+    let is_same = |(gives_up, replaced): (&GivesUp, &Replaced)| replaced.gives_up == *gives_up;
+    if gives_up.len() != ask.replaces.len() || !gives_up.iter().zip(&ask.replaces).all(is_same) {
         return Err(Refusal::Changed);
     }
-    room(view, holder, ItemKind::Smartcard, 1)?;
-    let unpair = place;
-    let pair = Place {
-        due: place.due,
-        number: RequestNumber(place.number.0 + 1),
+    for GivesUp { card, stb } in &gives_up {
+        if *card != ask.card {
+            room(view, *card, ItemKind::Smartcard, 1)?;
+        }
+        if Some(*stb) != ask.stb {
+            room(view, *stb, ItemKind::Stb, 1)?;
+        }
+    }
+    let first = foreseen.place;
+    let place = |at: usize| Place {
+        due: first.due,
+        number: RequestNumber(first.number.0 + at as u64),
     };
+    let pair = place(gives_up.len());
+    let mut events: Vec<Event> = ask
+        .replaces
+        .iter()
+        .enumerate()
+        .map(|(at, replaced)| make_room(ask, replaced, place(at), pair.number, now))
+        .collect();
+    let makes_room = (!gives_up.is_empty()).then_some(first.number);
+    events.push(accepted(ask, pair, now, makes_room));
     Ok(Admission::New {
         request: pair.number,
-        events: vec![
-            make_room(ask, replaced, unpair, now),
-            accepted(ask, pair, now, Some(unpair.number)),
-        ],
+        events,
     })
+}
+
+fn check_unpair(view: &dyn View, ask: &Ask, foreseen: &Foreseen) -> Result<(), Refusal> {
+    let serial_number = || serial(view, ask.card);
+    match ask.from {
+        _ if foreseen.held.is_empty() => Err(Refusal::NotPaired {
+            serial_number: serial_number(),
+        }),
+        Some(stb) if !foreseen.held.contains(stb) => Err(Refusal::NotPairedWith {
+            serial_number: serial_number(),
+            stb: serial(view, stb),
+            held: serials(view, foreseen.held.iter()),
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// Which of the two limits is in the way.
+fn taken(view: &dyn View, ask: &Ask, foreseen: &Foreseen) -> Refusal {
+    let limits = ask.cardinality;
+    match ask.stb {
+        Some(stb) if foreseen.holders.len() >= usize::from(limits.cards_per_stb) => {
+            let serial_number = serial(view, stb);
+            match (limits.cards_per_stb, foreseen.holders.last()) {
+                (1, Some(holder)) => Refusal::StbTaken {
+                    serial_number,
+                    holder: serial(view, *holder),
+                },
+                (limit, _) => Refusal::StbFull {
+                    serial_number,
+                    limit,
+                    holders: serials(view, foreseen.holders.iter().copied()),
+                },
+            }
+        }
+        _ => Refusal::CardFull {
+            serial_number: serial(view, ask.card),
+            limit: limits.stbs_per_card,
+            held: serials(view, foreseen.held.iter()),
+        },
+    }
 }
 
 /// What decides about the place of a new request.
@@ -137,57 +200,122 @@ pub fn admit(view: &dyn View, ask: &Ask, now: Timestamp) -> Result<Admission, Re
 pub struct Wanted {
     pub card: ItemNumber,
     pub stb: Option<ItemNumber>,
-    /// Whether it is about a pairing; if not, no STB is left.
-    pub changes_pairing: bool,
+    /// What it does to the STBs of the card.
+    pub moves: Move,
+    pub cardinality: Cardinality,
     pub scheduled: Option<Timestamp>,
-    /// The holder of the STB gives it up at the same place.
-    pub replaces_holder: bool,
+    pub gives_way: GivesWay,
+}
+
+/// What makes room for a pair at the same place: `[pairing] stb_taken` and `card_full`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct GivesWay {
+    /// The card that has been longest with an STB that is full.
+    pub holder: bool,
+    /// The oldest STB of a card that is full.
+    pub oldest: bool,
+}
+
+impl GivesWay {
+    /// Whether this pairing ends for one of `card`.
+    pub fn covers(self, gives_up: GivesUp, card: ItemNumber) -> bool {
+        if gives_up.card == card {
+            self.oldest
+        } else {
+            self.holder
+        }
+    }
 }
 
 impl Wanted {
     fn of(ask: &Ask) -> Self {
+        let is_given_up = |by: fn(&GivesUp, &Ask) -> bool| {
+            let mut all = ask.replaces.iter();
+            all.any(|replaced| by(&replaced.gives_up, ask))
+        };
         Self {
             card: ask.card,
             stb: ask.stb,
-            changes_pairing: ask.action().changes_pairing(),
+            moves: match ask.action() {
+                Action::Pair if ask.is_beside() => Move::Beside,
+                Action::Pair => Move::Instead,
+                Action::Unpair => ask.from.map_or(Move::OutOfAll, Move::OutOf),
+                _ => Move::Nowhere,
+            },
+            cardinality: ask.cardinality,
             scheduled: ask.scheduled,
-            replaces_holder: ask.replaces.is_some(),
+            gives_way: GivesWay {
+                holder: is_given_up(|gives_up, ask| gives_up.card != ask.card),
+                oldest: is_given_up(|gives_up, ask| gives_up.card == ask.card),
+            },
         }
     }
 }
 
 /// The place of a new request, and what holds there after the requests that stand before it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Foreseen {
     pub place: Place,
-    /// The STB that the card will have until then; none if the pairing is not touched.
-    pub leaves: Option<ItemNumber>,
-    /// Another card that will hold the wanted STB.
-    pub holder: Option<ItemNumber>,
+    /// The STBs that the card will have until then.
+    pub held: Stbs,
+    /// Those of them that it leaves; none if the pairing is not touched.
+    pub leaves: Stbs,
+    /// Other cards that will hold the wanted STB, the surest last.
+    pub holders: Vec<ItemNumber>,
 }
 
-/// Finds the place. Its items decide about it, and it decides which STB is left and who holds the other: it is moved
+impl Foreseen {
+    /// The pairings that must end first, because an STB or a card has as many as it may.
+    pub fn in_the_way(&self, wanted: &Wanted) -> Vec<GivesUp> {
+        let Some(stb) = wanted.stb else {
+            return Vec::new();
+        };
+        let limits = wanted.cardinality;
+        let is_stb_full = self.holders.len() >= usize::from(limits.cards_per_stb);
+        let holder = self.holders.first().filter(|_| is_stb_full);
+        let holder = holder.map(|card| GivesUp { card: *card, stb });
+        let is_card_full = wanted.moves == Move::Beside
+            && !self.held.contains(stb)
+            && self.held.len() >= usize::from(limits.stbs_per_card);
+        let oldest = self.held.first().filter(|_| is_card_full);
+        let oldest = oldest.map(|stb| GivesUp {
+            card: wanted.card,
+            stb,
+        });
+        holder.into_iter().chain(oldest).collect()
+    }
+}
+
+/// Finds the place. Its items decide about it, and it decides which STBs are left and who holds the other: it is moved
 /// behind whatever comes into view until nothing new does, at most once for each unfinished request.
 pub fn foresee(view: &dyn View, wanted: &Wanted, now: Timestamp) -> Foreseen {
     let number = RequestNumber(view.meta().last_request + 1);
     let mut due = wanted.scheduled.unwrap_or(now).max(now);
     loop {
         let place = Place { due, number };
-        let leaves =
-            projected_stb(view, wanted.card, Some(place)).filter(|_| wanted.changes_pairing);
-        let holder = wanted
+        let held = projected_stbs(view, wanted.card, Some(place));
+        let leaves = wanted.moves.leaves(&held, wanted.stb);
+        let holders = wanted
             .stb
-            .and_then(|stb| projected_holder(view, stb, place))
-            .filter(|holder| *holder != wanted.card);
-        let gives_up = holder.filter(|_| wanted.replaces_holder);
-        let items = [Some(wanted.card), wanted.stb, leaves, gives_up];
-        let behind = place_due(view, items.into_iter().flatten(), due, now);
+            .map_or_else(Vec::new, |stb| projected_holders(view, stb, place));
+        let foreseen = Foreseen {
+            place,
+            held,
+            leaves,
+            holders: holders
+                .into_iter()
+                .filter(|card| *card != wanted.card)
+                .collect(),
+        };
+        let gives_up = foreseen.in_the_way(wanted).into_iter();
+        let gives_up = gives_up
+            .filter(|gives_up| wanted.gives_way.covers(*gives_up, wanted.card))
+            .flat_map(|gives_up| [gives_up.card, gives_up.stb]);
+        let items = [Some(wanted.card), wanted.stb].into_iter().flatten();
+        let items = items.chain(foreseen.leaves.iter()).chain(gives_up);
+        let behind = place_due(view, items, due, now);
         if behind == due {
-            return Foreseen {
-                place,
-                leaves,
-                holder,
-            };
+            return foreseen;
         }
         due = behind;
     }
@@ -205,13 +333,16 @@ pub fn is_so_already(view: &dyn View, ask: &Ask, now: Timestamp) -> Result<bool,
     }
     let is_in_doubt = view
         .pairing(ask.card)
-        .is_some_and(|pairing| pairing.doubt.is_some());
-    Ok(!is_in_doubt && foresee(view, &Wanted::of(ask), now).leaves == ask.stb)
+        .is_some_and(|pairing| pairing.is_in_doubt());
+    let Foreseen { held, leaves, .. } = foresee(view, &Wanted::of(ask), now);
+    let has_it = ask.stb.is_none_or(|stb| held.contains(stb));
+    let leaves_none = !leaves.iter().any(|stb| held.contains(stb));
+    Ok(!is_in_doubt && has_it && leaves_none)
 }
 
-/// The STB that the card will have at the place of the ask.
-pub fn foreseen_stb(view: &dyn View, ask: &Ask, now: Timestamp) -> Option<ItemNumber> {
-    foresee(view, &Wanted::of(ask), now).leaves
+/// The STBs that the card will have at the place of the ask.
+pub fn foreseen_stbs(view: &dyn View, ask: &Ask, now: Timestamp) -> Stbs {
+    foresee(view, &Wanted::of(ask), now).held
 }
 
 fn repeated(view: &dyn View, ask: &Ask, now: Timestamp) -> Result<Option<RequestNumber>, Refusal> {
@@ -283,29 +414,28 @@ fn place_due(
         .fold(asked, |due, place| due.max(place.due))
 }
 
-/// The STB that the card will have after its requests that stand before `place` (all, if none is given).
-pub fn projected_stb(
-    view: &dyn View,
-    card: ItemNumber,
-    place: Option<Place>,
-) -> Option<ItemNumber> {
-    let held = view.pairing(card).and_then(|pairing| pairing.held().next());
+/// The STBs that the card will have after its requests that stand before `place` (all, if none is given).
+pub fn projected_stbs(view: &dyn View, card: ItemNumber, place: Option<Place>) -> Stbs {
+    let held = view.pairing(card).map(|pairing| pairing.held());
     earlier(view, card, place)
         .filter(|request| request.card == card)
-        .fold(held, |held, request| request.stb_after(held))
+        .fold(held.unwrap_or_default(), |held, request| {
+            request.stbs_after(&held)
+        })
 }
 
-/// The card that will hold the STB after the requests that stand before `place`.
-pub fn projected_holder(view: &dyn View, stb: ItemNumber, place: Place) -> Option<ItemNumber> {
-    earlier(view, stb, Some(place)).fold(view.holder(stb), |holder, request| {
-        if request.stb == Some(stb) {
-            Some(request.card)
-        } else if holder == Some(request.card) && request.changes_pairing() {
-            None
-        } else {
-            holder
+/// The cards that will hold the STB after the requests that stand before `place`, the surest last.
+pub fn projected_holders(view: &dyn View, stb: ItemNumber, place: Place) -> Vec<ItemNumber> {
+    let mut holders = view.holders(stb);
+    for request in earlier(view, stb, Some(place)) {
+        if request.changes_pairing() {
+            holders.retain(|card| *card != request.card);
         }
-    })
+        if request.stb == Some(stb) {
+            holders.push(request.card);
+        }
+    }
+    holders
 }
 
 fn earlier(
@@ -327,6 +457,7 @@ fn accepted(ask: &Ask, place: Place, now: Timestamp, makes_room: Option<RequestN
         card_ca: ask.card_ca.clone(),
         stb: ask.stb,
         stb_ca: ask.stb_ca.clone(),
+        from: ask.from,
         card_change: ask.card_change.clone(),
         subscription: ask.subscription,
         due: place.due,
@@ -342,30 +473,42 @@ fn accepted(ask: &Ask, place: Place, now: Timestamp, makes_room: Option<RequestN
     };
     if accepted.card_change.is_some() {
         Event::CardChangeAccepted(accepted)
+    } else if ask.is_beside() {
+        Event::PairBesideAccepted(accepted)
+    } else if accepted.from.is_some() {
+        Event::UnpairFromAccepted(accepted)
     } else {
         Event::RequestAccepted(accepted)
     }
 }
 
-/// The unpair of the holder, which stands right before the pair that it makes room for.
-fn make_room(ask: &Ask, replaced: &Replaced, place: Place, now: Timestamp) -> Event {
+/// The unpair that makes room, which stands right before the pair.
+fn make_room(
+    ask: &Ask,
+    replaced: &Replaced,
+    place: Place,
+    pair: RequestNumber,
+    now: Timestamp,
+) -> Event {
     let unpair = Ask {
         provider: replaced.provider,
-        card: replaced.holder,
-        card_ca: replaced.holder_ca.clone(),
+        card: replaced.gives_up.card,
+        card_ca: replaced.card_ca.clone(),
         stb: None,
         stb_ca: None,
+        from: replaced.cardinality.adds().then_some(replaced.gives_up.stb),
+        cardinality: replaced.cardinality,
         card_change: None,
         subscription: None,
         process_name: ProcessName::ProvisioningRequestProcessing,
         sends_unknown: false,
-        replaces: None,
+        replaces: Vec::new(),
         idempotency: None,
         retries: None,
         // Made for the job's request, and counted with it.
         ..ask.clone()
     };
-    accepted(&unpair, place, now, Some(RequestNumber(place.number.0 + 1)))
+    accepted(&unpair, place, now, Some(pair))
 }
 
 /// An item's serial number, for messages.
@@ -376,7 +519,8 @@ pub fn serial(view: &dyn View, item: ItemNumber) -> String {
     )
 }
 
-/// Whether the acknowledged pairing of a card leaves an unpair anything to do.
-pub fn is_unpairable(pairing: Option<Pairing>) -> bool {
-    pairing.is_some_and(|pairing| pairing.is_held() || pairing.doubt.is_some())
+/// Items' serial numbers, for messages.
+pub fn serials(view: &dyn View, items: impl Iterator<Item = ItemNumber>) -> String {
+    let all: Vec<String> = items.map(|item| serial(view, item)).collect();
+    all.join(", ")
 }

@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use super::job::RowEnding;
 use super::{
-    CardChange, Confirms, Doubt, ItemNumber, JobNumber, Outcome, Position, Priority, ProcessName,
-    ProductNumber, ProviderNumber, PublicId, Purpose, RequestNumber, Salt, Step,
-    SubscriptionNumber, Timestamp,
+    CardChange, Cardinality, Confirms, Doubt, ItemNumber, JobNumber, Move, Outcome, Position,
+    Priority, ProcessName, ProductNumber, ProviderNumber, PublicId, Purpose, RequestNumber, Salt,
+    Stbs, Step, SubscriptionNumber, Timestamp,
 };
 
 /// One recorded fact.
@@ -87,6 +87,10 @@ pub enum Event {
     /// A request that changes a card alone. It has a name of its own because `RequestAccepted` without an STB is an unpair: a
     /// program that does not know this one stops.
     CardChangeAccepted(Accepted),
+    /// A pair that leaves the card what it has. `RequestAccepted` moves the card.
+    PairBesideAccepted(Accepted),
+    /// An unpair from one STB. `RequestAccepted` without an STB leaves all.
+    UnpairFromAccepted(Accepted),
     AttemptBegun(Begun),
     AttemptSettled(Settled),
     /// An ending that no answer brought.
@@ -157,6 +161,17 @@ pub enum Event {
 }
 
 impl Event {
+    /// The request that it accepts, whatever is asked.
+    pub fn into_accepted(self) -> Option<Accepted> {
+        match self {
+            Self::RequestAccepted(accepted)
+            | Self::CardChangeAccepted(accepted)
+            | Self::PairBesideAccepted(accepted)
+            | Self::UnpairFromAccepted(accepted) => Some(accepted),
+            _ => None,
+        }
+    }
+
     /// The event of the same request before this one; none for an acceptance and for what is about no request.
     pub fn before(&self) -> Position {
         match self {
@@ -213,6 +228,9 @@ pub struct ProviderSettings {
     pub is_effective: bool,
     pub mapping: String,
     pub mapping_sha256: String,
+    /// As configured; not recorded where it is one to one.
+    #[serde(default, skip_serializing_if = "Cardinality::is_one_to_one")]
+    pub cardinality: Cardinality,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -247,6 +265,9 @@ pub struct Accepted {
     /// None for an unpair, and for a change of the card alone.
     pub stb: Option<ItemNumber>,
     pub stb_ca: Option<String>,
+    /// Of `UnpairFromAccepted` only: the STB that the card leaves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<ItemNumber>,
     /// Of `CardChangeAccepted` only: what is asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub card_change: Option<CardChange>,
@@ -314,8 +335,8 @@ pub struct Begun {
     /// The plan; with the first attempt only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plan: Option<Vec<Step>>,
-    /// The STB that the card leaves, as bound.
-    pub leaves: Option<ItemNumber>,
+    /// The STBs that the card leaves, as bound.
+    pub leaves: Stbs,
     pub sequence_number: u64,
     pub run: u64,
     pub frame: Frame,
@@ -384,13 +405,38 @@ pub enum Then {
     },
 }
 
-/// A change of the pairing that the CAS confirmed; `before` names the event of the pairing that it replaces.
+/// A change of the pairing that the CAS confirmed; `before` names the event of the pairing that it replaces. `stb` is what the
+/// card has joined; of an unpair that is one of several steps, what it has left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Confirmed {
     pub confirms: Confirms,
     pub card: ItemNumber,
     pub stb: Option<ItemNumber>,
     pub before: Position,
+}
+
+impl Confirmed {
+    /// Which of the other STBs of the card it ends, if its request `moves` the card so.
+    pub fn ends(&self, other: ItemNumber, moves: Move) -> bool {
+        match (self.confirms, self.stb) {
+            (Confirms::None, _) | (Confirms::Pair, None) => false,
+            (Confirms::Pair, Some(stb)) => other != stb && moves.ends(other),
+            (Confirms::Unpair, Some(left)) => other == left,
+            // The unpair that a pair may begin with frees the card too.
+            (Confirms::Unpair, None) => moves.ends(other),
+        }
+    }
+
+    /// The STB that it confirms.
+    pub fn joins(&self) -> Option<ItemNumber> {
+        self.stb.filter(|_| self.confirms == Confirms::Pair)
+    }
+
+    /// The STBs that the card has then, if it has `held` before.
+    pub fn stbs_after(&self, held: &Stbs, moves: Move) -> Stbs {
+        let kept = held.iter().filter(|stb| !self.ends(*stb, moves));
+        kept.chain(self.joins()).collect()
+    }
 }
 
 /// Endings of our own making.
@@ -405,6 +451,10 @@ pub enum Ending {
     StbTaken {
         holder: ItemNumber,
     },
+    /// The card has as many STBs as its provider allows.
+    CardFull {
+        stbs: Stbs,
+    },
     ProviderUnreachable,
     ScriptError {
         text: String,
@@ -418,6 +468,7 @@ impl Ending {
             Self::Already => None,
             Self::Cancelled { .. } => Some("CANCELLED"),
             Self::StbTaken { .. } => Some("STB_TAKEN"),
+            Self::CardFull { .. } => Some("CARD_FULL"),
             Self::ProviderUnreachable => Some("PROVIDER_UNREACHABLE"),
             Self::ScriptError { .. } => Some("SCRIPT_ERROR"),
         }

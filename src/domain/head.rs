@@ -3,16 +3,15 @@
 //! Dispatch asks before it plans, the writer asks again before it records the intent; both see the same answer or the intent
 //! is not recorded.
 
-use super::admission::is_unpairable;
 use super::event::Ending;
 use super::view::is_first;
-use super::{ItemNumber, Phase, Request, Timestamp, View};
+use super::{ItemNumber, Move, Phase, Request, Stbs, Timestamp, View};
 
 /// What holds at the head.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Head {
-    /// Send it; the card leaves this STB.
-    Send { leaves: Option<ItemNumber> },
+    /// Send it; the card leaves these STBs.
+    Send { leaves: Stbs },
     /// It no longer holds: end it without sending.
     End(Ending),
     /// Not its turn.
@@ -58,26 +57,44 @@ pub fn judge(view: &dyn View, request: &Request, now: Timestamp) -> Head {
     }
     if request.is_bound() {
         return Head::Send {
-            leaves: request.leaves,
+            leaves: request.leaves.clone(),
         };
     }
-    if !request.changes_pairing() {
-        return Head::Send { leaves: None };
-    }
     let pairing = view.pairing(request.card);
-    let held = pairing.and_then(|pairing| pairing.held().next());
-    let Some(stb) = request.stb else {
-        if !is_unpairable(pairing) && !request.sends_unknown {
-            return Head::End(Ending::Already);
-        }
-        return Head::Send { leaves: held };
-    };
-    match view.holder(stb) {
-        Some(holder) if holder != request.card => Head::End(Ending::StbTaken { holder }),
-        _ => Head::Send {
-            leaves: held.filter(|left| *left != stb),
-        },
+    let held = pairing.map(|pairing| pairing.held()).unwrap_or_default();
+    if let Some(ending) = in_the_way(view, request, &held) {
+        return Head::End(ending);
     }
+    Head::Send {
+        leaves: request.move_of().leaves(&held, request.stb),
+    }
+}
+
+/// Why there is nothing to send for a request whose card has `held`.
+fn in_the_way(view: &dyn View, request: &Request, held: &Stbs) -> Option<Ending> {
+    let limits = view.cardinality(request.provider);
+    let stb = match (request.move_of(), request.stb) {
+        (Move::OutOf(stb), _) => {
+            let is_left = !held.contains(stb) && !request.sends_unknown;
+            return is_left.then_some(Ending::Already);
+        }
+        (Move::OutOfAll, _) => {
+            let is_left = held.is_empty() && !request.sends_unknown;
+            return is_left.then_some(Ending::Already);
+        }
+        (Move::Nowhere, _) | (_, None) => return None,
+        (Move::Beside | Move::Instead, Some(stb)) => stb,
+    };
+    let mut holders = view.holders(stb);
+    holders.retain(|card| *card != request.card);
+    if holders.len() >= usize::from(limits.cards_per_stb) {
+        return holders
+            .last()
+            .map(|holder| Ending::StbTaken { holder: *holder });
+    }
+    let is_full =
+        request.is_beside && !held.contains(stb) && held.len() >= usize::from(limits.stbs_per_card);
+    is_full.then(|| Ending::CardFull { stbs: held.clone() })
 }
 
 fn behind(view: &dyn View, request: &Request) -> Head {

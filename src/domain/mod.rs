@@ -30,6 +30,7 @@ pub mod public_id;
 pub mod refusal;
 pub mod request;
 pub mod settle;
+pub mod stbs;
 pub mod timestamp;
 pub mod view;
 pub mod wording;
@@ -48,14 +49,15 @@ pub use number::{
     ItemNumber, JobNumber, ProductNumber, ProviderNumber, RequestNumber, SubscriptionNumber,
 };
 pub use outcome::Outcome;
-pub use pairing::{Doubt, Pairing};
+pub use pairing::{Cardinality, Doubt, Link, Pairing, Standing};
 pub use phase::{LifeCycleState, Phase};
-pub use plan::{Ambiguous, Confirms, Purpose, Step};
+pub use plan::{Acknowledges, Ambiguous, Confirms, Purpose, Step};
 pub use position::Position;
 pub use provider::{Pause, ProviderRow};
 pub use public_id::{Kind, PublicId, Salt};
 pub use refusal::Refusal;
-pub use request::{Place, Request};
+pub use request::{Move, Place, Request};
+pub use stbs::Stbs;
 pub use timestamp::Timestamp;
 pub use view::{Edit, Meta, View};
 pub use wording::{Priority, ProcessName};

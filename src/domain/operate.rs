@@ -1,9 +1,10 @@
 //! What operators may do to requests and providers: cancel, hasten, resolve, pause, resume.
 
-use super::event::{Confirmed, Ending, Event, Resolution};
+use super::event::{Ending, Event, Resolution};
 use super::length::check_reason;
+use super::settle::confirmed;
 use super::{
-    Confirms, Phase, Position, ProviderNumber, Refusal, Request, RequestNumber, Timestamp, View,
+    Acknowledges, Phase, ProviderNumber, Refusal, Request, RequestNumber, Timestamp, View,
 };
 
 fn known(view: &dyn View, number: RequestNumber) -> Result<std::sync::Arc<Request>, Refusal> {
@@ -77,14 +78,9 @@ pub fn resolve(
         });
     }
     let is_of_pairing = resolution == Resolution::Done && request.changes_pairing();
-    let confirmed = is_of_pairing.then(|| Confirmed {
-        confirms: Confirms::of(request.action()),
-        card: request.card,
-        stb: request.stb,
-        before: view
-            .pairing(request.card)
-            .map_or(Position::NONE, |pairing| pairing.recorded),
-    });
+    let confirmed = is_of_pairing
+        .then(|| confirmed(view, &request, Acknowledges::all_of(request.action())))
+        .flatten();
     let reason = reason.to_owned();
     Ok(Event::RequestResolved {
         request: number,

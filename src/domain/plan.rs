@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Action;
+use super::{Action, ItemNumber};
 
 /// One ordered step of a plan; recorded before the first is sent. CA IDs, as the mapping made them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -10,9 +10,51 @@ pub struct Step {
     pub confirms: Confirms,
     pub card: String,
     pub stb: Option<String>,
+    /// Of an unpair, where a card can have several STBs in the CAS: the one that its acknowledgement ends the pairing with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub leaves: Option<ItemNumber>,
     /// The mapping's own data for `encode`.
     #[serde(default, skip_serializing_if = "serde_json::Value::is_null")]
     pub data: serde_json::Value,
+}
+
+impl Step {
+    pub fn acknowledges(&self) -> Acknowledges {
+        Acknowledges {
+            confirms: self.confirms,
+            leaves: self.leaves,
+        }
+    }
+}
+
+/// What the acknowledgement of a step says about the pairing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Acknowledges {
+    pub confirms: Confirms,
+    /// Of an unpair: the only STB that is left; none ends all that the request leaves.
+    pub leaves: Option<ItemNumber>,
+}
+
+impl Acknowledges {
+    pub const NOTHING: Self = Self {
+        confirms: Confirms::None,
+        leaves: None,
+    };
+
+    /// What the whole of a request confirms.
+    pub fn all_of(action: Action) -> Self {
+        Self {
+            confirms: Confirms::of(action),
+            leaves: None,
+        }
+    }
+
+    /// What a plan confirms in the end: what its last step does that is about a pairing.
+    pub fn end_of(plan: &[Step]) -> Self {
+        let is_of_pairing = |step: &&Step| step.confirms != Confirms::None;
+        let last = plan.iter().rev().find(is_of_pairing);
+        last.map_or(Self::NOTHING, Step::acknowledges)
+    }
 }
 
 /// Which change of the pairing the acknowledgement of a step confirms.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Timestamp;
+use super::{Cardinality, Timestamp};
 
 /// A provider's row.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -12,6 +12,7 @@ pub struct ProviderRow {
     pub is_effective: bool,
     pub mapping: Box<str>,
     pub mapping_sha256: Box<str>,
+    pub cardinality: Cardinality,
     /// Still has a place in the configuration.
     pub is_configured: bool,
     pub pause: Option<Pause>,

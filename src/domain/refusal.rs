@@ -67,6 +67,28 @@ pub enum Refusal {
         serial_number: String,
         holder: String,
     },
+    #[error("smartcard `{serial_number}` is not paired with STB `{stb}`; it is with {held}")]
+    NotPairedWith {
+        serial_number: String,
+        stb: String,
+        held: String,
+    },
+    #[error(
+        "STB `{serial_number}` has {limit} smartcards, as many as its provider allows: {holders}; unpair one of them first"
+    )]
+    StbFull {
+        serial_number: String,
+        limit: u8,
+        holders: String,
+    },
+    #[error(
+        "smartcard `{serial_number}` has {limit} STBs, as many as its provider allows: {held}; unpair it from one of them first"
+    )]
+    CardFull {
+        serial_number: String,
+        limit: u8,
+        held: String,
+    },
     #[error("{} `{serial_number}` has {limit} unfinished requests, the most there may be; wait for them", kind.noun())]
     QueueFull {
         kind: ItemKind,
@@ -192,8 +214,11 @@ impl Refusal {
             Self::ProviderAmbiguous { .. } => "AMBIGUOUSPROVIDER",
             Self::NoProvider { .. } | Self::ProviderUnknown { .. } => "PROVIDERNOTFOUND",
             Self::CapabilityMissing { .. } => "CAPABILITYMISSING",
-            Self::NotPaired { .. } | Self::NothingToSwap { .. } => "SMARTCARDNOTPAIRED",
-            Self::StbTaken { .. } => "STBTAKEN",
+            Self::NotPaired { .. } | Self::NotPairedWith { .. } | Self::NothingToSwap { .. } => {
+                "SMARTCARDNOTPAIRED"
+            }
+            Self::StbTaken { .. } | Self::StbFull { .. } => "STBTAKEN",
+            Self::CardFull { .. } => "SMARTCARDFULL",
             Self::QueueFull { .. } => "TOOMANYPENDINGREQUESTS",
             Self::Field { .. } => "INVALIDPARAMETER",
             Self::MappingRefuses { .. } => "MAPPINGREFUSED",

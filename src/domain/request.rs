@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Action, CardChange, ItemNumber, JobNumber, Phase, Position, Priority, ProcessName,
-    ProviderNumber, RequestNumber, SubscriptionNumber, Timestamp,
+    ProviderNumber, RequestNumber, Stbs, SubscriptionNumber, Timestamp,
 };
 
 /// A request's row. Texts (frames, CAS words, who, when) are read from the ledger at the positions.
@@ -19,8 +19,12 @@ pub struct Request {
     pub card: ItemNumber,
     /// The STB to pair with; none for an unpair, and for a change of the card alone.
     pub stb: Option<ItemNumber>,
-    /// The STB that the card leaves: derived while it waits, bound when the first attempt begins.
-    pub leaves: Option<ItemNumber>,
+    /// Of an unpair: the only STB that the card leaves; none leaves all that it has.
+    pub from: Option<ItemNumber>,
+    /// Of a pair: the card keeps what it has; otherwise it leaves all of that.
+    pub is_beside: bool,
+    /// The STBs that the card leaves: derived while it waits, bound when the first attempt begins.
+    pub leaves: Stbs,
     /// The CA IDs as the mapping normalized them at acceptance.
     pub card_ca: Box<str>,
     pub stb_ca: Option<Box<str>>,
@@ -97,13 +101,21 @@ impl Request {
             .map_or(&[], CardChange::products)
     }
 
-    /// The STB that its card has once it is done, if the card has `held` before.
-    pub fn stb_after(&self, held: Option<ItemNumber>) -> Option<ItemNumber> {
-        if self.changes_pairing() {
-            self.stb
-        } else {
-            held
+    /// The change of the pairing that it asks for.
+    pub fn move_of(&self) -> Move {
+        match self.action() {
+            Action::Pair if self.is_beside => Move::Beside,
+            Action::Pair => Move::Instead,
+            Action::Unpair => self.from.map_or(Move::OutOfAll, Move::OutOf),
+            _ => Move::Nowhere,
         }
+    }
+
+    /// The STBs that its card has once it is done, if the card has `held` before.
+    pub fn stbs_after(&self, held: &Stbs) -> Stbs {
+        let left = self.move_of().leaves(held, self.stb);
+        let kept = held.iter().filter(|stb| !left.contains(*stb));
+        kept.chain(self.stb).collect()
     }
 
     pub fn place(&self) -> Place {
@@ -115,8 +127,9 @@ impl Request {
 
     /// The card and STBs in whose queues it stands.
     pub fn queues(&self) -> impl Iterator<Item = ItemNumber> + use<> {
-        let leaves = self.leaves.filter(|left| Some(*left) != self.stb);
-        [Some(self.card), self.stb, leaves].into_iter().flatten()
+        let (stb, leaves) = (self.stb, self.leaves.clone());
+        let left = leaves.into_iter().filter(move |left| Some(*left) != stb);
+        [Some(self.card), stb].into_iter().flatten().chain(left)
     }
 
     /// Whether the clock lets it go out.
@@ -134,6 +147,40 @@ impl Request {
         matches!(self.phase, Phase::Pending | Phase::Waiting)
             && self.unknown_attempts == 0
             && self.steps_acknowledged == 0
+    }
+}
+
+/// What a request does to the STBs of its card.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Move {
+    /// One more.
+    Beside,
+    /// This one instead of all that it has.
+    Instead,
+    OutOf(ItemNumber),
+    OutOfAll,
+    /// It is about no pairing.
+    Nowhere,
+}
+
+impl Move {
+    /// What a card that has `held` leaves for `stb`. A named STB is left whether it is known or not.
+    pub fn leaves(self, held: &Stbs, stb: Option<ItemNumber>) -> Stbs {
+        match self {
+            Self::Beside | Self::Nowhere => Stbs::new(),
+            Self::Instead => held.iter().filter(|left| Some(*left) != stb).collect(),
+            Self::OutOf(only) => Some(only).into(),
+            Self::OutOfAll => held.clone(),
+        }
+    }
+
+    /// Whether the link to another STB than the wanted one ends with it, or may have ended if nobody knows.
+    pub fn ends(self, stb: ItemNumber) -> bool {
+        match self {
+            Self::Beside | Self::Nowhere => false,
+            Self::Instead | Self::OutOfAll => true,
+            Self::OutOf(only) => stb == only,
+        }
     }
 }
 

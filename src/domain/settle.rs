@@ -5,7 +5,9 @@
 use std::time::Duration;
 
 use super::event::{Confirmed, LateEffect, Then};
-use super::{Ambiguous, Confirms, Outcome, Phase, Position, Purpose, Request, Timestamp, View};
+use super::{
+    Acknowledges, Ambiguous, Confirms, Outcome, Phase, Position, Purpose, Request, Timestamp, View,
+};
 
 /// When to try again, and for how long.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -100,15 +102,23 @@ fn waits(outcome: Outcome, now: Timestamp, until: Timestamp) -> Timestamp {
     }
 }
 
-/// The change of the pairing that the acknowledgement of a step confirms.
-pub fn confirmed(view: &dyn View, request: &Request, confirms: Confirms) -> Option<Confirmed> {
+/// The change of the pairing that an acknowledgement confirms.
+pub fn confirmed(
+    view: &dyn View,
+    request: &Request,
+    acknowledged: Acknowledges,
+) -> Option<Confirmed> {
+    let Acknowledges { confirms, leaves } = acknowledged;
     if confirms == Confirms::None || !request.changes_pairing() {
         return None;
     }
     let before = view
         .pairing(request.card)
         .map_or(Position::NONE, |pairing| pairing.recorded);
-    let stb = request.stb.filter(|_| confirms == Confirms::Pair);
+    let stb = match confirms {
+        Confirms::Pair => request.stb,
+        _ => leaves,
+    };
     Some(Confirmed {
         confirms,
         card: request.card,

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Item, ItemNumber, Job, JobNumber, Pairing, Place, Product, ProductNumber, ProviderNumber,
-    ProviderRow, PublicId, Request, RequestNumber, Salt, Subscription, SubscriptionNumber,
-    Timestamp,
+    Cardinality, Item, ItemNumber, Job, JobNumber, Pairing, Place, Product, ProductNumber,
+    ProviderNumber, ProviderRow, PublicId, Request, RequestNumber, Salt, Standing, Subscription,
+    SubscriptionNumber, Timestamp,
 };
 
 /// Most unfinished requests of one card or one STB.
@@ -109,23 +109,35 @@ pub trait View {
     fn provider_by_name(&self, name: &str) -> Option<ProviderNumber>;
     fn request(&self, number: RequestNumber) -> Option<Arc<Request>>;
     fn pairing(&self, card: ItemNumber) -> Option<Pairing>;
-    /// The cards whose pairing holds the STB, in doubt or not; ascending. More than one only after a conflict.
+    /// The cards whose pairing holds the STB, in doubt or not; ascending.
     fn claims(&self, stb: ItemNumber) -> Vec<ItemNumber>;
     /// Unfinished requests of a card or an STB, in order.
     fn queue(&self, item: ItemNumber) -> Vec<Place>;
     fn remembered(&self, idempotency_key: &str) -> Option<Remembered>;
     fn job(&self, number: JobNumber) -> Option<Arc<Job>>;
 
-    /// The card that holds the STB: one without doubt before one in doubt, then the latest.
-    fn holder(&self, stb: ItemNumber) -> Option<ItemNumber> {
-        let claims = self.claims(stb);
-        if claims.len() < 2 {
-            return claims.first().copied();
+    /// The cards that hold the STB, the surest last: those without doubt behind those in doubt, each by age.
+    fn holders(&self, stb: ItemNumber) -> Vec<ItemNumber> {
+        let mut holders = self.claims(stb);
+        if holders.len() > 1 {
+            holders.sort_by_key(|card| {
+                let pairing = self.pairing(*card)?;
+                let standing = pairing.link(stb)?.standing;
+                Some((standing == Standing::Confirmed, pairing.recorded.seq))
+            });
         }
-        claims.into_iter().max_by_key(|card| {
-            self.pairing(*card)
-                .map(|pairing| (pairing.doubt.is_none(), pairing.recorded.seq))
-        })
+        holders
+    }
+
+    /// The card that holds the STB most surely.
+    fn holder(&self, stb: ItemNumber) -> Option<ItemNumber> {
+        self.holders(stb).last().copied()
+    }
+
+    /// How many belong together at a provider.
+    fn cardinality(&self, provider: ProviderNumber) -> Cardinality {
+        self.provider(provider)
+            .map_or(Cardinality::ONE_TO_ONE, |row| row.cardinality)
     }
 }
 

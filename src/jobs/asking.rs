@@ -133,6 +133,8 @@ impl Asking {
             family: None,
             card: card.clone(),
             stb: stb.clone(),
+            from: act.options.from.as_ref().map(identifier).transpose()?,
+            moves: act.swaps,
             card_change: None,
             subscription: subscription.clone().map(SubscriptionIdentifier::Number),
             scheduled,
@@ -155,6 +157,7 @@ impl Asking {
             .look(&mut |view| looked_up = self.actions.look_up(view, &call, &own));
         let asked = looked_up.and_then(|looked_up| looked_up.ask(&call));
         let mut ask = asked.map_err(|refusal| self.words(&refusal))?;
+        let policy = self.actions.policy.get();
         ask.job = Some(self.job);
         // Whoever has it sent anyway means it for cards that are not paired here too.
         ask.sends_unknown |= act.options.resend;
@@ -166,7 +169,7 @@ impl Asking {
             resends: act.options.resend,
             swaps: act.swaps,
             expects: act.options.expects.clone(),
-            replaces_holder: self.actions.policy.get().replaces_holder,
+            gives_way: policy.gives_way,
         })))
     }
 

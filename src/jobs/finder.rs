@@ -40,11 +40,16 @@ pub fn pairing(
     let Some(pairing) = view.pairing(card.number) else {
         return Ok(None);
     };
-    let stb = pairing.stb.and_then(|stb| find::by_number(view, stb));
+    let stbs: Vec<String> = pairing
+        .acknowledged()
+        .filter_map(|stb| find::by_number(view, stb))
+        .map(|stb| stb.item.identifiers.serial_number().to_owned())
+        .collect();
     Ok(Some(json!({
         "card": card.item.identifiers.serial_number(),
-        "stb": stb.map(|stb| stb.item.identifiers.serial_number().to_owned()),
-        "in_doubt": pairing.doubt.is_some(),
+        "stb": stbs.first(),
+        "stbs": stbs,
+        "in_doubt": pairing.is_in_doubt(),
         "pending": view.queue(card.number).len(),
     })))
 }
@@ -97,7 +102,7 @@ fn item_map(view: &dyn View, providers: &Providers, found: &find::Found) -> Valu
         .find(|kind| providers.takes(&found.product, *kind));
     let partner = view
         .pairing(found.number)
-        .and_then(|pairing| pairing.stb)
+        .and_then(|pairing| pairing.acknowledged().next())
         .or_else(|| view.holder(found.number))
         .and_then(|partner| find::by_number(view, partner));
     json!({

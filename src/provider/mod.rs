@@ -7,6 +7,7 @@ pub mod circuit;
 mod credentials;
 mod health;
 pub mod lane;
+mod neighbours;
 pub mod rate;
 mod secrets;
 mod set;
@@ -19,6 +20,7 @@ use crossbeam_channel::Sender;
 use wildmatch::WildMatch;
 
 use crate::clock::Clock;
+use crate::domain::Cardinality;
 use crate::script::contract::{Ambiguous, ItemKind, Matching, Session, TransactionRange};
 use crate::script::{Mapping, ScriptError, Settings};
 use crate::telemetry::Metrics;
@@ -31,6 +33,7 @@ pub use lane::{
     DownPhase, LaneBatch, LaneCommand, LaneEvent, LaneHandle, LaneId, LaneOptions, LaneRunner,
     LaneStatus, Outgoing,
 };
+pub use neighbours::Looked;
 pub use rate::Rate;
 pub use secrets::Secrets;
 pub use set::Providers;
@@ -56,6 +59,7 @@ pub struct ProviderOptions {
     pub address: String,
     pub credentials: Credentials,
     pub overrides: SessionOverrides,
+    pub cardinality: Cardinality,
     /// Globs over product codes.
     pub smartcard_products: Vec<String>,
     pub stb_products: Vec<String>,
@@ -104,6 +108,8 @@ pub struct Provider {
     pub session: Session,
     pub address: String,
     pub credentials: Credentials,
+    /// How many belong together; never more than the mapping declares.
+    pub cardinality: Cardinality,
     smartcard_products: Vec<WildMatch>,
     stb_products: Vec<WildMatch>,
     seed: u64,
@@ -116,6 +122,7 @@ impl Provider {
         let description = options.mapping.description();
         let session = options.overrides.over(&description.session);
         options.mapping.check_keepalive(&session)?;
+        options.mapping.check_cardinality(options.cardinality)?;
         let globs = |list: &[String]| list.iter().map(|glob| WildMatch::new(glob)).collect();
         Ok(Self {
             number: options.number,
@@ -125,6 +132,7 @@ impl Provider {
             session,
             address: options.address,
             credentials: options.credentials,
+            cardinality: options.cardinality,
             smartcard_products: globs(&options.smartcard_products),
             stb_products: globs(&options.stb_products),
             seed: options.seed,

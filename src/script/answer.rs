@@ -41,6 +41,7 @@ pub(super) fn step(value: Dynamic, request: &MappingRequest) -> Read<Step> {
         confirms,
         card: fields.text("card")?.unwrap_or_else(|| request.card.clone()),
         stb: fields.text("stb")?,
+        leaves: None,
         data: match fields.take("data") {
             Some(data) => to_json(&data)?,
             None => serde_json::Value::Null,

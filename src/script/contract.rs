@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::settings::Settings;
-use crate::domain::{Capability, Outcome, Timestamp};
+use crate::domain::{Capability, Cardinality, Outcome, Timestamp};
 
 pub use crate::domain::framing::{Endian, Framing};
 pub use crate::domain::{Action, Ambiguous, Confirms, ItemKind, Step};
@@ -75,12 +75,22 @@ pub struct Capabilities {
     /// Sets the PIN of a card to its default.
     pub pin: Ability,
     pub needs_previous_stb: bool,
-    /// STBs that one card may be paired with, and cards that one STB may hold. Zero: no limit.
+    /// STBs that one card may be paired with, and cards that one STB may hold, at most. Zero: the CAS sets no limit.
     pub card_to_stb: u32,
     pub stb_to_card: u32,
 }
 
 impl Capabilities {
+    /// Which of the two numbers the CAS cannot have: its key, what was asked and what is declared.
+    pub fn exceeded(&self, asked: Cardinality) -> Option<(&'static str, u32, u32)> {
+        let stbs = ("stbs_per_card", asked.stbs_per_card, self.card_to_stb);
+        let cards = ("cards_per_stb", asked.cards_per_stb, self.stb_to_card);
+        [stbs, cards]
+            .into_iter()
+            .map(|(key, asked, most)| (key, u32::from(asked), most))
+            .find(|(_, asked, most)| *most > 0 && asked > most)
+    }
+
     /// Whether it is declared, and the provider's settings give what it needs.
     pub fn has(&self, capability: Capability, cfg: &Settings) -> bool {
         match capability {
@@ -125,6 +135,29 @@ pub struct MappingRequest {
     /// The products to add or to cancel, by the CAS's names.
     #[serde(default)]
     pub products: Vec<String>,
+    #[serde(flatten)]
+    pub neighbours: Neighbours,
+}
+
+/// Who is where around a request, as the CAS acknowledged it last; by CA ID.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Neighbours {
+    /// The STBs that the card has.
+    pub card_stbs: Vec<String>,
+    /// The other cards of the STB to pair with that stay there.
+    pub stb_cards: Vec<String>,
+    /// The STBs that the card leaves.
+    pub leaves: Vec<Left>,
+}
+
+/// An STB that a card leaves, and the other cards that stay there.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Left {
+    pub stb: String,
+    #[serde(default)]
+    pub cards: Vec<String>,
 }
 
 /// Products as a mapping gets them.

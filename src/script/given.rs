@@ -24,7 +24,32 @@ pub(super) fn request_value(request: &MappingRequest) -> Dynamic {
     let products = request.products.iter();
     let products: rhai::Array = products.map(|product| product.as_str().into()).collect();
     map.insert("products".into(), products.into());
+    let around = &request.neighbours;
+    map.insert("card_stbs".into(), texts(&around.card_stbs));
+    map.insert("stb_cards".into(), texts(&around.stb_cards));
+    map.insert("leaves".into(), leaves(request));
     Dynamic::from_map(map)
+}
+
+/// The STBs that the card leaves; a request that names only `previous_stb`, as a case may, leaves that one.
+fn leaves(request: &MappingRequest) -> Dynamic {
+    let left = |stb: &str, cards: &[String]| {
+        let mut map = Map::new();
+        map.insert("stb".into(), stb.into());
+        map.insert("cards".into(), texts(cards));
+        Dynamic::from_map(map)
+    };
+    let leaves = &request.neighbours.leaves;
+    let all: rhai::Array = match (leaves.as_slice(), &request.previous_stb) {
+        ([], Some(stb)) => vec![left(stb, &[])],
+        (all, _) => all.iter().map(|at| left(&at.stb, &at.cards)).collect(),
+    };
+    all.into()
+}
+
+fn texts(texts: &[String]) -> Dynamic {
+    let list: rhai::Array = texts.iter().map(|text| text.as_str().into()).collect();
+    list.into()
 }
 
 /// `step` of `encode`.
@@ -72,9 +97,14 @@ pub(super) fn context_value(context: &EncodeContext, cfg: &Settings) -> Dynamic 
 pub(super) fn request_values(request: &MappingRequest) -> impl Iterator<Item = &str> {
     let stbs = [request.stb.as_deref(), request.previous_stb.as_deref()];
     let products = request.products.iter().map(String::as_str);
+    let around = &request.neighbours;
+    let cards = around.leaves.iter().flat_map(|left| &left.cards);
+    let stbs_left = around.leaves.iter().map(|left| &left.stb);
+    let around = around.card_stbs.iter().chain(&around.stb_cards);
     std::iter::once(request.card.as_str())
         .chain(stbs.into_iter().flatten())
         .chain(products)
+        .chain(around.chain(cards).chain(stbs_left).map(String::as_str))
 }
 
 /// A card, an STB or a product that would be taken for the name of a secret: frames name them so.
@@ -95,6 +125,7 @@ pub(super) fn only_step(request: &MappingRequest) -> Step {
         confirms: Confirms::of(request.action),
         card: request.card.clone(),
         stb: stb.clone(),
+        leaves: None,
         data: serde_json::Value::Null,
     }
 }

@@ -26,7 +26,7 @@ use super::program::{Hook, Program};
 use super::settings::Settings;
 use super::value::{Wrong, show, text_of};
 use super::wire;
-use crate::domain::Method;
+use crate::domain::{Cardinality, Method};
 
 const DESCRIBE: Hook = ("describe", 0);
 const SETTINGS: Hook = ("settings", 0);
@@ -136,6 +136,28 @@ impl Mapping {
             });
         }
         self.program.require(KEEPALIVE)
+    }
+
+    /// Whether the CAS can have as many of each together.
+    pub fn check_cardinality(&self, asked: Cardinality) -> Result<(), ScriptError> {
+        let Some((key, asked, most)) = self.description.caps.exceeded(asked) else {
+            return Ok(());
+        };
+        Err(ScriptError::Settings {
+            mapping: self.name.clone(),
+            message: format!(
+                "{key}: expected at most {most}, as its `caps` declare; found {asked}"
+            ),
+            hint: None,
+        })
+    }
+
+    /// The error of a plan with a step out of an STB that the card does not leave.
+    pub fn strange_step(&self, stb: &str) -> ScriptError {
+        let wrong = Wrong::new(format!(
+            "a step confirms the unpair from `{stb}`, which is none of the STBs in `request.leaves`"
+        ));
+        self.program.shape(PLAN.0, wrong)
     }
 
     pub(crate) fn tables(&self) -> &Arc<Tables> {

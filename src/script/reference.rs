@@ -34,7 +34,7 @@ pub(crate) const MAPPING: &[HookDoc] = &[
     ),
     hook(
         "plan(request, cfg)",
-        "The ordered steps, `#{ confirms: \"pair\" | \"unpair\" | \"none\", card, stb, data }`; recorded before the first is sent. Without it one step that confirms the request.",
+        "The ordered steps, `#{ confirms: \"pair\" | \"unpair\" | \"none\", card, stb, data }`; recorded before the first is sent. Without it one step that confirms the request. request: action, number, card, stb (to pair with), products; as the CAS acknowledged it last, `card_stbs`: the STBs that the card has, `stb_cards`: the other cards of `stb` that stay there, `leaves`: the STBs that the card leaves, each `#{ stb, cards }` with the other cards that stay there, and `previous_stb`: the first of them or (). Where `caps.card_to_stb` is not 1, `stb` of an unpair step is the STB that it ends.",
     ),
     hook(
         "encode(step, ctx)",
@@ -149,7 +149,7 @@ const KEYS: &[(&str, &str)] = &[
     ),
     (
         "caps",
-        "`#{ pair, unpair, query, products, pin, needs_previous_stb, card_to_stb, stb_to_card }`: what the CAS can do. With `products: true`, or `pin: true` (or the name of a setting that must not be empty), requests have the actions add_products and cancel_products (`request.products`: texts) or reset_pin; `plan` gives them steps that confirm `none`, with all that `encode` needs in `data`.",
+        "`#{ pair, unpair, query, products, pin, needs_previous_stb, card_to_stb, stb_to_card }`: what the CAS can do. `card_to_stb` (default 1) and `stb_to_card` (default 0): the most STBs that it lets a card have, and cards an STB; 0 is any number. The provider's `stbs_per_card` and `cards_per_stb` say how many of them the site uses, one each unless they are set. With `products: true`, or `pin: true` (or the name of a setting that must not be empty), requests have the actions add_products and cancel_products (`request.products`: texts) or reset_pin; `plan` gives them steps that confirm `none`, with all that `encode` needs in `data`.",
     ),
 ];
 

@@ -11,12 +11,13 @@ use crate::actions::process::{PassProgress, Processing};
 use crate::actions::status::InForce;
 use crate::commit::{Command, Door};
 use crate::config::{
-    AmbiguousPolicy, Config, ProcessingMode, ProviderConfig, ProviderState, StbTaken, UnpairUnknown,
+    AmbiguousPolicy, Config, Full, ProcessingMode, ProviderConfig, ProviderState, UnpairUnknown,
 };
 use crate::dispatch::{Ask, Mode, RunReport};
+use crate::domain::admission::GivesWay;
 use crate::domain::event::{Event, ProviderSettings};
 use crate::domain::settle::RetryPolicy;
-use crate::domain::{Ambiguous, ProviderNumber, Refusal, Salt, View};
+use crate::domain::{Ambiguous, Cardinality, ProviderNumber, Refusal, Salt, View};
 use crate::provider::{
     Credentials, CredentialsError, Provider, ProviderOptions, Providers, SessionOverrides,
 };
@@ -85,16 +86,28 @@ pub fn provider_settings(config: &Config, mappings: &[Arc<Mapping>]) -> Vec<Prov
         is_effective: provider.state == ProviderState::Effective,
         mapping: provider.mapping.clone(),
         mapping_sha256: mapping.sha256().to_owned(),
+        cardinality: cardinality(provider),
     };
     let configured = config.providers.iter().zip(mappings);
     configured.map(settings).collect()
+}
+
+/// How many cards and STBs belong together at a provider.
+fn cardinality(provider: &ProviderConfig) -> Cardinality {
+    Cardinality {
+        stbs_per_card: provider.stbs_per_card,
+        cards_per_stb: provider.cards_per_stb,
+    }
 }
 
 /// `[pairing]` as the actions take it.
 pub fn policy(config: &Config) -> PairingPolicy {
     PairingPolicy {
         sends_unknown_unpairs: config.pairing.unpair_unknown == UnpairUnknown::Send,
-        replaces_holder: config.pairing.stb_taken == StbTaken::Replace,
+        gives_way: GivesWay {
+            holder: config.pairing.stb_taken == Full::Replace,
+            oldest: config.pairing.card_full == Full::Replace,
+        },
     }
 }
 
@@ -201,6 +214,7 @@ pub fn options(
                 AmbiguousPolicy::Hold => Ambiguous::Hold,
             }),
         },
+        cardinality: cardinality(configured),
         smartcard_products: configured.smartcard_products.clone(),
         stb_products: configured.stb_products.clone(),
         seed: u64::from_be_bytes(random()?),

@@ -267,7 +267,7 @@ impl View for Draft<'_> {
         self.changes
             .pairings
             .get(&card)
-            .copied()
+            .cloned()
             .or_else(|| self.base.pairing(card))
     }
 
@@ -373,14 +373,14 @@ impl Edit for Draft<'_> {
 
     fn put_pairing(&mut self, card: ItemNumber, pairing: Pairing) {
         if let Some(before) = self.pairing(card) {
-            for stb in before.held() {
+            for stb in before.held().iter() {
                 self.set_claims(stb, card, false);
             }
         }
-        for stb in pairing.held() {
+        for stb in pairing.held().iter() {
             self.set_claims(stb, card, true);
         }
-        self.replaces(|changes| Replaced::Pairing(card, changes.pairings.get(&card).copied()));
+        self.replaces(|changes| Replaced::Pairing(card, changes.pairings.get(&card).cloned()));
         self.changes.pairings.insert(card, pairing);
     }
 

@@ -199,7 +199,7 @@ impl Memory {
         }
         for (card, row) in pairings {
             self.overlay
-                .insert(Key::Pairing(card.0), Some(Row::Pairing(row)));
+                .insert(Key::Pairing(card.0), Some(Row::Pairing(row.clone())));
             self.pairings.insert(card, row);
         }
         for (stb, cards) in claims {

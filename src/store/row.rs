@@ -11,7 +11,7 @@ use crate::domain::view::Remembered;
 use crate::domain::{Item, Job, Meta, Pairing, Product, ProviderRow, Request, Subscription};
 
 /// Changes with every change of a row's shape.
-pub const SCHEMA: u32 = 4;
+pub const SCHEMA: u32 = 5;
 
 /// Names one row. The order of the variants is the order on disk.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -253,7 +253,7 @@ impl View for StateView<'_> {
     }
 
     fn pairing(&self, card: ItemNumber) -> Option<Pairing> {
-        self.memory.pairings.get(&card).copied()
+        self.memory.pairings.get(&card).cloned()
     }
 
     fn claims(&self, stb: ItemNumber) -> Vec<ItemNumber> {

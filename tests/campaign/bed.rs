@@ -155,7 +155,9 @@ fn difference(judged: &Judged, cas: &Cas, provider: u16) -> Option<String> {
         let held = theirs.remove(&record.serial(card)[..10]);
         let on_wire = |stb: &Option<u64>| stb.map(|stb| format!("{:0>10}", record.serial(stb)));
         let row = pairings.get(&card);
-        if row.is_some_and(|row| !row["doubt"].is_null()) {
+        let links = row.and_then(|row| row["links"].as_array());
+        let links = links.map_or(&[][..], Vec::as_slice);
+        if links.iter().any(|link| link["standing"] != "confirmed") {
             let possible: Vec<_> = record.possible[&card].iter().map(on_wire).collect();
             if !possible.contains(&held) {
                 return Some(format!("card {card}: {held:?} of {possible:?}"));
@@ -163,8 +165,15 @@ fn difference(judged: &Judged, cas: &Cas, provider: u16) -> Option<String> {
             continue;
         }
         let confirmed = record.confirmed.get(&card).copied().flatten();
-        let row = row.and_then(|row| row["stb"].as_u64());
-        assert_eq!(row, confirmed, "card {card} in the state and in the ledger");
+        let row: Vec<u64> = links
+            .iter()
+            .filter_map(|link| link["stb"].as_u64())
+            .collect();
+        assert_eq!(
+            row,
+            Vec::from_iter(confirmed),
+            "card {card} in the state and in the ledger"
+        );
         if held != on_wire(&confirmed) {
             return Some(format!("card {card}: {held:?}, confirmed is {confirmed:?}"));
         }

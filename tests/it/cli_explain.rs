@@ -40,6 +40,8 @@ fn products_and_a_pin_are_told_as_what_they_are() {
             family: Some("nagravision".into()),
             card: ItemIdentifier::SerialNumber(CARD.into()),
             stb: None,
+            from: None,
+            moves: false,
             card_change: Some(change),
             subscription: None,
             scheduled: None,

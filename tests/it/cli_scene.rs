@@ -24,7 +24,7 @@ use pairbox::config::{HttpConfig, Live, ProcessingMode, TokenLife};
 use pairbox::control::{ControlContext, DataLock};
 use pairbox::domain::event::{Frame, ProviderSettings, Then};
 use pairbox::domain::{
-    Confirms, Event, Outcome, Purpose, RequestNumber, Salt, Step, Timestamp, View,
+    Acknowledges, Confirms, Event, Outcome, Purpose, RequestNumber, Salt, Step, Timestamp, View,
 };
 use pairbox::http::ApiParts;
 use pairbox::jobs::Jobs;
@@ -313,6 +313,7 @@ impl Scene {
             confirms: confirms(request.is_unpair()),
             card: request.card_ca.to_string(),
             stb: request.stb_ca.as_deref().map(str::to_owned),
+            leaves: None,
             data: serde_json::Value::Null,
         };
         self.dispatch(DispatchCommand::Begin(Box::new(Begin {
@@ -323,7 +324,7 @@ impl Scene {
             key: (70 + number).to_string(),
             step: 0,
             plan: (!request.is_bound()).then(|| vec![step]),
-            leaves: request.leaves,
+            leaves: request.leaves.clone(),
             run: 1,
             frame: frame("0052PAIR"),
             mapping_sha256: "00".into(),
@@ -348,7 +349,7 @@ impl Scene {
             frame: Some(frame("1000ANSWER")),
             patience_spent_ms: 0,
             then,
-            confirms: confirms(request.is_unpair()),
+            acknowledges: Acknowledges::all_of(request.action()),
         })));
     }
 
@@ -403,6 +404,7 @@ fn north(folder: &Path) -> (Provider, ProviderSettings) {
         is_effective: true,
         mapping: "smsgw".into(),
         mapping_sha256: mapping.sha256().into(),
+        cardinality: pairbox::domain::Cardinality::ONE_TO_ONE,
     };
     let provider = Provider::new(ProviderOptions {
         credentials: pairbox::provider::Credentials::default(),
@@ -413,6 +415,7 @@ fn north(folder: &Path) -> (Provider, ProviderSettings) {
         settings: serde_json::json!({"source_id": 1, "dest_id": 2, "mop_ppid": 3}),
         address: "127.0.0.1:7000".into(),
         overrides: SessionOverrides::default(),
+        cardinality: pairbox::domain::Cardinality::ONE_TO_ONE,
         smartcard_products: vec!["SC-*".into()],
         stb_products: vec!["STB-*".into()],
         seed: 1,

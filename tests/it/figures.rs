@@ -16,8 +16,8 @@ use pairbox::commit::{
 use pairbox::config::{HttpConfig, TokenLife};
 use pairbox::domain::event::{Confirmed, Event, Frame, JobFields, LateAnswer, LateEffect, Then};
 use pairbox::domain::{
-    Confirms, JobNumber, Outcome, Position, ProviderNumber, Purpose, RequestNumber, Timestamp,
-    View as _,
+    Acknowledges, Confirms, JobNumber, Outcome, Position, ProviderNumber, Purpose, RequestNumber,
+    Timestamp, View as _,
 };
 use pairbox::http::ApiParts;
 use pairbox::telemetry::{Metric, MetricKind, Metrics};
@@ -174,7 +174,7 @@ fn frame() -> Frame {
 
 /// Plays dispatch: the attempt of a request ends, and nobody knows how.
 fn ends_unknown(scene: &Scene, number: u64, then: Then) {
-    let confirms = scene.begins(number);
+    let acknowledges = scene.begins(number);
     let settle = SettleAttempt {
         request: RequestNumber(number),
         attempt: 1,
@@ -185,7 +185,7 @@ fn ends_unknown(scene: &Scene, number: u64, then: Then) {
         frame: None,
         patience_spent_ms: 0,
         then,
-        confirms,
+        acknowledges,
     };
     let door = &scene.actions().door;
     door.dispatched(DispatchCommand::Settle(Box::new(settle)));
@@ -298,7 +298,10 @@ fn attempts_and_answers_are_counted_as_they_are_recorded() {
         text: None,
         reference: None,
         frame: frame(),
-        confirms: Confirms::Pair,
+        acknowledges: Acknowledges {
+            confirms: Confirms::Pair,
+            leaves: None,
+        },
     })));
     door.dispatched(DispatchCommand::AnswersUnknown {
         provider: ProviderNumber(1),

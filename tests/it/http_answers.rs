@@ -38,6 +38,10 @@ const UNREACHABLE: &[(&str, &str)] = &[
         "needs a clock that runs; the gate's tests hold it",
     ),
     ("SCRIPTERROR", "needs a broken mapping"),
+    (
+        "SMARTCARDFULL",
+        "needs a provider whose cards may have several STBs",
+    ),
     ("STOPPING", "needs a stop"),
     (
         "TOOMANYLOGINS",

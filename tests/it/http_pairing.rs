@@ -40,7 +40,7 @@ fn unpair_without_stb_leaves_the_partner_that_a_pending_pair_gives() {
     let request = pairbox::domain::View::request(&view, RequestNumber(2)).unwrap();
     assert!(request.is_unpair());
     drop(view);
-    assert_eq!(request.leaves, Some(scene.item(STB)));
+    assert_eq!(request.leaves, Some(scene.item(STB)).into());
 }
 
 #[test]

@@ -29,8 +29,8 @@ use pairbox::control::ControlContext;
 use pairbox::domain::event::{Frame, ProviderSettings, Then};
 use pairbox::domain::items::NewItem;
 use pairbox::domain::{
-    Confirms, Event, ItemKind, ItemNumber, Outcome, Phase, ProviderNumber, Purpose, RequestNumber,
-    Salt, Step, Timestamp, View,
+    Acknowledges, Event, ItemKind, ItemNumber, Outcome, Phase, ProviderNumber, Purpose,
+    RequestNumber, Salt, Step, Timestamp, View,
 };
 use pairbox::http::{ApiParts, Turns};
 use pairbox::jobs::Jobs;
@@ -159,7 +159,10 @@ impl Scene {
     pub fn replacing() -> Self {
         Self::with(Choices {
             policy: PairingPolicy {
-                replaces_holder: true,
+                gives_way: pairbox::domain::admission::GivesWay {
+                    holder: true,
+                    oldest: false,
+                },
                 ..PairingPolicy::default()
             },
             ..Choices::default()
@@ -320,12 +323,12 @@ impl Scene {
     }
 
     /// Plays dispatch: the first attempt begins.
-    pub fn begins(&self, number: u64) -> Confirms {
+    pub fn begins(&self, number: u64) -> Acknowledges {
         let number = RequestNumber(number);
         let view = self.actions().state.view();
         let request = view.request(number).unwrap();
         drop(view);
-        let confirms = Confirms::of(request.action());
+        let acknowledges = Acknowledges::all_of(request.action());
         let door = &self.actions().door;
         door.dispatched(DispatchCommand::Begin(Box::new(Begin {
             request: number,
@@ -335,12 +338,13 @@ impl Scene {
             key: "000000001".into(),
             step: 0,
             plan: Some(vec![Step {
-                confirms,
+                confirms: acknowledges.confirms,
                 card: request.card_ca.to_string(),
                 stb: request.stb_ca.as_deref().map(str::to_owned),
+                leaves: None,
                 data: serde_json::Value::Null,
             }]),
-            leaves: request.leaves,
+            leaves: request.leaves.clone(),
             run: 1,
             frame: frame("sent"),
             mapping_sha256: String::new(),
@@ -349,12 +353,12 @@ impl Scene {
             let view = self.actions().state.view();
             view.request(number).unwrap().latest_attempt == 1
         });
-        confirms
+        acknowledges
     }
 
     /// Plays dispatch: the first attempt ends before a byte has left.
     pub fn is_not_sent(&self, number: u64) {
-        let confirms = self.begins(number);
+        let acknowledges = self.begins(number);
         let number = RequestNumber(number);
         let settle = SettleAttempt {
             request: number,
@@ -369,7 +373,7 @@ impl Scene {
                 until: START,
                 counts: false,
             },
-            confirms,
+            acknowledges,
         };
         let door = &self.actions().door;
         door.dispatched(DispatchCommand::Settle(Box::new(settle)));
@@ -381,7 +385,7 @@ impl Scene {
 
     /// Plays dispatch and the CAS: one attempt that the CAS acknowledges, or refuses with a code.
     pub fn settles(&self, number: u64, refusal: Option<&str>) {
-        let confirms = self.begins(number);
+        let acknowledges = self.begins(number);
         let number = RequestNumber(number);
         let door = &self.actions().door;
         door.dispatched(DispatchCommand::Settle(Box::new(SettleAttempt {
@@ -394,7 +398,7 @@ impl Scene {
             frame: Some(frame("received")),
             patience_spent_ms: 0,
             then: refusal.map_or(Then::Completed, |_| Then::Rejected { in_doubt: false }),
-            confirms,
+            acknowledges,
         })));
         until("the attempt settled", || {
             let view = self.actions().state.view();
@@ -609,6 +613,7 @@ fn providers(choices: &Choices) -> Providers {
         settings,
         address: "127.0.0.1:1".into(),
         overrides: SessionOverrides::default(),
+        cardinality: pairbox::domain::Cardinality::ONE_TO_ONE,
         smartcard_products: vec!["SMC*".into()],
         stb_products: vec!["STB*".into()],
         seed: 1,
@@ -629,6 +634,7 @@ fn settings(choices: &Choices) -> ProviderSettings {
         is_effective: choices.is_effective,
         mapping: choices.mapping.into(),
         mapping_sha256: mapping(choices).sha256().to_owned(),
+        cardinality: pairbox::domain::Cardinality::ONE_TO_ONE,
     }
 }
 

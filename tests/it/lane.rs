@@ -100,6 +100,7 @@ impl Lane {
             settings: json!({ "source_id": 1234, "dest_id": 5, "mop_ppid": 67892 }),
             address: address.to_string(),
             overrides,
+            cardinality: pairbox::domain::Cardinality::ONE_TO_ONE,
             smartcard_products: vec!["CARD*".to_owned()],
             stb_products: vec!["STB*".to_owned()],
             seed: SEED,
@@ -187,6 +188,7 @@ impl Lane {
             confirms: Confirms::Pair,
             card: card(number),
             stb: Some(format!("{:010}", number + 1)),
+            leaves: None,
             data: Value::Null,
         };
         self.grant();

@@ -9,6 +9,7 @@
 mod access;
 mod attackers;
 mod card_changes;
+mod cardinality;
 mod cas_over_http;
 mod cas_over_tls;
 mod cli_alone;

@@ -38,6 +38,7 @@ fn pair(card: &str, stb: &str) -> MappingRequest {
         card: card.to_owned(),
         stb: Some(stb.to_owned()),
         previous_stb: None,
+        neighbours: pairbox::script::contract::Neighbours::default(),
         products: Vec::new(),
     }
 }

@@ -3,7 +3,7 @@
 //! The same hundred requests go through the real binary to the mapping's own simulator, with faults on. What went wrong follows
 //! from the seed; when it did does not.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::net::TcpStream;
 use std::path::Path;
@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use pairbox::domain::event::Event;
-use pairbox::domain::{Chance, Outcome, Purpose, RequestNumber};
+use pairbox::domain::{Cardinality, Chance, Outcome, Purpose, RequestNumber};
 use pairbox::script::cases::run_cases;
 use pairbox::script::check::check_mapping;
 use pairbox::script::contract::Decoded;
@@ -38,6 +38,7 @@ const ROUNDS_MAX: u32 = 20;
 struct Pair {
     mapping: &'static str,
     seed: u64,
+    limits: Cardinality,
     cas: Cas,
     made: Headend,
     /// Card and STB as the CAS writes them.
@@ -83,33 +84,57 @@ impl Pair {
         Self {
             mapping,
             seed,
+            limits: Cardinality::ONE_TO_ONE,
             cas,
             made,
             on_the_wire,
         }
     }
 
+    /// Where so many belong together.
+    fn with(mut self, limits: Cardinality) -> Self {
+        let text = std::fs::read_to_string(self.made.path().join("pairbox.toml")).unwrap();
+        let Cardinality {
+            stbs_per_card,
+            cards_per_stb,
+        } = limits;
+        let keys = format!("stbs_per_card = {stbs_per_card}\ncards_per_stb = {cards_per_stb}\n");
+        let text = text.replace("[provider.settings]", &format!("{keys}[provider.settings]"));
+        self.made.write("pairbox.toml", &text);
+        self.limits = limits;
+        self
+    }
+
     /// The hundred requests, as they would be fit if the CAS refused none; answers how many were accepted.
     fn ask_for_all(&self, served: &Served) -> u32 {
         let mut door = Door::open(self, served);
         let mut chance = Chance::new(self.seed);
-        let mut paired: BTreeMap<u64, u64> = BTreeMap::new();
+        let mut paired: BTreeMap<u64, BTreeSet<u64>> = BTreeMap::new();
         let mut accepted = 0;
         for _ in 0..requests() {
             let number = chance.below(ITEMS);
-            let unpairs = paired.contains_key(&number) && chance.below(100) < 40;
+            let own = paired.entry(number).or_default();
+            let is_full = self.limits.stbs_per_card > 1
+                && own.len() == usize::from(self.limits.stbs_per_card);
+            let unpairs = is_full || (!own.is_empty() && chance.below(100) < 40);
             if unpairs {
-                paired.remove(&number);
+                own.clear();
                 accepted += u32::from(door.pair(&card(number), None));
                 continue;
             }
+            let cards = |stb: u64| paired.values().filter(|stbs| stbs.contains(&stb)).count();
             let free: Vec<u64> = (0..ITEMS)
-                .filter(|stb| !paired.values().any(|taken| taken == stb))
+                .filter(|stb| cards(*stb) < usize::from(self.limits.cards_per_stb))
+                .filter(|stb| !paired[&number].contains(stb))
                 .collect();
             let Some(to) = free.get(chance.below(free.len() as u64) as usize) else {
                 continue;
             };
-            paired.insert(number, *to);
+            let own = paired.entry(number).or_default();
+            if self.limits.stbs_per_card == 1 {
+                own.clear();
+            }
+            own.insert(*to);
             accepted += u32::from(door.pair(&card(number), Some(&stb(*to))));
         }
         accepted
@@ -148,17 +173,34 @@ impl Pair {
     /// What the CAS must hold, and what of it is open: for a card in doubt anything that pairbox calls possible.
     fn agrees(&self, held: &[Held]) -> bool {
         let found = self.cas.pairings();
-        let mut found: BTreeMap<String, String> = serde_json::from_value(found).unwrap();
+        let found: BTreeMap<String, String> = serde_json::from_value(found).unwrap();
+        let mut found: BTreeMap<String, BTreeSet<String>> = found
+            .into_iter()
+            .map(|(card, stbs)| (card, stbs.split('+').map(str::to_owned).collect()))
+            .collect();
+        let mut cards: BTreeMap<&str, Vec<&Held>> = BTreeMap::new();
         for row in held {
-            let (card, _) = (self.on_the_wire)(&row.card, "0");
-            let found = found.remove(&card);
-            let is_so = |stb: &str| found == Some((self.on_the_wire)(&row.card, stb).1);
-            let is_expected = row.stb.as_deref().map_or(found.is_none(), is_so);
-            let is_possible = row.doubt.as_deref().is_some_and(|doubt| {
-                let last = doubt.rsplit(' ').next().unwrap();
-                found.is_none() || is_so(last)
-            });
-            if !is_expected && !is_possible {
+            cards.entry(&row.card).or_default().push(row);
+        }
+        for (card, rows) in cards {
+            let (mut sure, mut possible) = (BTreeSet::new(), BTreeSet::new());
+            for row in rows {
+                let doubted = row
+                    .doubt
+                    .as_deref()
+                    .and_then(|doubt| doubt.rsplit(' ').next());
+                let Some(stb) = row.stb.as_deref().or(doubted) else {
+                    continue;
+                };
+                let (_, stb) = (self.on_the_wire)(card, stb);
+                if row.doubt.is_none() {
+                    sure.insert(stb.clone());
+                }
+                possible.insert(stb);
+            }
+            let (wire, _) = (self.on_the_wire)(card, "0");
+            let theirs = found.remove(&wire).unwrap_or_default();
+            if !sure.is_subset(&theirs) || !theirs.is_subset(&possible) {
                 return false;
             }
         }
@@ -197,12 +239,10 @@ impl Pair {
             rounds += 1;
             assert!(rounds <= ROUNDS_MAX, "{}: doubts stay", self.mapping);
             let mut door = Door::open(self, &served);
-            for row in held.iter().filter(|row| row.doubt.is_some()) {
-                assert!(
-                    door.pair(&row.card, None),
-                    "{} cannot be unpaired",
-                    row.card
-                );
+            let doubted = held.iter().filter(|row| row.doubt.is_some());
+            let cards: BTreeSet<&str> = doubted.map(|row| row.card.as_str()).collect();
+            for card in cards {
+                assert!(door.pair(card, None), "{card} cannot be unpaired");
             }
             self.await_all();
             held = self.held();
@@ -383,6 +423,21 @@ fn bin6_and_its_cas_hold_the_same_after_a_hundred_requests_with_faults() {
         |card, stb| (card[2..].to_owned(), format!("{stb:0>8}")),
     );
     pair.holds();
+}
+
+#[test]
+fn bin6_and_its_cas_hold_the_same_sets_where_both_may_have_several() {
+    let pair = Pair::new(
+        "bin6",
+        &format!("{FAULTS},busy=2%"),
+        &json!({"busy_s": 1}),
+        |card, stb| (card[2..].to_owned(), format!("{stb:0>8}")),
+    );
+    let limits = Cardinality {
+        stbs_per_card: 3,
+        cards_per_stb: 2,
+    };
+    pair.with(limits).holds();
 }
 
 #[test]

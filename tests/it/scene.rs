@@ -202,6 +202,8 @@ impl Scene {
             family: Some("nagravision".into()),
             card: ItemIdentifier::SerialNumber(card_serial(card)),
             stb: stb.map(|stb| ItemIdentifier::SerialNumber(stb_serial(stb))),
+            from: None,
+            moves: false,
             card_change: None,
             subscription: None,
             scheduled: None,

@@ -113,7 +113,7 @@ fn an_attempt_too_large_to_record_ends_its_request() {
         key: "1".into(),
         step: 0,
         plan: Some(Vec::new()),
-        leaves: None,
+        leaves: pairbox::domain::Stbs::new(),
         run: 1,
         frame: Frame {
             bytes: "f".repeat(2 << 20),

@@ -5,6 +5,8 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
+use pairbox::domain::Cardinality;
+
 use crate::history::History;
 
 const HISTORIES: u64 = 400;
@@ -16,8 +18,37 @@ const FAILED_ONCE: [u64; 1] = [19_498];
 
 #[test]
 fn no_history_breaks_a_promise() {
+    all_hold(Cardinality::ONE_TO_ONE);
+}
+
+#[test]
+fn no_history_breaks_a_promise_where_a_card_has_several_stbs() {
+    all_hold(Cardinality {
+        stbs_per_card: 3,
+        cards_per_stb: 1,
+    });
+}
+
+#[test]
+fn no_history_breaks_a_promise_where_an_stb_has_several_cards() {
+    all_hold(Cardinality {
+        stbs_per_card: 1,
+        cards_per_stb: 3,
+    });
+}
+
+#[test]
+fn no_history_breaks_a_promise_where_both_have_several() {
+    all_hold(Cardinality {
+        stbs_per_card: 2,
+        cards_per_stb: 2,
+    });
+}
+
+fn all_hold(cardinality: Cardinality) {
     if let Ok(seed) = std::env::var("PAIRBOX_TEST_SEED") {
-        return assert!(passes(seed.parse().unwrap()), "seed {seed} fails");
+        let seed = seed.parse().unwrap();
+        return assert!(passes(seed, cardinality), "seed {seed} fails");
     }
     let is_long = std::env::var_os("PAIRBOX_TEST_LONG").is_some();
     let count = if is_long { HISTORIES_LONG } else { HISTORIES };
@@ -28,7 +59,7 @@ fn no_history_breaks_a_promise() {
             break;
         }
         assert!(
-            passes(seed),
+            passes(seed, cardinality),
             "seed {seed} fails; PAIRBOX_TEST_SEED={seed} repeats it"
         );
         done += 1;
@@ -37,8 +68,8 @@ fn no_history_breaks_a_promise() {
 }
 
 /// One history; on a failure it prints what happened.
-fn passes(seed: u64) -> bool {
-    let mut history = History::new(seed);
+fn passes(seed: u64, cardinality: Cardinality) -> bool {
+    let mut history = History::of(seed, cardinality);
     let result = catch_unwind(AssertUnwindSafe(|| history.told(History::run)));
     if result.is_err() {
         println!("PAIRBOX_TEST_SEED={seed} repeats this history");

@@ -1,6 +1,7 @@
 //! One random history on the stage: acts by a seed, then everything ends, and the promises are looked at.
 #![allow(dead_code)] // two binaries use different halves of it
 
+use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::Duration;
 
@@ -9,14 +10,14 @@ use pairbox::commit::Command;
 use pairbox::dispatch::{Input, Mode};
 use pairbox::domain::event::{Idempotency, Resolution};
 use pairbox::domain::{
-    Ambiguous, CardChange, Chance, Phase, Priority, ProviderNumber, Refusal, RequestNumber,
-    Timestamp, View,
+    Ambiguous, CardChange, Cardinality, Chance, ItemIdentifier, ItemNumber, Phase, Priority,
+    ProviderNumber, Refusal, RequestNumber, Timestamp, View,
 };
 use pairbox::provider::DownPhase;
 
 use crate::stage::cas::{Answer, Moods};
 use crate::stage::model::Stands;
-use crate::stage::{After, NORTH, Setting, Stage, seconds};
+use crate::stage::{After, NORTH, Setting, Stage, mappings, seconds, stb_serial};
 
 const CARDS: u64 = 5;
 const STBS: u64 = 4;
@@ -37,12 +38,28 @@ impl History {
         Self::set(seed, |_| {})
     }
 
+    /// Where so many cards and STBs belong together.
+    pub fn of(seed: u64, cardinality: Cardinality) -> Self {
+        let mut history = Self::set(seed, |setting| {
+            let north = &mut setting.providers[0];
+            north.cardinality = cardinality;
+            setting.policy.gives_way.oldest = seed.is_multiple_of(2);
+            if cardinality.adds() {
+                north.mapping = mappings::of_sets(&mappings::with_query());
+            }
+        });
+        if cardinality.adds() {
+            history.stage.cas.sets = Some(BTreeSet::new());
+        }
+        history
+    }
+
     /// With another setting than the seed's own.
     pub fn set(seed: u64, change: impl FnOnce(&mut Setting)) -> Self {
         let mut chance = Chance::branch(seed, 1);
         let mut setting = Setting::new();
         setting.seed = seed;
-        setting.policy.replaces_holder = chance.below(3) == 0;
+        setting.policy.gives_way.holder = chance.below(3) == 0;
         setting.policy.sends_unknown_unpairs = chance.below(6) == 0;
         if chance.below(5) == 0 {
             setting.mode = Mode::Every(seconds(300));
@@ -57,9 +74,9 @@ impl History {
             north.retry.give_up_after = seconds(600);
         }
         north.retry.jitter_percent = 20;
-        north.mapping = crate::stage::mappings::with_query();
+        north.mapping = mappings::with_query();
         if chance.below(3) == 0 {
-            north.mapping = crate::stage::mappings::two_steps(&north.mapping);
+            north.mapping = mappings::two_steps(&north.mapping);
         }
         north.overrides.window = Some([1, 2, 64][chance.below(3) as usize]);
         north.overrides.lanes = Some(1 + chance.below(2) as u8);
@@ -230,14 +247,20 @@ impl History {
             key: format!("key {key}"),
             digest: format!("{card} {stb:?}"),
         });
+        let adds = self.cardinality().adds();
+        let from = (adds && stb.is_none() && self.changes.below(3) > 0)
+            .then(|| stb_serial(self.changes.below(STBS) as u32));
+        let moves = adds && self.changes.below(6) == 0;
         let result = self.stage.ask(card, stb, |call| {
+            call.from = from.clone().map(ItemIdentifier::SerialNumber);
+            call.moves = moves;
             call.idempotency = idempotency;
             call.scheduled = scheduled;
             call.is_immediate = is_immediate;
             call.priority = priority;
         });
         self.note(format!(
-            "ask card {card} stb {stb:?} scheduled {scheduled:?}: {result:?}"
+            "ask card {card} stb {stb:?} from {from:?} moves {moves} scheduled {scheduled:?}: {result:?}"
         ));
         assert_ne!(
             result,
@@ -298,8 +321,12 @@ impl History {
         let card = row.card.0 as u32 - 1;
         let stb = row.stb.map(|stb| stb.0 as u32 - 6);
         let change = row.card_change.as_deref().cloned();
+        let from = row.from.map(|stb| stb_serial(stb.0 as u32 - 6));
+        let moves = !row.is_beside;
         drop(view);
         let result = self.stage.ask(card, stb, |call| {
+            call.from = from.map(ItemIdentifier::SerialNumber);
+            call.moves = moves;
             call.retries = Some(number);
             call.card_change = change;
         });
@@ -316,10 +343,14 @@ impl History {
     /// The operator looks at what the CAS holds and says so.
     fn resolve(&mut self, number: RequestNumber) {
         let request = self.stage.request(number);
-        let digits = |text: &str| format!("{text:0>10}");
-        let card = request.card_ca[..10].to_owned();
-        let wanted = request.stb_ca.as_deref().map(digits);
-        let holds = self.stage.cas.pairings.get(&card).cloned() == wanted;
+        let held = self.stage.cas.stbs_of(&request.card_ca[..10]);
+        let is_held = |stb: ItemNumber| held.contains(&on_wire(stb));
+        let leaves_none = !request.leaves.iter().any(is_held);
+        let holds = match request.stb {
+            Some(stb) => is_held(stb) && leaves_none,
+            None if self.cardinality().adds() => leaves_none,
+            None => held.is_empty(),
+        };
         let resolution = match (self.chance.below(3), holds) {
             (1, _) if !request.changes_pairing() => Resolution::Done,
             (_, _) if !request.changes_pairing() => Resolution::NotDone,
@@ -335,10 +366,12 @@ impl History {
 
     fn nothing_applied(&self, number: RequestNumber) -> bool {
         let row = self.stage.request(number);
-        let paired = self.stage.model.pairings.get(&row.card);
-        let ours = paired.and_then(|paired| paired.stb);
-        let ours = ours.map(|stb| format!("{:010}", 1_000 + stb.0 - 6));
-        self.stage.cas.pairings.get(&row.card_ca[..10]).cloned() == ours
+        let ours = self.stage.model.acknowledged(row.card);
+        self.stage.cas.stbs_of(&row.card_ca[..10]) == ours.into_iter().map(on_wire).collect()
+    }
+
+    fn cardinality(&self) -> Cardinality {
+        self.stage.setting.providers[0].cardinality
     }
 
     fn pause_or_resume(&mut self) {
@@ -472,16 +505,21 @@ impl History {
     fn check_against_the_cas(&self) {
         let view = self.stage.state().view();
         for card in view.cards() {
-            let Some(pairing) = view.pairing(card).filter(|row| row.doubt.is_none()) else {
+            let Some(pairing) = view.pairing(card).filter(|row| !row.is_in_doubt()) else {
                 continue;
             };
             let wire = format!("0190{:06}", card.0 - 1);
-            let ours = pairing.stb.map(|stb| format!("{:010}", 1_000 + stb.0 - 6));
+            let ours: BTreeSet<String> = pairing.acknowledged().map(on_wire).collect();
             assert_eq!(
-                self.stage.cas.pairings.get(&wire).cloned(),
+                self.stage.cas.stbs_of(&wire),
                 ours,
                 "card {card}: the CAS on the left, the recorded pairing on the right"
             );
         }
     }
+}
+
+/// An STB as the CAS knows it.
+fn on_wire(stb: ItemNumber) -> String {
+    format!("{:010}", 1_000 + stb.0 - 6)
 }

@@ -31,7 +31,7 @@ use pairbox::domain::event::{Event, Resolution};
 use pairbox::domain::items::NewItem;
 use pairbox::domain::settle::RetryPolicy;
 use pairbox::domain::{
-    Ambiguous, CardChange, ItemIdentifier, ItemNumber, Phase, Priority, ProcessName,
+    Ambiguous, CardChange, Cardinality, ItemIdentifier, ItemNumber, Phase, Priority, ProcessName,
     ProviderNumber, Refusal, Request, RequestNumber, Timestamp, View,
 };
 use pairbox::ledger::{LedgerError, Preparer, RealFiles};
@@ -61,6 +61,7 @@ pub struct Configured {
     pub is_effective: bool,
     pub retry: RetryPolicy,
     pub overrides: SessionOverrides,
+    pub cardinality: Cardinality,
 }
 
 impl Configured {
@@ -77,6 +78,7 @@ impl Configured {
                 ambiguous: Ambiguous::Resend,
             },
             overrides: SessionOverrides::default(),
+            cardinality: Cardinality::ONE_TO_ONE,
         }
     }
 }
@@ -117,7 +119,7 @@ impl Setting {
     }
 
     pub fn replacing(mut self) -> Self {
-        self.policy.replaces_holder = true;
+        self.policy.gives_way.holder = true;
         self
     }
 }
@@ -331,6 +333,8 @@ impl Stage {
             family: Some("nagravision".into()),
             card: ItemIdentifier::SerialNumber(card_serial(product, card)),
             stb: stb.map(|stb| ItemIdentifier::SerialNumber(stb_serial(stb))),
+            from: None,
+            moves: false,
             card_change: None,
             subscription: None,
             scheduled: None,
@@ -863,23 +867,22 @@ fn copy_folder(from: &Path, to: &Path) {
 /// An event in one short line, for the list that a failure prints.
 fn brief(event: &Event) -> String {
     match event {
-        Event::RequestAccepted(at) | Event::CardChangeAccepted(at) => format!(
-            "accepted {} card {} stb {:?} due {} {:?}{}",
+        Event::RequestAccepted(at)
+        | Event::CardChangeAccepted(at)
+        | Event::PairBesideAccepted(at)
+        | Event::UnpairFromAccepted(at) => format!(
+            "accepted {} card {} stb {:?} from {:?} due {} {:?}{}",
             at.request,
             at.card,
             at.stb.map(|stb| stb.0),
+            at.from.map(|stb| stb.0),
             at.due,
             at.priority,
             if at.is_scheduled { " scheduled" } else { "" }
         ),
         Event::AttemptBegun(at) => format!(
             "begun {} attempt {} transaction {} step {} {:?} leaves {:?}",
-            at.request,
-            at.attempt,
-            at.transaction,
-            at.step,
-            at.purpose,
-            at.leaves.map(|stb| stb.0)
+            at.request, at.attempt, at.transaction, at.step, at.purpose, at.leaves
         ),
         Event::AttemptSettled(at) => format!(
             "settled {} attempt {} {:?} then {:?}",

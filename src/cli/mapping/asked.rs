@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use super::super::error::CliError;
 use crate::domain::action::PRODUCTS_MAX;
 use crate::domain::{Action, ItemKind};
-use crate::script::contract::MappingRequest;
+use crate::script::contract::{MappingRequest, Neighbours};
 use crate::script::{Mapping, Settings};
 
 #[derive(Args)]
@@ -87,6 +87,7 @@ impl AskedArgs {
             stb: None,
             previous_stb: None,
             products: Vec::new(),
+            neighbours: Neighbours::default(),
         };
         if action.changes_pairing() {
             let named = self.others.first();

@@ -14,6 +14,7 @@ use super::dump::dump;
 use super::provider_of;
 use crate::control::MappingTried;
 use crate::dispatch::recorded_frame;
+use crate::domain::Cardinality;
 use crate::domain::event::{Tried, TriedFrame};
 use crate::provider::{Provider, ProviderOptions, SessionOverrides};
 use crate::script::{Mapping, Origin};
@@ -59,6 +60,7 @@ impl TryArgs {
                 lanes: Some(1),
                 ..SessionOverrides::default()
             },
+            cardinality: Cardinality::ONE_TO_ONE,
             smartcard_products: Vec::new(),
             stb_products: Vec::new(),
             seed: 0,

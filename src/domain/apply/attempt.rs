@@ -3,18 +3,19 @@
 use super::{Recorded, change, move_to, queues};
 use crate::domain::event::{Begun, Confirmed, LateAnswer, LateEffect, Settled, Then};
 use crate::domain::{
-    Confirms, Doubt, Edit, ItemNumber, Outcome, Pairing, Phase, Purpose, RequestNumber,
+    Confirms, Doubt, Edit, ItemNumber, Outcome, Pairing, Phase, Purpose, Request, RequestNumber,
+    Standing,
 };
 
 pub fn begin(state: &mut impl Edit, recorded: Recorded<'_>, begun: &Begun) {
     if let Some(request) = state.request(begun.request) {
-        queues::bind(state, &request, begun.leaves);
+        queues::bind(state, &request, &begun.leaves);
     }
     let mut meta = state.meta();
     meta.last_sequence_number = meta.last_sequence_number.max(begun.sequence_number);
     state.put_meta(meta);
     change(state, recorded, begun.request, |row| {
-        row.leaves = begun.leaves;
+        row.leaves = begun.leaves.clone();
         row.begun = recorded.position;
         row.latest_attempt = begun.attempt;
         row.transaction = begun.transaction;
@@ -32,7 +33,7 @@ pub fn begin(state: &mut impl Edit, recorded: Recorded<'_>, begun: &Begun) {
 
 pub fn settle(state: &mut impl Edit, recorded: Recorded<'_>, settled: &Settled) {
     if let Some(confirmed) = &settled.confirmed {
-        confirm(state, recorded, confirmed);
+        confirm(state, recorded, settled.request, confirmed);
     }
     change(state, recorded, settled.request, |row| {
         row.answered = recorded.position;
@@ -87,7 +88,7 @@ pub fn settle(state: &mut impl Edit, recorded: Recorded<'_>, settled: &Settled) 
 
 pub fn late(state: &mut impl Edit, recorded: Recorded<'_>, answer: &LateAnswer) {
     if let Some(confirmed) = &answer.confirmed {
-        confirm(state, recorded, confirmed);
+        confirm(state, recorded, answer.request, confirmed);
     }
     change(state, recorded, answer.request, |row| {
         row.was_sent = true;
@@ -122,26 +123,33 @@ pub fn late(state: &mut impl Edit, recorded: Recorded<'_>, answer: &LateAnswer) 
 }
 
 /// Records what the CAS confirmed, as it is; a conflict is counted and the other card's pairing is in doubt.
-pub fn confirm(state: &mut impl Edit, recorded: Recorded<'_>, confirmed: &Confirmed) {
-    let stb = match confirmed.confirms {
-        Confirms::None => return,
-        Confirms::Unpair => None,
-        Confirms::Pair => confirmed.stb,
+pub fn confirm(
+    state: &mut impl Edit,
+    recorded: Recorded<'_>,
+    request: RequestNumber,
+    confirmed: &Confirmed,
+) {
+    let Some(request) = state.request(request) else {
+        return;
     };
-    set_pairing(
-        state,
-        confirmed.card,
-        Pairing {
-            stb,
-            doubt: None,
-            since: recorded.at,
-            recorded: recorded.position,
-        },
-    );
+    if confirmed.confirms == Confirms::None {
+        return;
+    }
+    let mut pairing = pairing_of(state, recorded, confirmed.card);
+    if let Some(stb) = confirmed.joins() {
+        let link = pairing.link(stb);
+        if link.is_none_or(|link| link.standing != Standing::Confirmed) {
+            contest(state, &request, stb);
+        }
+    }
+    pairing.end(|stb| confirmed.ends(stb, request.move_of()));
+    if let Some(stb) = confirmed.joins() {
+        pairing.confirm(stb);
+    }
+    set_pairing(state, confirmed.card, pairing);
 }
 
-/// Marks the pairing of a request's card: the CAS may hold what the request asked for, or what one of its steps did. That a card
-/// may be free does not end an earlier doubt about an STB: that STB stays taken.
+/// Marks the pairing of a request's card: the CAS may hold what the request asked for, or what one of its steps did.
 fn doubt(
     state: &mut impl Edit,
     recorded: Recorded<'_>,
@@ -151,50 +159,53 @@ fn doubt(
     let Some(request) = state.request(request) else {
         return;
     };
-    let before = state.pairing(request.card);
-    let stb = before.and_then(|pairing| pairing.stb);
+    let mut pairing = pairing_of(state, recorded, request.card);
     let asked = request.stb.map_or(Doubt::MayBeFree, Doubt::MayHold);
-    let doubt = match (
-        other.unwrap_or(asked),
-        before.and_then(|before| before.doubt),
-    ) {
-        (Doubt::MayBeFree, Some(Doubt::MayHold(held))) if Some(held) != stb => Doubt::MayHold(held),
-        (doubt, _) => doubt,
+    match other.unwrap_or(asked) {
+        Doubt::MayHold(stb) => {
+            pairing.may_be_gone(|other| other != stb && request.move_of().ends(other));
+            pairing.may_hold(stb);
+        }
+        Doubt::MayBeFree => pairing.may_be_gone(|stb| request.move_of().ends(stb)),
+    }
+    set_pairing(state, request.card, pairing);
+}
+
+/// The card's pairing as the event at `recorded` finds it, set by that event.
+fn pairing_of(state: &impl Edit, recorded: Recorded<'_>, card: ItemNumber) -> Pairing {
+    match state.pairing(card) {
+        Some(pairing) => pairing.at(recorded.at, recorded.position),
+        None => Pairing::free(recorded.at, recorded.position),
+    }
+}
+
+/// Counts a conflict if the STB has as many other cards as it may; the surest of them is in doubt then.
+fn contest(state: &mut impl Edit, request: &Request, stb: ItemNumber) {
+    let mut others = state.holders(stb);
+    others.retain(|card| *card != request.card);
+    let limit = state.cardinality(request.provider).cards_per_stb;
+    let Some(other) = others
+        .last()
+        .copied()
+        .filter(|_| others.len() >= usize::from(limit))
+    else {
+        return;
     };
-    set_pairing(
-        state,
-        request.card,
-        Pairing {
-            stb,
-            doubt: Some(doubt),
-            since: recorded.at,
-            recorded: recorded.position,
-        },
-    );
+    let mut meta = state.meta();
+    meta.conflicts += 1;
+    state.put_meta(meta);
+    if let Some(mut theirs) = state.pairing(other) {
+        theirs.may_be_gone(|theirs| theirs == stb);
+        state.put_pairing(other, theirs);
+        queues::rederive(state, other);
+    }
 }
 
 fn set_pairing(state: &mut impl Edit, card: ItemNumber, pairing: Pairing) {
-    let before = state.pairing(card);
+    let count = |pairing: &Pairing| pairing.acknowledged().count() as u64;
+    let before = state.pairing(card).map_or(0, |before| count(&before));
     let mut meta = state.meta();
-    if before.is_some_and(|before| before.stb.is_some()) {
-        meta.pairings -= 1;
-    }
-    if let Some(stb) = pairing.stb {
-        meta.pairings += 1;
-        let other = state.holder(stb).filter(|other| *other != card);
-        if let Some((other, theirs)) = other.and_then(|other| Some((other, state.pairing(other)?)))
-        {
-            meta.conflicts += 1;
-            state.put_pairing(
-                other,
-                Pairing {
-                    doubt: Some(Doubt::MayBeFree),
-                    ..theirs
-                },
-            );
-            queues::rederive(state, other);
-        }
-    }
+    meta.pairings = meta.pairings - before + count(&pairing);
     state.put_meta(meta);
     state.put_pairing(card, pairing);
     queues::rederive(state, card);

@@ -22,9 +22,10 @@ pub struct Recorded<'a> {
 /// Applies one event.
 pub fn apply(state: &mut impl Edit, recorded: Recorded<'_>, event: &Event) {
     match event {
-        Event::RequestAccepted(accepted) | Event::CardChangeAccepted(accepted) => {
-            accept(state, recorded, accepted);
-        }
+        Event::RequestAccepted(accepted)
+        | Event::CardChangeAccepted(accepted)
+        | Event::UnpairFromAccepted(accepted) => accept(state, recorded, accepted, false),
+        Event::PairBesideAccepted(accepted) => accept(state, recorded, accepted, true),
         Event::AttemptBegun(begun) => attempt::begin(state, recorded, begun),
         Event::AttemptSettled(settled) => attempt::settle(state, recorded, settled),
         Event::LateAnswer(answer) => attempt::late(state, recorded, answer),
@@ -57,7 +58,7 @@ pub fn apply(state: &mut impl Edit, recorded: Recorded<'_>, event: &Event) {
             ..
         } => {
             if let Some(confirmed) = confirmed {
-                attempt::confirm(state, recorded, confirmed);
+                attempt::confirm(state, recorded, *request, confirmed);
             }
             change(state, recorded, *request, |row| {
                 row.ended = recorded.position;
@@ -90,13 +91,15 @@ pub fn apply(state: &mut impl Edit, recorded: Recorded<'_>, event: &Event) {
     state.put_meta(meta);
 }
 
-fn accept(state: &mut impl Edit, recorded: Recorded<'_>, accepted: &Accepted) {
+fn accept(state: &mut impl Edit, recorded: Recorded<'_>, accepted: &Accepted, is_beside: bool) {
     let request = Request {
         number: accepted.request,
         provider: accepted.provider,
         card: accepted.card,
         stb: accepted.stb,
-        leaves: None,
+        from: accepted.from,
+        is_beside,
+        leaves: accepted.from.into(),
         card_ca: accepted.card_ca.as_str().into(),
         stb_ca: accepted.stb_ca.as_deref().map(Into::into),
         card_change: accepted.card_change.clone().map(Box::new),

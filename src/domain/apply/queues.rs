@@ -3,7 +3,7 @@
 //! Whenever a request of a card is accepted or ends, or its pairing changes, the card's few pending requests are walked
 //! from what the card holds (in doubt or not) and their places in the queues of the STBs they leave are moved (same place, other STB).
 
-use crate::domain::{Edit, ItemNumber, Place, Request};
+use crate::domain::{Edit, ItemNumber, Place, Request, Stbs};
 
 /// Puts a request into all its queues.
 pub fn stand(state: &mut impl Edit, request: &Request) {
@@ -21,10 +21,13 @@ pub fn leave(state: &mut impl Edit, request: &Request) {
 
 /// Derives anew what each unbound request of the card leaves.
 pub fn rederive(state: &mut impl Edit, card: ItemNumber) {
-    let mut at = state
-        .pairing(card)
-        .and_then(|pairing| pairing.held().next());
-    for place in state.queue(card) {
+    let queue = state.queue(card);
+    if queue.is_empty() {
+        return;
+    }
+    let pairing = state.pairing(card);
+    let mut held = pairing.map(|pairing| pairing.held()).unwrap_or_default();
+    for place in queue {
         let Some(request) = state.request(place.number) else {
             continue;
         };
@@ -32,35 +35,36 @@ pub fn rederive(state: &mut impl Edit, card: ItemNumber) {
             continue;
         }
         if !request.is_bound() {
-            let leaves = at.filter(|stb| request.changes_pairing() && Some(*stb) != request.stb);
+            let leaves = request.move_of().leaves(&held, request.stb);
             if leaves != request.leaves {
                 let mut moved = (*request).clone();
                 moved.leaves = leaves;
-                exit_left(state, &request);
-                if let Some(stb) = leaves {
-                    enter(state, stb, place);
-                }
+                stand_by_the_left(state, &request, &moved.leaves);
                 state.put_request(moved);
             }
         }
-        at = request.stb_after(at);
+        held = request.stbs_after(&held);
     }
 }
 
-/// Moves a request whose plan is being bound to another STB to leave.
-pub fn bind(state: &mut impl Edit, request: &Request, leaves: Option<ItemNumber>) {
-    if request.leaves == leaves {
-        return;
-    }
-    exit_left(state, request);
-    if let Some(stb) = leaves.filter(|stb| Some(*stb) != request.stb) {
-        enter(state, stb, request.place());
+/// Moves a request to the queues of the STBs that its plan leaves.
+pub fn bind(state: &mut impl Edit, request: &Request, leaves: &Stbs) {
+    if request.leaves != *leaves {
+        stand_by_the_left(state, request, leaves);
     }
 }
 
-fn exit_left(state: &mut impl Edit, request: &Request) {
-    if let Some(stb) = request.leaves.filter(|stb| Some(*stb) != request.stb) {
-        exit(state, stb, request.place());
+fn stand_by_the_left(state: &mut impl Edit, request: &Request, leaves: &Stbs) {
+    let others = |stb: &ItemNumber| Some(*stb) != request.stb;
+    for stb in request.leaves.iter().filter(others) {
+        if !leaves.contains(stb) {
+            exit(state, stb, request.place());
+        }
+    }
+    for stb in leaves.iter().filter(others) {
+        if !request.leaves.contains(stb) {
+            enter(state, stb, request.place());
+        }
     }
 }
 

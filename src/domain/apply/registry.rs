@@ -47,6 +47,7 @@ pub fn apply(state: &mut impl Edit, recorded: Recorded<'_>, event: &Event) {
                 is_effective: provider.is_effective,
                 mapping: provider.mapping.as_str().into(),
                 mapping_sha256: provider.mapping_sha256.as_str().into(),
+                cardinality: provider.cardinality,
                 is_configured: true,
                 pause: before.as_ref().and_then(|before| before.pause.clone()),
                 transactions_reserved: before

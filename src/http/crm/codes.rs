@@ -108,6 +108,12 @@ pub const TABLE: &[Invented] = &[
     ),
     invented(
         PROVISIONING,
+        "SMARTCARDFULL",
+        409,
+        "The smartcard is paired with as many STBs as it may have",
+    ),
+    invented(
+        PROVISIONING,
         "TOOMANYPENDINGREQUESTS",
         409,
         "Too many unfinished requests",

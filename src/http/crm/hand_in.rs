@@ -88,6 +88,8 @@ pub fn common(api: &Api, call: &Call) -> Result<PairCall, CallError> {
         family: call.family.clone(),
         card: identifier::need(card, "smartcard_identifier")?,
         stb: None,
+        from: None,
+        moves: false,
         card_change: None,
         subscription: identifier::subscription(parameters, "subscription_identifier")?,
         scheduled: dates::parameter(parameters, "scheduled_date", api.config().time_zone)?,

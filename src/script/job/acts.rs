@@ -50,6 +50,8 @@ pub struct ActOptions {
     pub resend: bool,
     /// The serial number of the STB that the card must have before; empty: none.
     pub expects: Option<String>,
+    /// Of an unpair: the only STB that is left.
+    pub from: Option<Named>,
 }
 
 /// Names a card or an STB.
@@ -134,6 +136,15 @@ pub fn act_options(what: &'static str, value: Dynamic) -> Read<ActOptions> {
         .transpose()?;
     let resend = fields.flag("resend")?.unwrap_or(false);
     let expects = fields.text("expects")?;
+    let from = fields
+        .take("from")
+        .map(|stb| named("`from`", &stb))
+        .transpose()?;
+    if from.is_some() && what != "unpair()" {
+        return Err(Wrong::new(format!(
+            "{what} has no `from`: expected it in unpair() only"
+        )));
+    }
     fields.finish()?;
     Ok(ActOptions {
         subscription,
@@ -141,6 +152,7 @@ pub fn act_options(what: &'static str, value: Dynamic) -> Read<ActOptions> {
         priority,
         resend,
         expects,
+        from,
     })
 }
 

@@ -87,17 +87,17 @@ pub(crate) const FUNCTIONS: &[Function] = &[
     Function::new(
         "unpair",
         "card",
-        "Asks for the card to be unpaired from whatever STB it has then. Unchanged if it has none.",
+        "Asks for the card to be unpaired from every STB that it has then. Unchanged if it has none.",
     ),
     Function::new(
         "unpair",
         "card, options",
-        "The same with the options of `pair`.",
+        "The same with the options of `pair`, and with `from`: the only STB that the card leaves, where it may have several.",
     ),
     Function::new(
         "swap",
         "card, stb",
-        "As `pair`, and fails the row if the card has no pairing to leave.",
+        "Asks for the card to leave every STB that it has for this one, and fails the row if it has none to leave. Where a card may have one STB only, `pair` moves it too.",
     ),
     Function::new(
         "swap",
@@ -137,12 +137,12 @@ pub(crate) const FUNCTIONS: &[Function] = &[
     Function::new(
         "find_pairing",
         "card",
-        "The card's pairing: `#{ card, stb, in_doubt, pending }`; () if it never had one. `stb` is () after an unpair.",
+        "The card's pairing: `#{ card, stb, stbs, in_doubt, pending }`; () if it never had one. `stb` is the first of `stbs`, () after an unpair.",
     ),
     Function::new(
         "holder_of",
         "stb",
-        "The card that holds the STB, as `find_item` tells it; () if none does.",
+        "The card that holds the STB, as `find_item` tells it; () if none does. Of several the one that was confirmed last.",
     ),
     Function::new(
         "find_subscription",

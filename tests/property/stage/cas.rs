@@ -2,7 +2,7 @@
 //!
 //! Holds its own pairings by CA ID. Knows nothing of requests, except through the transaction number in a frame.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use pairbox::domain::{Chance, Outcome};
@@ -48,6 +48,8 @@ pub struct Heard {
     pub card: String,
     /// None unpairs, if it is about a pairing.
     pub stb: Option<String>,
+    /// The STB that the card is taken from, where it may have several.
+    pub from: Option<String>,
     /// Of a command that changes the card alone: all of it behind the address.
     pub card_change: Option<String>,
     pub lane: LaneId,
@@ -72,7 +74,10 @@ pub struct Cas {
     pub usual: Answer,
     pub moods: Option<(Moods, Chance)>,
     pub is_up: bool,
+    /// Where a card has one STB at most: `0052` with zeros unpairs it, any other moves it.
     pub pairings: BTreeMap<String, String>,
+    /// Where it may have several: `0052` adds one, `0053` takes one away, zeros take all.
+    pub sets: Option<BTreeSet<(String, String)>>,
     pub heard: Vec<Heard>,
     pub coming: Vec<Coming>,
     pub said: Said,
@@ -87,6 +92,7 @@ impl Cas {
             moods: None,
             is_up: true,
             pairings: BTreeMap::new(),
+            sets: None,
             heard: Vec::new(),
             coming: Vec::new(),
             said: Said::default(),
@@ -103,11 +109,21 @@ impl Cas {
         let heard = read(lane, body, now);
         self.heard.push(heard.clone());
         let answer = self.answer();
-        if heard.is_query && matches!(answer, Answer::Ok | Answer::OkAfter(_) | Answer::OkTwice) {
-            let holds = self.pairings.get(&heard.card) == heard.stb.as_ref();
+        let is_answered = matches!(
+            answer,
+            Answer::Ok
+                | Answer::OkAfter(_)
+                | Answer::OkTwice
+                | Answer::Already
+                | Answer::Refuse
+                | Answer::RefuseAfter(_)
+        );
+        // Whatever its mood, it tells the truth about what it holds.
+        if heard.is_query && is_answered {
+            let holds = self.is_so(&heard);
             let outcome = if holds { Outcome::Ok } else { Outcome::Refused };
             let after = match answer {
-                Answer::OkAfter(after) => after,
+                Answer::OkAfter(after) | Answer::RefuseAfter(after) => after,
                 _ => Duration::ZERO,
             };
             self.send(&heard, outcome, now + after);
@@ -118,10 +134,7 @@ impl Cas {
             Answer::Ok | Answer::OkAfter(_) | Answer::OkTwice | Answer::Already | Answer::Lost
         );
         if is_taken && !heard.is_query && heard.card_change.is_none() {
-            match &heard.stb {
-                Some(stb) => self.pairings.insert(heard.card.clone(), stb.clone()),
-                None => self.pairings.remove(&heard.card),
-            };
+            self.take(&heard);
         }
         match answer {
             Answer::Ok => self.send(&heard, Outcome::Ok, now),
@@ -139,6 +152,46 @@ impl Cas {
             Answer::Lost | Answer::Swallowed => {}
         }
         heard
+    }
+
+    fn take(&mut self, heard: &Heard) {
+        let card = heard.card.clone();
+        let Some(sets) = &mut self.sets else {
+            match &heard.stb {
+                Some(stb) => self.pairings.insert(card, stb.clone()),
+                None => self.pairings.remove(&card),
+            };
+            return;
+        };
+        match (&heard.stb, &heard.from) {
+            (Some(stb), _) => drop(sets.insert((card, stb.clone()))),
+            (None, Some(from)) => drop(sets.remove(&(card, from.clone()))),
+            (None, None) => sets.retain(|(of, _)| *of != card),
+        }
+    }
+
+    /// Whether the card is as a query asks.
+    fn is_so(&self, heard: &Heard) -> bool {
+        if self.sets.is_none() {
+            return self.pairings.get(&heard.card) == heard.stb.as_ref();
+        }
+        let stbs = self.stbs_of(&heard.card);
+        match (&heard.stb, &heard.from) {
+            (Some(stb), _) => stbs.contains(stb),
+            (None, Some(from)) => !stbs.contains(from),
+            (None, None) => stbs.is_empty(),
+        }
+    }
+
+    /// The STBs that a card has.
+    pub fn stbs_of(&self, card: &str) -> BTreeSet<String> {
+        match &self.sets {
+            None => self.pairings.get(card).cloned().into_iter().collect(),
+            Some(sets) => {
+                let own = sets.iter().filter(|(of, _)| of == card);
+                own.map(|(_, stb)| stb.clone()).collect()
+            }
+        }
     }
 
     /// The answers that have arrived by now.
@@ -227,7 +280,8 @@ impl Cas {
 /// The columns of a smsgw command; type 07 is the tests' own query.
 fn read(lane: LaneId, body: &[u8], at: Duration) -> Heard {
     let text = std::str::from_utf8(body).unwrap();
-    let is_pairing = &text[60..64] == "0052";
+    let (is_pair, is_taking) = (&text[60..64] == "0052", &text[60..64] == "0053");
+    let is_pairing = is_pair || is_taking;
     let stb = text
         .get(64..74)
         .filter(|stb| is_pairing && *stb != "0000000000");
@@ -235,7 +289,8 @@ fn read(lane: LaneId, body: &[u8], at: Duration) -> Heard {
         transaction: text[..9].parse().unwrap(),
         is_query: &text[9..11] == "07",
         card: text[50..60].to_owned(),
-        stb: stb.map(str::to_owned),
+        stb: stb.filter(|_| is_pair).map(str::to_owned),
+        from: stb.filter(|_| is_taking).map(str::to_owned),
         card_change: (!is_pairing).then(|| text[60..].trim_end().to_owned()),
         lane,
         at,

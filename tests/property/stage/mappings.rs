@@ -25,6 +25,40 @@ fn query(request, ctx) {
 "#
 }
 
+/// For a CAS where a card may have several STBs: command 0053 takes it from one of them.
+pub fn of_sets(text: &str) -> String {
+    let replaced = text
+        .replace("card_to_stb: 1, stb_to_card: 0", "card_to_stb: 0, stb_to_card: 0")
+        .replace("fn plan(", "fn plan_of_one(")
+        .replace(
+            "body.put_ascii(\"0052\");\n        body.put_digits(if step.confirms == \"pair\" { step.stb } else { 0 }, 10);",
+            "body.put_ascii(if step.confirms == \"unpair\" && step.stb != () { \"0053\" } else { \"0052\" });\n        \
+             body.put_digits(if step.stb == () { 0 } else { step.stb }, 10);",
+        )
+        .replace(
+            "body.put_ascii(\"0052\");\n    body.put_digits(if request.stb == () { 0 } else { request.stb }, 10);",
+            "let left = if request.leaves.is_empty() { () } else { request.leaves[request.leaves.len - 1].stb };\n    \
+             let stb = if request.stb == () { left } else { request.stb };\n    \
+             body.put_ascii(if request.stb == () && left != () { \"0053\" } else { \"0052\" });\n    \
+             body.put_digits(if stb == () { 0 } else { stb }, 10);",
+        );
+    assert_eq!(
+        replaced.matches("0053").count(),
+        1 + text.matches("fn query(").count()
+    );
+    replaced
+        + r#"
+fn plan(request, cfg) {
+    if request.action != "pair" && request.action != "unpair" { return plan_of_one(request, cfg); }
+    let steps = [];
+    for left in request.leaves { steps.push(#{ confirms: "unpair", card: request.card, stb: left.stb }); }
+    if request.action == "pair" { steps.push(#{ confirms: "pair", card: request.card, stb: request.stb }); }
+    if steps.is_empty() { steps.push(#{ confirms: "unpair", card: request.card }); }
+    steps
+}
+"#
+}
+
 /// Leaves the old STB before it takes the new one.
 pub fn two_steps(text: &str) -> String {
     let one_step = text.replace("fn plan(", "fn plan_of_one(");

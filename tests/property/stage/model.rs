@@ -7,7 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use pairbox::domain::event::{
     Begun, Confirmed, Ending, Event, LateAnswer, LateEffect, Resolution, Settled, Then,
 };
-use pairbox::domain::{Confirms, Doubt, ItemNumber, Outcome, Place, Purpose, RequestNumber, View};
+use pairbox::domain::{
+    Cardinality, Confirms, Doubt, ItemNumber, Outcome, Place, Purpose, RequestNumber, View,
+};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stands {
@@ -24,10 +26,13 @@ pub struct Known {
     pub provider: u16,
     pub card: ItemNumber,
     pub stb: Option<ItemNumber>,
+    /// Of an unpair: the only STB that is left.
+    pub from: Option<ItemNumber>,
+    pub is_beside: bool,
     pub changes_pairing: bool,
     pub is_bound: bool,
     /// As the first attempt bound it.
-    pub leaves: Option<ItemNumber>,
+    pub leaves: BTreeSet<ItemNumber>,
     pub stands: Stands,
     pub unknown: u32,
     pub steps: usize,
@@ -37,13 +42,15 @@ pub struct Known {
     pub late_answers: u32,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Paired {
-    pub stb: Option<ItemNumber>,
-    pub is_doubtful: bool,
-    /// The STB that it may hold besides.
-    pub may_hold: Option<ItemNumber>,
+/// What is known of a card and an STB.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Link {
+    Sure,
+    MayBeGone,
+    NeverConfirmed,
 }
+
+pub type Links = BTreeMap<ItemNumber, Link>;
 
 /// The transactions that the CAS said yes and no to.
 #[derive(Default)]
@@ -56,7 +63,9 @@ pub struct Said {
 pub struct Model {
     pub seq: u64,
     pub requests: BTreeMap<RequestNumber, Known>,
-    pub pairings: BTreeMap<ItemNumber, Paired>,
+    pub pairings: BTreeMap<ItemNumber, Links>,
+    /// By provider.
+    pub cardinality: BTreeMap<u16, Cardinality>,
     pub conflicts: u64,
     /// By provider and number on the wire.
     pub transactions: BTreeMap<(u16, u64), RequestNumber>,
@@ -64,6 +73,16 @@ pub struct Model {
 }
 
 impl Known {
+    /// Whether it takes its card from this STB.
+    fn ends(&self, stb: ItemNumber) -> bool {
+        match (self.stb, self.from) {
+            _ if !self.changes_pairing || self.is_beside => false,
+            (Some(joined), _) => stb != joined,
+            (None, Some(only)) => stb == only,
+            (None, None) => true,
+        }
+    }
+
     pub fn is_finished(&self) -> bool {
         matches!(self.stands, Stands::Completed | Stands::Rejected)
     }
@@ -76,10 +95,18 @@ impl Model {
         self.seq = seq;
         self.events.push(event.clone());
         match event {
-            Event::RequestAccepted(accepted) | Event::CardChangeAccepted(accepted) => {
+            Event::ProviderSet { number, provider } => {
+                self.cardinality.insert(number.0, provider.cardinality);
+            }
+            Event::RequestAccepted(accepted)
+            | Event::CardChangeAccepted(accepted)
+            | Event::PairBesideAccepted(accepted)
+            | Event::UnpairFromAccepted(accepted) => {
                 let number = accepted.request;
                 let is_change = matches!(event, Event::CardChangeAccepted(_));
                 assert_eq!(is_change, accepted.card_change.is_some(), "{accepted:?}");
+                let is_from = matches!(event, Event::UnpairFromAccepted(_));
+                assert_eq!(is_from, accepted.from.is_some(), "{accepted:?}");
                 let known = Known {
                     place: Place {
                         due: accepted.due,
@@ -88,9 +115,11 @@ impl Model {
                     provider: accepted.provider.0,
                     card: accepted.card,
                     stb: accepted.stb,
+                    from: accepted.from,
+                    is_beside: matches!(event, Event::PairBesideAccepted(_)),
                     changes_pairing: accepted.card_change.is_none(),
                     is_bound: false,
-                    leaves: None,
+                    leaves: BTreeSet::new(),
                     stands: Stands::Open,
                     unknown: 0,
                     steps: 0,
@@ -118,7 +147,9 @@ impl Model {
                         known.unknown == 0 && known.acknowledged == 0,
                         "{request} was cancelled: {known:?}"
                     ),
-                    Ending::StbTaken { .. } | Ending::ProviderUnreachable => {
+                    Ending::StbTaken { .. }
+                    | Ending::CardFull { .. }
+                    | Ending::ProviderUnreachable => {
                         assert_eq!(known.unknown, 0, "{request} {ending:?}: {known:?}");
                     }
                 }
@@ -199,11 +230,12 @@ impl Model {
         if let Some(plan) = &begun.plan {
             assert!(!known.is_bound, "{number} is planned once");
             known.is_bound = true;
-            known.leaves = begun.leaves;
+            known.leaves = begun.leaves.iter().collect();
             known.steps = plan.len();
         }
         assert!(known.is_bound, "{number} is planned");
-        assert_eq!(known.leaves, begun.leaves, "{number} is bound");
+        let leaves: BTreeSet<ItemNumber> = begun.leaves.iter().collect();
+        assert_eq!(known.leaves, leaves, "{number} is bound");
         known
             .attempts
             .push((begun.transaction, begun.purpose, begun.step));
@@ -330,66 +362,58 @@ impl Model {
             known.changes_pairing,
             "{number} confirms {confirmed:?}: {known:?}"
         );
-        self.confirm(confirmed);
-    }
-
-    fn confirm(&mut self, confirmed: &Confirmed) {
-        let stb = match confirmed.confirms {
-            Confirms::None => return,
-            Confirms::Unpair => None,
-            Confirms::Pair => confirmed.stb,
-        };
-        if let Some(stb) = stb {
-            let others: Vec<ItemNumber> = self
-                .pairings
-                .iter()
-                .filter(|(card, paired)| {
-                    **card != confirmed.card
-                        && (paired.stb == Some(stb) || paired.may_hold == Some(stb))
-                })
-                .map(|(card, _)| *card)
-                .collect();
-            let mine = self.pairings.get(&confirmed.card);
-            let is_mine = mine.is_some_and(|mine| mine.stb == Some(stb) && !mine.is_doubtful);
-            if !others.is_empty() && !is_mine {
-                self.conflicts += 1;
-                for other in others {
-                    let theirs = self.pairings.entry(other).or_default();
-                    theirs.is_doubtful = true;
-                    theirs.may_hold = None;
+        let known = known.clone();
+        let mut links = self.pairings.remove(&confirmed.card).unwrap_or_default();
+        match confirmed.confirms {
+            Confirms::None => {}
+            Confirms::Unpair => match confirmed.stb {
+                Some(left) => drop(links.remove(&left)),
+                // Whatever the card has, also what it is to have: where a step names no STB, it frees the card.
+                None => links.retain(|stb, _| known.from.is_some_and(|only| only != *stb)),
+            },
+            Confirms::Pair => {
+                let stb = confirmed.stb.unwrap();
+                let holds = |links: &&Links| links.contains_key(&stb);
+                let others = self.pairings.values().filter(holds).count();
+                let limit = self.cardinality[&known.provider].cards_per_stb;
+                if others >= usize::from(limit) && links.get(&stb) != Some(&Link::Sure) {
+                    self.conflicts += 1;
                 }
+                links.retain(|other, _| !known.ends(*other));
+                links.insert(stb, Link::Sure);
             }
         }
-        self.pairings.insert(
-            confirmed.card,
-            Paired {
-                stb,
-                ..Paired::default()
-            },
-        );
+        self.pairings.insert(confirmed.card, links);
     }
 
     /// `other`: of a step that did not do what the request asks for.
     fn doubt(&mut self, number: RequestNumber, other: Option<Doubt>) {
         let known = &self.requests[&number];
-        let (card, stb) = (known.card, known.stb.filter(|_| other.is_none()));
-        let paired = self.pairings.entry(card).or_default();
-        paired.is_doubtful = true;
-        if stb.is_some() || paired.may_hold == paired.stb {
-            paired.may_hold = stb;
+        let wanted = known.stb.filter(|_| other.is_none());
+        let links = self.pairings.entry(known.card).or_default();
+        for (stb, link) in links.iter_mut() {
+            if *link == Link::Sure && (known.ends(*stb) || wanted == Some(*stb)) {
+                *link = Link::MayBeGone;
+            }
+        }
+        if let Some(stb) = wanted {
+            links.entry(stb).or_insert(Link::NeverConfirmed);
         }
     }
 
-    /// The STB that a request leaves: bound, or derived by walking its card's unfinished requests.
-    fn leaves(&self, number: RequestNumber) -> Option<ItemNumber> {
+    /// The STBs that a request leaves: bound, or derived by walking its card's unfinished requests.
+    fn leaves(&self, number: RequestNumber) -> BTreeSet<ItemNumber> {
         let known = &self.requests[&number];
         if known.is_bound {
-            return known.leaves;
+            return known.leaves.clone();
         }
         if !known.changes_pairing {
-            return None;
+            return BTreeSet::new();
         }
-        let paired = self.pairings.get(&known.card).copied().unwrap_or_default();
+        if let Some(from) = known.from {
+            return [from].into();
+        }
+        let links = self.pairings.get(&known.card).cloned().unwrap_or_default();
         let mut ahead: Vec<&Known> = self
             .requests
             .values()
@@ -401,20 +425,20 @@ impl Model {
             })
             .collect();
         ahead.sort_by_key(|other| other.place);
-        let at = match ahead.last() {
-            Some(last) => last.stb,
-            None => paired.stb.or(paired.may_hold),
-        };
-        at.filter(|stb| Some(*stb) != known.stb)
+        let mut held: BTreeSet<ItemNumber> = links.into_keys().collect();
+        for other in ahead {
+            held.retain(|stb| !other.ends(*stb));
+            held.extend(other.stb);
+        }
+        held.retain(|stb| known.ends(*stb));
+        held
     }
 
     /// The card and STBs that a request stands in line for.
     pub fn items(&self, number: RequestNumber) -> BTreeSet<ItemNumber> {
         let known = &self.requests[&number];
-        [Some(known.card), known.stb, self.leaves(number)]
-            .into_iter()
-            .flatten()
-            .collect()
+        let own = [Some(known.card), known.stb].into_iter().flatten();
+        own.chain(self.leaves(number)).collect()
     }
 
     pub fn unfinished(&self) -> Vec<RequestNumber> {
@@ -473,19 +497,40 @@ impl Model {
                 self.queue(item),
                 "the queue of item {item}"
             );
-            let paired = self.pairings.get(&item).copied().unwrap_or_default();
             let row = view.pairing(item);
-            assert_eq!(row.and_then(|row| row.stb), paired.stb, "card {item}");
+            let ours: BTreeSet<ItemNumber> = row
+                .iter()
+                .flat_map(pairbox::domain::Pairing::acknowledged)
+                .collect();
+            assert_eq!(ours, self.acknowledged(item), "card {item}");
         }
         if self.conflicts == 0 {
             assert_eq!(meta.conflicts, 0);
-            let held: Vec<_> = self.pairings.values().filter_map(|at| at.stb).collect();
-            let distinct: BTreeSet<_> = held.iter().collect();
-            assert_eq!(
-                held.len(),
-                distinct.len(),
-                "an STB with two cards: {held:?}"
-            );
+            self.check_limits();
         }
+    }
+
+    /// The STBs that the CAS confirmed last.
+    pub fn acknowledged(&self, card: ItemNumber) -> BTreeSet<ItemNumber> {
+        let links = self.pairings.get(&card).into_iter().flatten();
+        let known = links.filter(|(_, link)| **link != Link::NeverConfirmed);
+        known.map(|(stb, _)| *stb).collect()
+    }
+
+    /// Nobody has more of the other than its provider allows; the stage has one that matters.
+    fn check_limits(&self) {
+        let most = |limit: fn(&Cardinality) -> u8| self.cardinality.values().map(limit).max();
+        let mut cards_of: BTreeMap<ItemNumber, usize> = BTreeMap::new();
+        for card in self.pairings.keys() {
+            let stbs = self.acknowledged(*card);
+            let limit = most(|limits| limits.stbs_per_card).unwrap();
+            assert!(stbs.len() <= usize::from(limit), "card {card}: {stbs:?}");
+            for stb in stbs {
+                *cards_of.entry(stb).or_default() += 1;
+            }
+        }
+        let limit = most(|limits| limits.cards_per_stb).unwrap_or(1);
+        let fits = |(_, cards): (_, &usize)| *cards <= usize::from(limit);
+        assert!(cards_of.iter().all(fits), "too many cards: {cards_of:?}");
     }
 }

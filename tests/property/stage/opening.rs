@@ -90,6 +90,7 @@ impl Stage {
                 is_effective: provider.is_effective,
                 mapping: "smsgw".into(),
                 mapping_sha256: mapping.sha256().to_owned(),
+                cardinality: provider.cardinality,
             });
         let providers = settings.collect();
         door.submit(
@@ -181,6 +182,7 @@ fn provider(configured: &Configured, mapping: Arc<Mapping>, state: &State) -> Pr
         credentials: Credentials::default(),
         address: "127.0.0.1:1".into(),
         overrides,
+        cardinality: configured.cardinality,
         smartcard_products: vec![configured.smartcards.into()],
         stb_products: vec!["STB-*".into()],
         seed: 1,
