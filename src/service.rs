@@ -44,12 +44,12 @@ use crate::telemetry::{Metric, Metrics, Pulse, fatal};
 
 use doors::{Doors, Gathering};
 pub use error::ServiceError;
-pub use exchange::{Wire, exchange};
+pub use exchange::{Asked, Wire, exchange};
 pub use open_files::raise_open_files;
-pub use reading::{of_tls, read_providers};
+pub use reading::{ReadProvider, of_tls, read_providers, secret_names};
 use sending::Sending;
 pub use setup::credentials;
-pub use setup::mode;
+pub use setup::{mode, overrides};
 use threads::Threads;
 use watch::WatchParts;
 pub use watch::{Unready, Watch};

@@ -2,6 +2,7 @@
 #![allow(dead_code, clippy::unwrap_used)]
 
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -185,7 +186,14 @@ pub fn config(folder: &Path, mapping: &str, address: SocketAddr, more: &str) -> 
     let lines: Vec<String> = settings
         .map(|(name, value)| format!("{name} = {value}"))
         .collect();
-    let settings = lines.join("\n");
+    let mut settings = lines.join("\n");
+    if mapping == "httpjson" {
+        // Its frames name it, whatever the CAS makes of it.
+        let password = folder.join("cas.password");
+        std::fs::write(&password, "secret").unwrap();
+        std::fs::set_permissions(password, std::fs::Permissions::from_mode(0o600)).unwrap();
+        settings.push_str("\n[provider.secrets]\npassword = \"cas.password\"");
+    }
     let text = format!(
         r#"
 data_dir = "data"

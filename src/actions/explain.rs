@@ -49,6 +49,8 @@ pub enum ReasonCode {
     Sending,
     InDoubt,
     Held,
+    /// Answers came that match no command.
+    Unmatched,
     Completed,
     Rejected,
 }
@@ -99,10 +101,12 @@ impl Telling<'_> {
                     self.request.latest_attempt, self.request.transaction
                 );
                 self.because(ReasonCode::Sending, text);
+                self.unmatched();
             }
             Phase::Held => {
                 let text = format!("held for an operator: {}", self.held_reason());
                 self.because(ReasonCode::Held, text);
+                self.unmatched();
                 for resolution in ["done", "not-done", "send-again"] {
                     self.then(format!(
                         "pairbox request resolve {number} {resolution} --reason TEXT"
@@ -172,11 +176,36 @@ impl Telling<'_> {
             request.latest_attempt
         );
         self.because(ReasonCode::InDoubt, text);
+        self.unmatched();
         self.then(format!("pairbox request retry {}", request.number));
         self.then(format!(
             "pairbox request resolve {} done|not-done --reason TEXT",
             request.number
         ));
+    }
+
+    /// Answers that came since its attempt began and that nobody waits for: one of them may be its own.
+    fn unmatched(&mut self) {
+        let health = self.actions.health.get(self.request.provider);
+        let begun = self.actions.event(self.request.begun);
+        let (Some(unmatched), Some((Event::AttemptBegun(begun), at, _))) =
+            (health.and_then(|health| health.unmatched), begun)
+        else {
+            return;
+        };
+        if unmatched.at < at {
+            return;
+        }
+        let text = format!(
+            "{}; this command's key is `{}`",
+            unmatched.words(),
+            begun.key
+        );
+        self.because(ReasonCode::Unmatched, text);
+        let provider = self.actions.state.view().provider(self.request.provider);
+        if let Some(provider) = provider {
+            self.then(format!("pairbox mapping test {} --trace", provider.mapping));
+        }
     }
 
     fn behind(&mut self) {

@@ -1,5 +1,7 @@
 //! Items as people look at them: a list by cursor, one with everything that is known of it.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -8,6 +10,7 @@ use super::{Actions, requests::RequestRow};
 use crate::domain::{
     ItemIdentifier, ItemKind, ItemNumber, Kind, PublicId, RequestNumber, Timestamp, View,
 };
+use crate::provider::Provider;
 use crate::store::StateView;
 
 /// An item in a list.
@@ -21,6 +24,9 @@ pub struct ItemRow {
     /// What a provider takes it for; none if no provider's products match.
     pub kind: Option<ItemKind>,
     pub ca_id: String,
+    /// As the mapping of the first provider that takes it normalizes it; only where it is asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub normalized_ca_id: Option<String>,
     pub is_effective: bool,
     pub is_blacklisted: bool,
     /// The STB of a card, or the card that holds an STB, as the CAS confirmed it.
@@ -73,6 +79,22 @@ impl Actions {
             .iter()
             .map(|found| self.item_row(&self.state.view(), found))
             .collect()
+    }
+
+    /// Asks the mappings for the CA IDs as they send them; one that a script cannot normalize stays without.
+    pub fn normalize_ca_ids(&self, rows: &mut [ItemRow]) {
+        let providers = self.providers();
+        for row in rows {
+            let Some(kind) = row.kind else { continue };
+            let takes = |provider: &&Arc<Provider>| provider.classify(&row.product) == Some(kind);
+            let Some(provider) = providers.iter().find(takes) else {
+                continue;
+            };
+            let normalized = provider
+                .mapping
+                .normalize(kind, &row.ca_id, &provider.settings);
+            row.normalized_ca_id = normalized.ok();
+        }
     }
 
     /// The one item that the identifier means, card or STB.
@@ -141,6 +163,7 @@ impl Actions {
                 .into_iter()
                 .find(|kind| providers.takes(&found.product, *kind)),
             ca_id: item.identifiers.ca_id().to_owned(),
+            normalized_ca_id: None,
             is_effective: item.is_effective,
             is_blacklisted: item.is_blacklisted,
             paired_with: partner.map(|partner| serial_number(view, partner)),

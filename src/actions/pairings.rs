@@ -6,7 +6,7 @@ use super::Actions;
 use super::items::serial_number;
 use crate::domain::admission::projected_stbs;
 use crate::domain::view::Jump;
-use crate::domain::{ItemNumber, Pairing, Standing, Stbs, Timestamp, View};
+use crate::domain::{ItemNumber, Pairing, Phase, Standing, Stbs, Timestamp, View};
 
 /// A card and one of its STBs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,7 +16,7 @@ pub struct PairingRow {
     pub card: String,
     /// As the CAS confirmed it last; none after an unpair.
     pub stb: Option<String>,
-    /// In words, where an answer left it open what the CAS holds.
+    /// In words, where an answer left it open what the CAS holds, or a request is held or in doubt.
     pub doubt: Option<String>,
     pub since: Timestamp,
     /// The STBs that the card will have once its unfinished requests are done, if that is something else; empty for none.
@@ -24,16 +24,19 @@ pub struct PairingRow {
 }
 
 impl Actions {
-    /// Pairings of cards above `after`; with `freed`, those cards too that the CAS confirmed to be without an STB.
+    /// Pairings of cards above `after`, and cards with a request that is held or in doubt; with `freed`, those cards too that the
+    /// CAS confirmed to be without an STB.
     pub fn list_pairings(&self, after: u64, limit: usize, with_freed: bool) -> Vec<PairingRow> {
         let meta = self.state.view().meta();
         let jumps = meta.jumps.iter().map(|jump| jump.item);
         let cards = Jump::given_out(jumps, after.saturating_add(1), meta.last_item);
         let rows = self.walk_numbers(cards, 0, limit, |view, number| {
             let card = ItemNumber(number);
-            let pairing = view.pairing(card)?;
-            let is_wanted = with_freed || pairing.is_held();
-            is_wanted.then(|| rows(view, card, Some(&pairing)))
+            let pairing = view.pairing(card);
+            let row = pairing.as_ref();
+            let is_wanted = row.is_some_and(|row| with_freed || row.is_held())
+                || open_request(view, card).is_some();
+            is_wanted.then(|| rows(view, card, row))
         });
         rows.into_iter().flatten().collect()
     }
@@ -46,6 +49,20 @@ impl Actions {
             .flat_map(|card| rows(&view, card, view.pairing(card).as_ref()))
             .collect()
     }
+}
+
+/// The first request of the card of which nobody knows what it left in the CAS, in words.
+fn open_request(view: &dyn View, card: ItemNumber) -> Option<String> {
+    view.queue(card).iter().find_map(|place| {
+        let request = view.request(place.number)?;
+        let phase = match request.phase {
+            Phase::Held => "held",
+            Phase::InDoubt => "in doubt",
+            _ => return None,
+        };
+        let is_about_it = request.card == card && request.changes_pairing();
+        is_about_it.then(|| format!("request {} is {phase}", request.number))
+    })
 }
 
 /// One row for each STB; one without any for a card that was freed or is to be paired for the first time.
@@ -62,17 +79,21 @@ fn rows(view: &dyn View, card: ItemNumber, pairing: Option<&Pairing>) -> Vec<Pai
             .map(|stb| serial_number(view, stb))
             .collect::<Vec<_>>()
     });
+    let open = open_request(view, card);
     let row = |stb: Option<String>, doubt: Option<String>, since| PairingRow {
         card_number: card.0,
         card: serial_number(view, card),
         stb,
-        doubt,
+        doubt: match (doubt, &open) {
+            (Some(doubt), Some(open)) => Some(format!("{doubt}; {open}")),
+            (doubt, open) => doubt.or_else(|| open.clone()),
+        },
         since,
         wanted: wanted.clone(),
     };
     let Some(pairing) = pairing else {
         let first = view.queue(card).first().map(|place| place.due);
-        let since = first.filter(|_| is_other);
+        let since = first.filter(|_| is_other || open.is_some());
         return since
             .map(|since| row(None, None, since))
             .into_iter()

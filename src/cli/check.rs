@@ -9,7 +9,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::http::tls;
 use crate::script::check::Finding;
-use crate::service::{of_tls, read_providers};
+use crate::service::{ReadProvider, of_tls, overrides, read_providers};
 
 pub fn run(global: &Global) -> Result<Exit, CliError> {
     let loaded = match Config::load(global.config.as_deref(), &global.overrides(None)) {
@@ -20,7 +20,10 @@ pub fn run(global: &Global) -> Result<Exit, CliError> {
         }
     };
     let config = loaded.config;
-    let mut findings = read_providers(&config).err().unwrap_or_default();
+    let (mut findings, differences) = match read_providers(&config) {
+        Ok(read) => (Vec::new(), differences(&config, &read)),
+        Err(findings) => (findings, Vec::new()),
+    };
     if let Some(files) = &config.http.tls {
         let wrong = tls::findings(files, SystemClock::new().now());
         findings.extend(wrong.iter().map(of_tls));
@@ -28,11 +31,26 @@ pub fn run(global: &Global) -> Result<Exit, CliError> {
     for finding in &findings {
         say(&words(finding))?;
     }
+    for difference in differences {
+        say(&difference)?;
+    }
     let (file, count) = (loaded.path.display(), config.providers.len());
     end(
         findings.len(),
         &format!("{file}: in order; providers: {count}"),
     )
+}
+
+/// Where a provider's section says otherwise than its mapping: no mistake, but whoever wrote the mapping may not know of it.
+fn differences(config: &Config, read: &[ReadProvider]) -> Vec<String> {
+    let mut told = Vec::new();
+    for (provider, read) in config.providers.iter().zip(read) {
+        let described = &read.mapping.description().session;
+        for difference in overrides(provider).differences(described) {
+            told.push(format!("note: provider {}: {difference}", provider.name));
+        }
+    }
+    told
 }
 
 fn end(findings: usize, in_order: &str) -> Result<Exit, CliError> {

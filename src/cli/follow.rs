@@ -21,6 +21,8 @@ use crate::domain::JobPhase;
 use crate::jobs::{FullReport, JobReport, NewJob, RehearsalReport};
 
 const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// While requests are held each look goes through all that are unfinished.
+const LOOK_AT_HELD_EVERY: Duration = Duration::from_millis(500);
 /// Failed rows that are said one by one.
 const FAILURES_SAID: usize = 10;
 
@@ -56,11 +58,16 @@ pub fn follow(backend: &Backend, number: u64, followed: &Followed) -> Result<Exi
         if followed.waits_for_cas && job.done == job.rows {
             standstill.look(backend, &job)?;
         }
-        let waits = followed.waits_for_cas && job.state.is_over() && job.pending > 0;
+        let can_go_on = job.pending > job.held + job.behind_held;
+        let waits = followed.waits_for_cas && job.state.is_over() && can_go_on;
         if (job.state != JobPhase::Running && !waits) || stop.load(Ordering::Relaxed) {
             break job;
         }
-        std::thread::sleep(LOOK_EVERY);
+        std::thread::sleep(if job.held > 0 {
+            LOOK_AT_HELD_EVERY
+        } else {
+            LOOK_EVERY
+        });
     };
     let went = progress.went(job.done);
     if stop.load(Ordering::Relaxed) && job.state == JobPhase::Running {
@@ -339,6 +346,15 @@ fn detached(backend: &Backend, job: &JobReport) -> Result<Exit, CliError> {
     Ok(if is_good { Exit::Done } else { Exit::No })
 }
 
+/// The requests for which somebody has to decide; none if there is none.
+pub fn held_words(job: &JobReport) -> Option<String> {
+    let behind = match job.behind_held {
+        0 => String::new(),
+        count => format!(" and {count} behind them"),
+    };
+    (job.held + job.behind_held > 0).then(|| format!("{} held{behind}", job.held))
+}
+
 /// The next command.
 fn next(backend: &Backend, job: &JobReport, followed: &Followed) {
     let number = job.id;
@@ -354,6 +370,11 @@ fn next(backend: &Backend, job: &JobReport, followed: &Followed) {
     if job.state == JobPhase::Paused {
         eprintln!(
             "`pairbox job resume {number}` goes on, `pairbox job cancel {number} --reason TEXT` ends it"
+        );
+    } else if let Some(held) = held_words(job) {
+        eprintln!(
+            "{held}: `pairbox request list --job {number} --state pending` names them, `pairbox request resolve NUMBER done|not-done|send-again --reason TEXT` \
+             settles one"
         );
     } else if job.pending > 0 && !backend.is_remote() && !has_waited {
         eprintln!("queued; start `pairbox serve`, or `pairbox process`, to send it");

@@ -155,6 +155,7 @@ impl ListArgs {
                 is_blacklisted: self.blacklisted.then_some(true),
                 after,
                 limit: PAGE_ROWS_MAX,
+                with_normalized: false,
             })?;
             writer.write(&page.rows)?;
             next = page.next;

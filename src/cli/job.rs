@@ -9,7 +9,7 @@ use super::backend::{Backend, Sending};
 use super::error::CliError;
 use super::exit::Exit;
 use super::failures::write_failures;
-use super::follow::{Followed, follow, state_words, tell, tell_local_work};
+use super::follow::{Followed, follow, held_words, state_words, tell, tell_local_work};
 use super::global::Global;
 use super::output::{Format, ListWriter, Listed, OutputArgs, counted, say, thing, time_or_dash};
 use crate::actions::local_time::local_time;
@@ -193,6 +193,14 @@ impl Listed for JobReport {
     }
 }
 
+/// How many wait, and for whom.
+fn pending_words(job: &JobReport) -> String {
+    match held_words(job) {
+        Some(held) => format!("{}, of them {held}", job.pending),
+        None => job.pending.to_string(),
+    }
+}
+
 fn fields(job: &JobReport, zone: Tz) -> Vec<(&'static str, String)> {
     vec![
         ("job", job.id.to_string()),
@@ -210,6 +218,6 @@ fn fields(job: &JobReport, zone: Tz) -> Vec<(&'static str, String)> {
         ("requests", job.requests.to_string()),
         ("completed", job.completed.to_string()),
         ("rejected", job.rejected.to_string()),
-        ("pending", job.pending.to_string()),
+        ("pending", pending_words(job)),
     ]
 }

@@ -107,12 +107,34 @@ impl Listed for ProviderReport {
             lanes,
             in_flight,
             self.unfinished.to_string(),
-            self.note(zone),
+            self.remarks(zone),
         ]
     }
 }
 
 impl ProviderReport {
+    /// All that is to be known of it: first what keeps it from sending.
+    fn remarks(&self, zone: Tz) -> String {
+        let mut remarks = vec![self.note(zone)];
+        remarks.retain(|remark| remark != DASH);
+        if self.held > 0 {
+            remarks.push(format!(
+                "{} held: `pairbox request list --state pending`, `pairbox request resolve`",
+                self.held
+            ));
+        }
+        let unmatched = self.health.as_ref();
+        let unmatched = unmatched.and_then(|health| health.unmatched.as_ref());
+        remarks.extend(unmatched.map(|unmatched| {
+            format!("{} ({})", unmatched.words(), local_time(unmatched.at, zone))
+        }));
+        remarks.extend(self.differences.iter().cloned());
+        if remarks.is_empty() {
+            return DASH.to_owned();
+        }
+        remarks.join("; ")
+    }
+
     /// What keeps it from sending, if anything does.
     pub(super) fn note(&self, zone: Tz) -> String {
         if let Some(pause) = &self.pause {

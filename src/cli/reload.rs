@@ -15,6 +15,19 @@ use crate::control::{Client, ReloadBegin, ReloadProgress};
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 pub fn run(global: &Global) -> Result<Exit, CliError> {
+    let Reloaded { exit, told } = ask(global)?;
+    say(&told)?;
+    Ok(exit)
+}
+
+/// What came of a reload, and its words.
+pub struct Reloaded {
+    pub exit: Exit,
+    pub told: String,
+}
+
+/// Has the server read again and says nothing, for whoever has more to do before it speaks.
+pub fn ask(global: &Global) -> Result<Reloaded, CliError> {
     // Only where the server is; what is wrong with the file is the server's to say.
     let data_dir = Config::locate(global.config.as_deref(), &global.overrides(None))?;
     let Some(client) = Client::find(&data_dir)? else {
@@ -28,7 +41,7 @@ pub fn run(global: &Global) -> Result<Exit, CliError> {
         }
         std::thread::sleep(LOOK_EVERY);
     };
-    match end {
+    Ok(match end {
         ReloadEnd::Applied {
             generation,
             changes,
@@ -38,17 +51,19 @@ pub fn run(global: &Global) -> Result<Exit, CliError> {
             } else {
                 changes.join(", ")
             };
-            say(&format!("generation {generation}: {changes}"))?;
-            Ok(Exit::Done)
+            Reloaded {
+                exit: Exit::Done,
+                told: format!("generation {generation}: {changes}"),
+            }
         }
         ReloadEnd::Refused { generation, reload } => {
-            say(&findings(&reload))?;
-            say(&format!(
-                "\nrefused; generation {generation} stays in force"
-            ))?;
-            Ok(Exit::No)
+            let findings = findings(&reload);
+            Reloaded {
+                exit: Exit::No,
+                told: format!("{findings}\n\nrefused; generation {generation} stays in force"),
+            }
         }
-    }
+    })
 }
 
 /// What is wrong, one finding after the other.

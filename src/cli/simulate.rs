@@ -31,7 +31,7 @@ pub struct SimulateArgs {
     /// The same seed gives the same faults
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Where the pairings are kept over a restart, as JSON
+    /// Where what changes is kept over a restart, as JSON: pairings, sessions, counters. Settings are not: those of now count
     #[arg(long, value_name = "FILE")]
     state_file: Option<PathBuf>,
     /// A setting of the simulator's own, such as session_uses=20; its README names them

@@ -23,7 +23,17 @@ mod tests {
         let config = parse(TEMPLATE);
         let north = config.provider("north").unwrap();
         assert_eq!(north.address, "127.0.0.1:7000");
-        assert_eq!(north.window, Some(64));
+        let decided_here = [
+            north.window.is_some(),
+            north.reply_timeout.is_some(),
+            north.connect_timeout.is_some(),
+            north.keepalive_every.is_some(),
+            north.rate_per_s.is_some(),
+            north.min_gap.is_some(),
+            north.lanes.is_some(),
+            north.ambiguous.is_some(),
+        ];
+        assert_eq!(decided_here, [false; 8], "the mapping decides");
         assert_eq!(
             north.settings,
             serde_json::json!({"source_id": 1234, "dest_id": 5, "mop_ppid": 67892, "hello_name": "SMSGW"})

@@ -4,13 +4,19 @@ use std::sync::Arc;
 
 use super::trial::Trial;
 use super::{Conformance, Fault, Point, Verdict, session, splits, wrap};
+use crate::domain::placeholder::names_any;
 use crate::script::cases::{self, CaseReport, Kind, run_cases};
+use crate::script::secrets_named::unknown_in_frames;
 use crate::script::{Mapping, Origin, ScriptError};
 
 pub(super) const CASES: &str = "cases";
 
-/// Tries the whole list. Fails only if the case files cannot be read.
-pub fn judge(mapping: &Arc<Mapping>) -> Result<Conformance, ScriptError> {
+/// Tries the whole list. `secrets`: the names that its provider has; none: no provider uses the mapping yet. Fails only if the
+/// case files cannot be read.
+pub fn judge(
+    mapping: &Arc<Mapping>,
+    secrets: Option<&[String]>,
+) -> Result<Conformance, ScriptError> {
     let report = run_cases(mapping)?;
     let next = Next::of(mapping);
     let mut points = vec![
@@ -39,7 +45,11 @@ pub fn judge(mapping: &Arc<Mapping>) -> Result<Conformance, ScriptError> {
         ),
         Point::of("split and merged", stream(mapping, &report, &next)),
     ];
-    let (of_a_session, answered_by) = sessions(mapping, &report, &next);
+    points.extend(secrets_named(mapping, &report, secrets, &next));
+    let quietly = tracing::subscriber::NoSubscriber::default();
+    // What is tried is meant to go wrong.
+    let (of_a_session, answered_by) =
+        tracing::subscriber::with_default(quietly, || sessions(mapping, &report, &next));
     points.extend(of_a_session);
     Ok(Conformance {
         report,
@@ -186,6 +196,27 @@ fn stream(mapping: &Mapping, report: &CaseReport, next: &Next) -> Result<Verdict
     Ok(Verdict::Passed(format!(
         "{frames} frames, two by two, at every byte"
     )))
+}
+
+/// Of a mapping whose frames name a secret.
+fn secrets_named(
+    mapping: &Mapping,
+    report: &CaseReport,
+    secrets: Option<&[String]>,
+    next: &Next,
+) -> Option<Point> {
+    const NAME: &str = "secrets";
+    if let Err(found) = unknown_in_frames(mapping.origin(), &report.seen, secrets) {
+        let expected = "frames to name secrets and filters that are known";
+        return Some(Point::of(
+            NAME,
+            Err(fault(expected, found, &next.edit_script)),
+        ));
+    }
+    let sent = report.seen.iter().filter(|seen| seen.is_sent);
+    let frames = sent.filter(|seen| names_any(&seen.frame)).count();
+    let passed = Verdict::Passed(format!("{frames} frames name what is known"));
+    (frames > 0).then(|| Point::of(NAME, Ok(passed)))
 }
 
 /// The points of a session, and who answered.

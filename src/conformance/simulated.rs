@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use serde_json::Value;
 
 use crate::domain::Framing;
+use crate::domain::placeholder::{Part, Placeholder, parts};
 use crate::provider::{Provider, Secrets};
 use crate::script::cases::GoldenCommand;
 use crate::script::contract::{EncodeContext, SessionStep};
@@ -95,15 +96,35 @@ impl Simulated {
 
     /// What the simulator sends for one frame.
     pub(super) fn hear(&mut self, body: &[u8]) -> Result<Vec<Vec<u8>>, String> {
+        self.stand_in(body);
         let completed = self.secrets.complete(&self.framing, body);
         let completed = completed.map_err(|error| error.to_string())?;
-        let frame = through(&self.framing, &completed)?;
+        let frame = through(&self.framing, &completed.payload)?;
         let answers = self.script.on_frame(&frame, CONNECTION);
         let answers = answers.map_err(|error| error.report())?;
         answers
             .iter()
             .map(|answer| through(&self.framing, answer))
             .collect()
+    }
+}
+
+/// The value of a secret that no configuration is there to give.
+const STAND_IN: &str = "stand-in";
+
+impl Simulated {
+    fn stand_in(&mut self, body: &[u8]) {
+        let named = parts(body).filter_map(|part| match part {
+            Part::Named(inner) => Some(Placeholder::parse(inner).ok()?.name.to_owned()),
+            Part::Plain(_) => None,
+        });
+        let missing: Vec<(String, String)> = named
+            .filter(|name| self.secrets.get(name).is_none())
+            .map(|name| (name, STAND_IN.to_owned()))
+            .collect();
+        if !missing.is_empty() {
+            self.secrets.add(missing);
+        }
     }
 }
 

@@ -109,6 +109,9 @@ pub struct ItemListAsk {
     pub is_blacklisted: Option<bool>,
     pub after: u64,
     pub limit: usize,
+    /// The CA IDs too as the mappings normalize them.
+    #[serde(default)]
+    pub with_normalized: bool,
 }
 
 pub struct ItemList;
@@ -124,12 +127,15 @@ impl Verb for ItemList {
         ask: ItemListAsk,
     ) -> Result<Page<ItemRow>, ControlError> {
         let limit = ask.limit.clamp(1, PAGE_ROWS_MAX);
-        let rows = context.actions.list_items(&ItemFilter {
+        let mut rows = context.actions.list_items(&ItemFilter {
             product: ask.product,
             is_blacklisted: ask.is_blacklisted,
             after: ask.after,
             limit,
         });
+        if ask.with_normalized {
+            context.actions.normalize_ca_ids(&mut rows);
+        }
         Ok(Page::of(rows, limit, |row| row.number))
     }
 }

@@ -119,6 +119,13 @@ impl Attempts {
         Some(flight)
     }
 
+    /// The key of the attempt that waits longest for its answer.
+    pub fn longest_out(&self) -> Option<&str> {
+        let mut out = self.deadlines.iter();
+        out.find_map(|(_, handle)| self.flights.get(handle))
+            .map(|flight| flight.key.as_str())
+    }
+
     pub fn by_key(&self, key: &str) -> Option<u64> {
         self.by_key.get(key).copied()
     }

@@ -9,7 +9,7 @@ use super::ready::Ready;
 use super::step::Now;
 use crate::domain::settle::RetryPolicy;
 use crate::domain::{ItemNumber, Request, RequestNumber, Step, Timestamp};
-use crate::provider::{Circuit, LaneId, Provider, Rate, Transactions};
+use crate::provider::{Circuit, LaneId, Provider, Rate, Transactions, Unmatched};
 
 /// What makes a line.
 pub struct LineOptions {
@@ -58,6 +58,8 @@ pub struct Line {
     /// The line's clock: runs only while the provider works and a run is open.
     working: Duration,
     working_since: Option<Duration>,
+    /// Answers that no command waits for, since this round of sending began.
+    pub unmatched: Option<Unmatched>,
     /// Answers to no known attempt, in this minute.
     pub unknown_answers: Option<(Timestamp, u64, String)>,
 }
@@ -101,6 +103,7 @@ impl Line {
             lanes_up: 0,
             working: Duration::ZERO,
             working_since: None,
+            unmatched: None,
             unknown_answers: None,
         }
     }
@@ -165,6 +168,17 @@ impl Line {
             .filter(|lane| lane.connection.is_some() && !lane.has_alone && lane.in_flight < window)
             .min_by_key(|lane| lane.in_flight)
             .copied()
+    }
+
+    /// An answer came whose key is nobody's.
+    pub fn heard_unmatched(&mut self, now: Now, key: &str) {
+        let is_first = self.unknown_answers.is_none();
+        let awaited = self.attempts.longest_out();
+        let unmatched = Unmatched::count(self.unmatched.take(), now.wall, key, awaited);
+        if is_first {
+            tracing::warn!(provider = self.provider.name, "{}", unmatched.words());
+        }
+        self.unmatched = Some(unmatched);
     }
 
     /// Counts a script error; true if it is time to pause the provider.

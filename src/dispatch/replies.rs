@@ -82,12 +82,16 @@ impl Dispatcher {
             };
             return self.settle_flight(view, now, handle, ended);
         }
+        let over = line.attempts.over(&reply.key);
+        if is_in_order || over.is_none() {
+            line.heard_unmatched(now, &reply.key);
+        }
         if is_in_order {
             // Nothing is out, or another command: whose answer the next one would be, nobody knows.
             self.count_unknown(now, provider, bytes);
             return self.reset(lane, connection, "an answer came that no command waits for");
         }
-        let Some(over) = line.attempts.over(&reply.key) else {
+        let Some(over) = over else {
             return self.count_unknown(now, provider, bytes);
         };
         line.transactions.mark_answered(over.transaction);

@@ -179,6 +179,7 @@ impl Runner {
             let health = Health {
                 circuit_open,
                 lanes: lanes.map(|lane| lane.status().report()).collect(),
+                unmatched: line.unmatched.clone(),
                 in_flight: line.attempts.in_flight(),
                 window: line.lanes.len()
                     * usize::try_from(line.provider.session.window).unwrap_or(1),

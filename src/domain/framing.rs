@@ -234,7 +234,7 @@ impl Framing {
 }
 
 /// The largest number that a field of `bytes` bytes can hold.
-fn field_max(bytes: u8) -> u64 {
+pub(super) fn field_max(bytes: u8) -> u64 {
     1_u64
         .checked_shl(u32::from(bytes) * 8)
         .map_or(u64::MAX, |bound| bound - 1)

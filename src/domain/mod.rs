@@ -23,6 +23,7 @@ pub mod operate;
 pub mod outcome;
 pub mod pairing;
 pub mod phase;
+pub mod placeholder;
 pub mod plan;
 pub mod position;
 pub mod provider;

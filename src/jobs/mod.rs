@@ -14,9 +14,10 @@ pub mod input;
 mod rehearsal;
 mod report;
 mod rows;
+mod stuck;
 mod world;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -37,6 +38,7 @@ pub use folder::{FolderError, JobFile};
 pub use rehearsal::RehearsalReport;
 pub use report::{FailedCursor, FailedPage, FailedRow, FullReport, JobReport};
 use rows::Rows;
+use stuck::{Stuck, stuck};
 
 /// Jobs that run at once; each has a thread of `service.rs`.
 pub const JOBS_AT_ONCE: usize = 2;
@@ -163,21 +165,24 @@ impl Jobs {
 
     /// Jobs with numbers above `after`, ascending.
     pub fn list(&self, after: u64, limit: usize) -> Vec<JobReport> {
+        let stuck = stuck(&self.actions.state);
         let jobs = self.actions.state.view().jobs();
         jobs.iter()
             .filter(|(number, _)| number.0 > after)
             .take(limit)
-            .map(|(number, job)| self.glance(*number, job))
+            .map(|(number, job)| self.glance(*number, job, &stuck))
             .collect()
     }
 
     pub fn show(&self, number: JobNumber) -> Result<JobReport, JobsError> {
         let job = self.job(number)?;
-        Ok(self.glance(number, &job))
+        Ok(self.glance(number, &job, &stuck(&self.actions.state)))
     }
 
-    fn glance(&self, number: JobNumber, job: &Job) -> JobReport {
+    fn glance(&self, number: JobNumber, job: &Job, stuck: &HashMap<JobNumber, Stuck>) -> JobReport {
         let mut report = JobReport::of(number, job);
+        let stuck = stuck.get(&number).copied().unwrap_or_default();
+        (report.held, report.behind_held) = (stuck.held, stuck.behind);
         if job.phase == JobPhase::Running
             && let Some(why) = self.board.why_not(number)
         {
@@ -192,7 +197,7 @@ impl Jobs {
         let reasons = report::reasons(&self.actions, &self.folders, &job)?;
         let summary = self.summary(number, &job);
         Ok(FullReport {
-            job: self.glance(number, &job),
+            job: self.glance(number, &job, &stuck(&self.actions.state)),
             reasons,
             summary,
         })

@@ -53,6 +53,9 @@ pub struct JobReport {
     pub completed: u64,
     pub rejected: u64,
     pub pending: u64,
+    /// Of the pending ones: held for an operator, and those that stand behind a held one.
+    pub held: u64,
+    pub behind_held: u64,
 }
 
 /// A report with its reasons.
@@ -113,6 +116,8 @@ impl JobReport {
             completed: counts.completed,
             rejected: counts.rejected,
             pending: job.pending(),
+            held: 0,
+            behind_held: 0,
         }
     }
 }

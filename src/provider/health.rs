@@ -9,6 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use serde::{Deserialize, Serialize};
 
 use super::lane::LaneReport;
+use super::unmatched::Unmatched;
 use crate::domain::ProviderNumber;
 
 /// The latest figures of all providers.
@@ -21,6 +22,8 @@ pub struct Health {
     /// Why the circuit is open, in words; none while it is closed.
     pub circuit_open: Option<String>,
     pub lanes: Vec<LaneReport>,
+    /// Answers that no command waits for.
+    pub unmatched: Option<Unmatched>,
     /// Commands that went out and have no answer yet.
     pub in_flight: usize,
     /// Commands that may be in flight at once, over all lanes.

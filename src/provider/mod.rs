@@ -8,20 +8,21 @@ mod credentials;
 mod health;
 pub mod lane;
 mod neighbours;
+mod overrides;
 pub mod rate;
 mod secrets;
 mod set;
 pub mod transactions;
+mod unmatched;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use crossbeam_channel::Sender;
 use wildmatch::WildMatch;
 
 use crate::clock::Clock;
 use crate::domain::Cardinality;
-use crate::script::contract::{Ambiguous, ItemKind, Matching, Session, TransactionRange};
+use crate::script::contract::{ItemKind, Session, TransactionRange};
 use crate::script::{Mapping, ScriptError, Settings};
 use crate::telemetry::Metrics;
 pub use lane::LaneError;
@@ -34,10 +35,12 @@ pub use lane::{
     LaneStatus, Outgoing,
 };
 pub use neighbours::Looked;
+pub use overrides::SessionOverrides;
 pub use rate::Rate;
 pub use secrets::Secrets;
 pub use set::Providers;
 pub use transactions::Transactions;
+pub use unmatched::Unmatched;
 
 /// Messages of events that wait for the dispatcher; more, and the lanes stop reading.
 pub const EVENT_BATCHES_MAX: usize = 1_024;
@@ -75,26 +78,30 @@ pub struct LaneWires {
     /// Bounded; a full channel makes the lane stop reading its socket.
     pub events: Sender<LaneBatch>,
     pub metrics: Arc<Metrics>,
-    /// Hears every frame as it is recorded: whether it is sent, and its payload. For exchanges by hand.
+    /// Hears every frame as it is recorded. For exchanges by hand.
     pub tap: Option<Tap>,
 }
 
 /// Who listens to a lane.
-pub type Tap = Arc<dyn Fn(bool, &[u8]) + Send + Sync>;
+pub type Tap = Arc<dyn Fn(&Tapped<'_>) + Send + Sync>;
 
-/// The provider's own numbers in place of the mapping's; none leaves the mapping's.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct SessionOverrides {
-    pub window: Option<u32>,
-    pub connect_timeout: Option<Duration>,
-    pub reply_timeout: Option<Duration>,
-    pub keepalive_every: Option<Duration>,
-    pub rate_per_s: Option<u32>,
-    pub min_gap: Option<Duration>,
-    pub lanes: Option<u8>,
-    pub reconnect_min: Option<Duration>,
-    pub reconnect_max: Option<Duration>,
-    pub ambiguous: Option<Ambiguous>,
+/// A payload of a lane, with names where secrets are.
+pub enum Tapped<'a> {
+    Sent {
+        frame: &'a [u8],
+        /// As it went out, with so many secrets put in.
+        payload_bytes: usize,
+        secrets: usize,
+    },
+    /// It names what is not known, or cannot be framed.
+    NotSent { frame: &'a [u8] },
+    Heard {
+        frame: &'a [u8],
+        /// What the mapping says of it.
+        said: &'a str,
+        /// What a command would have to carry to be answered by it.
+        key: Option<&'a str>,
+    },
 }
 
 /// One configured CAS.
@@ -106,6 +113,8 @@ pub struct Provider {
     pub settings: Settings,
     /// After the overrides.
     pub session: Session,
+    /// Where the configuration says otherwise than the mapping, in words.
+    pub differences: Vec<String>,
     pub address: String,
     pub credentials: Credentials,
     /// How many belong together; never more than the mapping declares.
@@ -121,6 +130,7 @@ impl Provider {
         let settings = options.mapping.settings(&options.settings)?;
         let description = options.mapping.description();
         let session = options.overrides.over(&description.session);
+        let differences = options.overrides.differences(&description.session);
         options.mapping.check_keepalive(&session)?;
         options.mapping.check_cardinality(options.cardinality)?;
         let globs = |list: &[String]| list.iter().map(|glob| WildMatch::new(glob)).collect();
@@ -130,6 +140,7 @@ impl Provider {
             family: options.family,
             settings,
             session,
+            differences,
             address: options.address,
             credentials: options.credentials,
             cardinality: options.cardinality,
@@ -191,65 +202,5 @@ impl Provider {
             wires,
         };
         LaneRunner::new(options, dialogue)
-    }
-}
-
-impl SessionOverrides {
-    fn over(&self, described: &Session) -> Session {
-        Session {
-            // One that is lost would make the next answer speak for another command.
-            window: match described.matching {
-                Matching::Fifo => 1,
-                Matching::Key => self.window.unwrap_or(described.window).max(1),
-            },
-            connect_timeout: self.connect_timeout.unwrap_or(described.connect_timeout),
-            reply_timeout: self.reply_timeout.unwrap_or(described.reply_timeout),
-            keepalive_every: self.keepalive_every.unwrap_or(described.keepalive_every),
-            rate_per_s: self.rate_per_s.unwrap_or(described.rate_per_s),
-            min_gap: self.min_gap.unwrap_or(described.min_gap),
-            lanes: self.lanes.unwrap_or(described.lanes).max(1),
-            reconnect_min: self.reconnect_min.unwrap_or(described.reconnect_min),
-            reconnect_max: self.reconnect_max.unwrap_or(described.reconnect_max),
-            ambiguous: self.ambiguous.unwrap_or(described.ambiguous),
-            matching: described.matching,
-            ready_after: described.ready_after,
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn overrides_replace_the_mappings_numbers_one_by_one() {
-        let described = Session {
-            connect_timeout: Duration::from_secs(5),
-            reply_timeout: Duration::from_secs(10),
-            keepalive_every: Duration::from_secs(30),
-            lanes: 1,
-            window: 64,
-            matching: Matching::Key,
-            rate_per_s: 0,
-            min_gap: Duration::ZERO,
-            ready_after: 3,
-            reconnect_min: Duration::from_secs(1),
-            reconnect_max: Duration::from_mins(1),
-            ambiguous: Ambiguous::Resend,
-        };
-        assert_eq!(SessionOverrides::default().over(&described), described);
-        let overrides = SessionOverrides {
-            window: Some(0),
-            rate_per_s: Some(50),
-            ambiguous: Some(Ambiguous::Hold),
-            ..SessionOverrides::default()
-        };
-        let expected = Session {
-            window: 1,
-            rate_per_s: 50,
-            ambiguous: Ambiguous::Hold,
-            ..described.clone()
-        };
-        assert_eq!(overrides.over(&described), expected);
     }
 }

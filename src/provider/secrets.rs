@@ -1,6 +1,6 @@
 //! Secrets and session values: frames name them as `{{name}}`, the lane puts them in when it sends and takes them out of what it hears.
 //!
-//! So neither a script nor the ledger nor a trace ever holds one. `{{name|json}}`, `|xml`, `|url` and `|base64` write it as these want it.
+//! So neither a script nor the ledger nor a trace ever holds one. `domain/placeholder.rs` has the syntax.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -11,15 +11,27 @@ use base64::engine::general_purpose::STANDARD;
 
 use crate::domain::Framing;
 use crate::domain::framing::find;
+use crate::domain::placeholder::{Filter, Part, Placeholder, PlaceholderError, parts};
 use crate::transport::{ConnectionError, FramingError};
 
-const OPEN: &[u8] = b"{{";
-const CLOSE: &[u8] = b"}}";
 /// A shorter value stands in too many frames by chance to be taken out of them.
 const VEILED_BYTES_MIN: usize = 5;
-/// How a name may be written, and so a value.
-const FORMS: [&str; 5] = ["", "|json", "|xml", "|url", "|base64"];
-const NAME_BYTES_MAX: usize = 64;
+
+/// A payload as it goes out.
+pub struct Revealed<'a> {
+    pub payload: Cow<'a, [u8]>,
+    /// How many were put in.
+    pub secrets: usize,
+}
+
+/// Why a frame cannot be sent. Shows no value.
+#[derive(Debug, thiserror::Error)]
+pub enum Unsendable {
+    #[error(transparent)]
+    PlaceholderError(#[from] PlaceholderError),
+    #[error(transparent)]
+    Connection(#[from] ConnectionError),
+}
 
 /// Names and values. Shows no value.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -59,30 +71,25 @@ impl Secrets {
         self.needles = self.needles_of_values();
     }
 
-    /// The frame as it is sent. What names no known value stays as it is.
-    pub fn reveal<'a>(&self, frame: &'a [u8]) -> Cow<'a, [u8]> {
-        if self.values.is_empty() || find(frame, OPEN).is_none() {
-            return Cow::Borrowed(frame);
+    /// The frame as it is sent. One that names what is not known is not sent.
+    pub fn reveal<'a>(&self, frame: &'a [u8]) -> Result<Revealed<'a>, PlaceholderError> {
+        let mut secrets = 0;
+        if find(frame, b"{{").is_none() {
+            let payload = Cow::Borrowed(frame);
+            return Ok(Revealed { payload, secrets });
         }
-        let mut sent = Vec::with_capacity(frame.len());
-        let mut rest = frame;
-        while let Some(at) = find(rest, OPEN) {
-            let (before, from) = rest.split_at(at);
-            sent.extend_from_slice(before);
-            let inner = from.get(OPEN.len()..).unwrap_or_default();
-            let looked_at = inner.get(..NAME_BYTES_MAX).unwrap_or(inner);
-            let named = find(looked_at, CLOSE).and_then(|end| Some((end, inner.get(..end)?)));
-            let value = named.and_then(|(end, name)| Some((end, self.written(name)?)));
-            if let Some((end, value)) = value {
-                sent.extend_from_slice(value.as_bytes());
-                rest = inner.get(end + CLOSE.len()..).unwrap_or_default();
-            } else {
-                sent.extend_from_slice(OPEN);
-                rest = inner;
+        let mut payload = Vec::with_capacity(frame.len());
+        for part in parts(frame) {
+            match part {
+                Part::Plain(bytes) => payload.extend_from_slice(bytes),
+                Part::Named(inner) => {
+                    payload.extend_from_slice(&self.written(inner)?);
+                    secrets += 1;
+                }
             }
         }
-        sent.extend_from_slice(rest);
-        Cow::Owned(sent)
+        let payload = Cow::Owned(payload);
+        Ok(Revealed { payload, secrets })
     }
 
     /// As `reveal`, with what the framing computes of the payload as it then is.
@@ -90,39 +97,39 @@ impl Secrets {
         &self,
         framing: &Framing,
         frame: &'a [u8],
-    ) -> Result<Cow<'a, [u8]>, ConnectionError> {
-        match self.reveal(frame) {
-            Cow::Borrowed(frame) => Ok(Cow::Borrowed(frame)),
-            Cow::Owned(mut frame) => {
-                framing.complete(&mut frame).map_err(FramingError::from)?;
-                Ok(Cow::Owned(frame))
-            }
+    ) -> Result<Revealed<'a>, Unsendable> {
+        let mut revealed = self.reveal(frame)?;
+        if let Cow::Owned(payload) = &mut revealed.payload {
+            framing
+                .complete(payload)
+                .map_err(|unfit| ConnectionError::from(FramingError::from(unfit)))?;
         }
+        Ok(revealed)
     }
 
-    fn written(&self, name: &[u8]) -> Option<String> {
-        let name = std::str::from_utf8(name).ok()?;
-        let (name, form) = name.split_once('|').unwrap_or((name, ""));
-        let value = self.values.get(name)?;
-        Some(match form {
-            "" => value.clone(),
-            "json" => {
-                let quoted = serde_json::Value::from(value.as_str()).to_string();
-                let inside = quoted.len().saturating_sub(1);
-                quoted.get(1..inside).unwrap_or_default().to_owned()
-            }
-            "xml" => quick_xml::escape::escape(value.as_str()).into_owned(),
-            "url" => form_urlencoded::byte_serialize(value.as_bytes()).collect(),
-            "base64" => STANDARD.encode(value),
-            _ => return None,
-        })
+    fn written(&self, inner: &str) -> Result<Vec<u8>, PlaceholderError> {
+        let Placeholder { name, filters } = Placeholder::parse(inner)?;
+        let Some(value) = self.values.get(name) else {
+            let known = self.values.keys().map(String::as_str);
+            return Err(Placeholder::unknown(inner, name, known));
+        };
+        // Those of texts stand first.
+        let text = filters.first().and_then(|filter| as_text(*filter, value));
+        let mut written = text.unwrap_or_else(|| value.clone()).into_bytes();
+        for filter in filters {
+            written = filter.place(written).map_err(|bytes_max| {
+                let inner = inner.to_owned();
+                PlaceholderError::TooLong { inner, bytes_max }
+            })?;
+        }
+        Ok(written)
     }
 
     fn needles_of_values(&self) -> Vec<(String, String)> {
         let mut needles = Vec::new();
         for (name, value) in &self.values {
-            let forms = FORMS.map(|form| self.written(format!("{name}{form}").as_bytes()));
-            for needle in forms.into_iter().flatten() {
+            let forms = Filter::OF_TEXTS.map(|filter| as_text(filter, value));
+            for needle in forms.into_iter().flatten().chain([value.clone()]) {
                 if needle.len() >= VEILED_BYTES_MIN && value.len() >= VEILED_BYTES_MIN {
                     needles.push((name.clone(), needle));
                 }
@@ -158,6 +165,21 @@ impl Secrets {
     }
 }
 
+/// A value as a kind of text wants it; none for what is no kind of text.
+fn as_text(filter: Filter, value: &str) -> Option<String> {
+    Some(match filter {
+        Filter::Json => {
+            let quoted = serde_json::Value::from(value).to_string();
+            let inside = quoted.len().saturating_sub(1);
+            quoted.get(1..inside).unwrap_or_default().to_owned()
+        }
+        Filter::Xml => quick_xml::escape::escape(value).into_owned(),
+        Filter::Url => form_urlencoded::byte_serialize(value.as_bytes()).collect(),
+        Filter::Base64 => STANDARD.encode(value),
+        Filter::Pad(_) | Filter::Zeros(_) | Filter::Prefix(..) => return None,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -170,7 +192,12 @@ mod tests {
     }
 
     fn reveal(frame: &str) -> String {
-        String::from_utf8(secrets().reveal(frame.as_bytes()).into_owned()).unwrap()
+        let sent = secrets()
+            .reveal(frame.as_bytes())
+            .unwrap()
+            .payload
+            .into_owned();
+        String::from_utf8(sent).unwrap()
     }
 
     #[test]
@@ -181,9 +208,63 @@ mod tests {
         assert_eq!(reveal("<p>{{password|xml}}</p>"), "<p>a&quot;&amp;b c</p>");
         assert_eq!(reveal("p={{password|url}}"), "p=a%22%26b+c");
         assert_eq!(reveal("{{token|base64}}"), "VC0xMjM0");
-        for unknown in ["{{nothing}}", "{{token", "{{{{token|rot13}}", "{}", "{{}}"] {
-            assert_eq!(reveal(unknown), unknown);
+        assert_eq!(
+            reveal("{{token|pad:8}}{{token|prefix_u8}}."),
+            "T-1234  \u{6}T-1234."
+        );
+        assert_eq!(reveal("{{token|base64|prefix_u8}}"), "\u{8}VC0xMjM0");
+        assert_eq!(reveal("{\"a\":{{{token}}}}"), "{\"a\":{T-1234}}");
+        for plain in ["{{token", "{}", "{{}}"] {
+            assert_eq!(reveal(plain), plain);
         }
+    }
+
+    #[test]
+    fn a_frame_that_names_what_is_not_known_is_not_sent() {
+        for (frame, why) in [
+            (
+                "{{tokn}}",
+                "known are password, token; did you mean `token`?",
+            ),
+            ("x {{{{token|rot13}}", "known are json, xml, url, base64"),
+            (
+                "{{token|pad:5}}",
+                "too long for it: expected at most 5 bytes",
+            ),
+        ] {
+            let error = secrets()
+                .reveal(frame.as_bytes())
+                .err()
+                .unwrap()
+                .to_string();
+            assert!(error.contains(why) && !error.contains("T-1234"), "{error}");
+        }
+        let error = Secrets::default().reveal(b"{{token}}").err().unwrap();
+        assert!(error.to_string().ends_with("known are none"), "{error}");
+    }
+
+    #[test]
+    fn the_framing_counts_what_is_sent() {
+        let framing = Framing::Header {
+            size: 4,
+            len_at: 2,
+            len_bytes: 2,
+            endian: crate::domain::Endian::Big,
+            adjust: 0,
+            magic: vec![7],
+            max: 64,
+        };
+        let frame = b"\x07\x01\0\x0a{{token|prefix_u8}}";
+        let sent = secrets().complete(&framing, frame).ok().unwrap();
+        assert_eq!(sent.payload.as_ref(), b"\x07\x01\0\x07\x06T-1234");
+        assert_eq!(sent.secrets, 1);
+        let fixed = Framing::Fixed { size: 8 };
+        let sent = secrets()
+            .complete(&fixed, b"{{token|zeros:8}}")
+            .ok()
+            .unwrap();
+        assert_eq!(sent.payload.as_ref(), b"T-1234\0\0");
+        assert!(secrets().complete(&fixed, b"{{token}}").is_err());
     }
 
     #[test]
@@ -195,7 +276,10 @@ mod tests {
         let last: Secrets = [("p".to_owned(), "ab\"cd\"".to_owned())]
             .into_iter()
             .collect();
-        assert_eq!(last.reveal(b"{{p|json}}").as_ref(), br#"ab\"cd\""#);
+        assert_eq!(
+            last.reveal(b"{{p|json}}").unwrap().payload.as_ref(),
+            br#"ab\"cd\""#
+        );
         assert_eq!(format!("{:?}", secrets()), "{\"password\", \"token\"}");
     }
 }

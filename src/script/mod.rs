@@ -30,6 +30,7 @@ mod wire;
 pub mod cases;
 pub mod check;
 pub mod contract;
+pub mod secrets_named;
 pub mod shipped;
 
 pub use definitions::text as definitions;

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::codec::reference::{BUILD, DOCUMENTS, Helper, READ, TEXTS};
+use crate::domain::placeholder::FILTERS;
 
 /// A function of the contract as an author needs it.
 pub(crate) struct HookDoc {
@@ -38,11 +39,11 @@ pub(crate) const MAPPING: &[HookDoc] = &[
     ),
     hook(
         "encode(step, ctx)",
-        "Needed. `#{ body, key }`: the payload of one step, and what its answer will carry. Over HTTP `#{ method, path, headers, body }`. ctx: transaction, now (Unix seconds), date (YYYYMMDD), lane, cfg.",
+        "Needed. `#{ body, key }`: the payload of one step, and what its answer will carry. body is a text or a blob, key a text. Over HTTP `#{ method, path, headers, body }`. ctx: transaction, now (Unix seconds), date (YYYYMMDD), lane, cfg.",
     ),
     hook(
         "decode(frame, ctx)",
-        "Needed. What a frame from the CAS means, below. It must bear anything: look before you read.",
+        "Needed. What a frame from the CAS means, below. It must bear anything: look before you read. ctx has `cfg` only: what was asked is not known here, so an answer to a query must say yes or no by itself.",
     ),
     hook(
         "keepalive(ctx, state)",
@@ -62,7 +63,7 @@ pub(crate) const MAPPING: &[HookDoc] = &[
     ),
     hook(
         "on_frame(frame, state)",
-        "A frame before the session is ready: `#{ send, state, keep, ready, fail }`. `keep: #{ session: \"...\" }` are values that later frames name as `{{session}}` and no record holds.",
+        "A frame before the session is ready: `#{ send, state, keep, ready, fail }`. `keep: #{ session: \"...\" }` are values that later frames name as `{{session}}` and no record holds. The settings are not given here: put what is needed of them into `state` in `on_connect`.",
     ),
     hook(
         "fields(frame)",
@@ -74,7 +75,7 @@ pub(crate) const MAPPING: &[HookDoc] = &[
 pub(crate) const SIMULATOR: &[HookDoc] = &[
     hook(
         "init(cfg)",
-        "Fills `this`. cfg: the provider's settings, `--set NAME=VALUE`, its `secrets`, and `fault` (`refuse`, `busy` or `hello`) in the copy of the script that speaks a fault.",
+        "Fills `this`. cfg: the provider's settings, `--set NAME=VALUE`, its `secrets`, and `fault` (`refuse`, `busy` or `hello`) in the copy of the script that speaks a fault; that copy has heard nothing, no login and no pairing: look at `fault` before anything else. With `--state-file` what changes afterwards is kept over a restart; what stays as `init` made it is not.",
     ),
     hook("on_connect(connection)", "The frames that greet a client."),
     hook(
@@ -84,7 +85,7 @@ pub(crate) const SIMULATOR: &[HookDoc] = &[
     hook("on_close(connection)", "A client is gone."),
     hook(
         "pairings()",
-        "Needed. What this CAS holds: a map of card to STB.",
+        "Needed. What this CAS holds: a map of card to STB, of several joined by `+`.",
     ),
     hook(
         "kind(frame)",
@@ -96,11 +97,11 @@ pub(crate) const SIMULATOR: &[HookDoc] = &[
 const KEYS: &[(&str, &str)] = &[
     (
         "framing.len",
-        "`#{ bytes: 1 \\| 2 \\| 4, endian, includes_self, adjust, max }`: a length before each payload; `adjust` is added to the number read.",
+        "`#{ bytes: 1 \\| 2 \\| 4, endian, includes_self, adjust, max }`: a length before each payload; endian: \"big\" (the default) or \"little\"; `adjust` is added to the number read.",
     ),
     (
         "framing.header",
-        "`#{ size, len_at, len_bytes, endian, adjust, magic, max }`: a header with the length of what follows; the payload is both, and the engine writes the length.",
+        "`#{ size, len_at, len_bytes, endian, adjust, magic, max }`: a header with the length of what follows; the payload is both, and the engine writes the length. `adjust` is added to the number read: minus `size` where it counts the header too. `magic`: what each header begins with, a text or a blob such as `from_hex(\"4f43\")`.",
     ),
     (
         "framing.stxetx",
@@ -173,6 +174,62 @@ const ANSWERS: &[(&str, &str)] = &[
     ),
 ];
 
+/// Secrets in frames, before the table of filters.
+const SECRETS: &str = "\
+A frame names a secret as `{{password}}`: one of `[provider.secrets]`, or of what `on_frame` keeps of the session. The connection puts the value in when it sends, \
+behind the script and the record, which hold the name only. So a script cannot measure a value: `prefix_u8(\"{{password}}\".to_blob())` is the length of the name. \
+A filter behind the name gives the value its form, its width or its length: `put_ascii(\"{{user|prefix_u8}}{{password|prefix_u8}}\")`. One of texts may stand \
+first, others behind it: `{{password|base64|prefix_u16be}}`. What the framing computes (its length, its checksum, the length in its header, HTTP's \
+Content-Length) is computed of what is sent. A length or checksum of the script's own over a secret is right only where `pad:N` or `zeros:N` fixes the \
+width, and then counts N. A frame that names an unknown secret or filter, or whose secret is too long for its width, is not sent. `mapping try` says how many bytes \
+went out and how many secrets were put in.";
+
+/// What a file of `cases/` may hold.
+const CASES: &[(&str, &str)] = &[
+    (
+        "name, request, frames, steps",
+        "`plan` and `encode` of a request. `request`: what a mapping gets, `action` (pair, unpair, add_products, cancel_products, reset_pin), `number`, `card`, `stb`, `previous_stb`, and if they matter `products`, `card_stbs`, `stb_cards`, `leaves`. `frames`: one for each step, `{text \\| hex, key, wire}`; `wire` is the whole frame with its framing. `steps` may be left out, `key` and `wire` too.",
+    ),
+    ("name, request, refused", "What `validate` says against it."),
+    ("name, keepalive", "The frame of a keepalive."),
+    (
+        "name, request, query",
+        "The frame that asks about a request.",
+    ),
+    (
+        "name, normalize, gives",
+        "`normalize: {kind, ca_id}` and the CA ID that it gives.",
+    ),
+    (
+        "name, frame, outcome",
+        "`frame: {text \\| hex}` and what `decode` returns, in the words of the table above.",
+    ),
+    (
+        "name, session",
+        "A session before it is ready, line by line: `{connect: true}` or `{frame}` with what it asks for, `send` (a list of frames), `keep`, `ready: true` or `fail`.",
+    ),
+];
+
+/// What `pairbox simulate --fault` can do.
+const FAULTS: &[(&str, &str)] = &[
+    (
+        "drop, late, close",
+        "The command is taken; its answer is lost, comes after the time-out, or the connection ends instead.",
+    ),
+    (
+        "refuse, busy",
+        "Said by the script in its own words, where it knows `fault`.",
+    ),
+    (
+        "duplicate, reorder, split, merge",
+        "The answer comes twice, behind a later one, in two parts, together with the next.",
+    ),
+    (
+        "hello, keepalive",
+        "A greeting is refused, a keepalive is not answered.",
+    ),
+];
+
 /// The whole page.
 pub fn text() -> String {
     let mut page = String::from(
@@ -184,7 +241,25 @@ pub fn text() -> String {
     hooks(&mut page, "Functions of mapping.rhai", MAPPING);
     pairs(&mut page, "Keys of `describe()`", "key", KEYS);
     pairs(&mut page, "What `decode` returns", "kind", ANSWERS);
+    let _ = write!(
+        page,
+        "\n## Secrets in frames\n\n{SECRETS}\n\n| filter | |\n|---|---|\n"
+    );
+    for (word, doc) in FILTERS {
+        let _ = writeln!(page, "| `{word}` | {doc} |");
+    }
     hooks(&mut page, "Functions of simulator.rhai", SIMULATOR);
+    pairs(
+        &mut page,
+        "Faults of a simulator: `--fault drop=1%,late=5%`",
+        "fault",
+        FAULTS,
+    );
+    page.push_str(
+        "\n## Cases\n\nA file of `cases/` is a case, a list of cases, or `{cfg, ctx, cases}` whose cases inherit both. `cfg`: the \
+         settings that `settings()` wants. `ctx`: `{transaction, now, lane}`; each frame of a plan takes the next transaction number.\n",
+    );
+    pairs(&mut page, "Keys of a case", "keys", CASES);
     for (title, helpers) in [
         ("Helpers that build a frame", BUILD),
         ("Helpers that read a frame", READ),

@@ -28,6 +28,8 @@ pub struct SimulatorScript {
     program: Program,
     framing: Framing,
     state: Dynamic,
+    /// What `init` made of the settings: the state, and the same as JSON.
+    begun: (Dynamic, serde_json::Value),
 }
 
 impl SimulatorScript {
@@ -57,10 +59,13 @@ impl SimulatorScript {
             program,
             framing,
             state: Dynamic::from_map(Map::new()),
+            begun: (Dynamic::UNIT, serde_json::Value::Null),
         };
         if simulator.program.has(INIT) {
             let _ = simulator.call(INIT, vec![from_json(cfg)])?;
         }
+        let json = to_json(&simulator.state).unwrap_or_default();
+        simulator.begun = (simulator.state.clone(), json);
         Ok(simulator)
     }
 
@@ -117,14 +122,27 @@ impl SimulatorScript {
         }
     }
 
-    /// The whole state, to be kept across restarts.
+    /// What has changed since `init`, to be kept across restarts: pairings, not settings, and so no secret among them.
     pub fn state(&self) -> Result<serde_json::Value, ScriptError> {
-        to_json(&self.state).map_err(|wrong| self.program.shape(INIT.0, wrong))
+        let mut state = to_json(&self.state).map_err(|wrong| self.program.shape(INIT.0, wrong))?;
+        let (_, begun) = &self.begun;
+        if let (Some(state), Some(begun)) = (state.as_object_mut(), begun.as_object()) {
+            state.retain(|name, value| begun.get(name) != Some(value));
+        }
+        Ok(state)
     }
 
-    /// Puts a kept state back in place of the present one.
-    pub fn restore(&mut self, state: &serde_json::Value) {
-        self.state = from_json(state);
+    /// The state as `init` made it, with what was kept in its place.
+    pub fn restore(&mut self, kept: &serde_json::Value) {
+        let (begun, _) = &self.begun;
+        self.state = match (begun.clone().try_cast::<Map>(), kept.as_object()) {
+            (Some(mut state), Some(kept)) => {
+                let kept = kept.iter();
+                state.extend(kept.map(|(name, value)| (name.into(), from_json(value))));
+                Dynamic::from_map(state)
+            }
+            _ => from_json(kept),
+        };
     }
 
     fn call(&mut self, hook: Hook, arguments: Vec<Dynamic>) -> Result<Dynamic, ScriptError> {
@@ -144,4 +162,37 @@ pub(crate) fn compile(name: &str, text: String) -> Result<Program, ScriptError> 
     program.require(ON_FRAME)?;
     program.require(PAIRINGS)?;
     Ok(program)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const SCRIPT: &str = r#"
+fn init(cfg) { this.password = cfg.password; this.uses = 9; this.pairings = #{}; }
+fn on_frame(frame, connection) { this.pairings["1"] = "2"; this.uses -= 1; [this.password] }
+fn pairings() { this.pairings }
+"#;
+
+    fn simulator(password: &str) -> SimulatorScript {
+        let framing = Framing::Fixed { size: 3 };
+        let cfg = json!({ "password": password });
+        SimulatorScript::from_text("mine", SCRIPT, framing, &cfg).unwrap()
+    }
+
+    #[test]
+    fn what_changes_is_kept_and_the_settings_of_now_count() {
+        let mut before = simulator("old");
+        assert_eq!(before.state().unwrap(), json!({}));
+        assert_eq!(before.on_frame(b"abc", 1).unwrap(), [b"old"]);
+        let kept = before.state().unwrap();
+        assert_eq!(kept, json!({"pairings": {"1": "2"}, "uses": 8}));
+        let mut after = simulator("new");
+        after.restore(&kept);
+        assert_eq!(after.pairings().unwrap().len(), 1);
+        assert_eq!(after.on_frame(b"abc", 1).unwrap(), [b"new"]);
+        assert_eq!(after.state().unwrap()["uses"], 7);
+    }
 }

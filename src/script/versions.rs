@@ -109,13 +109,25 @@ pub fn name_active(folder: &Path, hash: &str) -> Result<(), ScriptError> {
     sync(&versions)
 }
 
-/// The version that was in force before the one of this hash; a step back by hand counts for nothing.
+/// What was in force when the version of this hash was activated. A step back ends what it left, so that two steps back go two
+/// activations back, and none goes to what was left already.
 pub fn before(history: &[Activation], hash: &str) -> Option<String> {
-    let activated = |one: &&Activation| !one.is_back;
-    let mut earlier = history.iter().rev().filter(activated);
-    let _ = earlier.find(|one| one.hash == hash)?;
-    let found = earlier.find(|one| one.hash != hash)?;
-    Some(found.hash.clone())
+    let mut standing: Vec<&str> = Vec::new();
+    let stepped_back = |standing: &mut Vec<&str>, hash: &str| {
+        let place = standing.iter().rposition(|one| *one == hash);
+        if let Some(place) = place {
+            standing.truncate(place + 1);
+        }
+        place.is_some()
+    };
+    for one in history {
+        if !one.is_back || !stepped_back(&mut standing, &one.hash) {
+            standing.push(&one.hash);
+        }
+    }
+    stepped_back(&mut standing, hash);
+    let found = standing.into_iter().rfind(|one| *one != hash)?;
+    Some(found.to_owned())
 }
 
 /// Takes the mark away: the mapping is used as it lies again.
@@ -260,6 +272,39 @@ fn write_failed(path: &Path, source: io::Error) -> ScriptError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_version_before_is_what_was_in_force_at_the_activation() {
+        let past = |told: &str| -> Vec<Activation> {
+            let activation = |word: &str| Activation {
+                at: String::new(),
+                hash: word.trim_start_matches('<').to_owned(),
+                by: String::new(),
+                is_back: word.starts_with('<'),
+            };
+            told.split(' ').map(activation).collect()
+        };
+        // What happened, `<` for a step back; what is in force; where the next step back goes.
+        for (told, hash, expected) in [
+            ("G", "G", None),
+            ("G H", "H", Some("G")),
+            ("G H <G", "G", None),
+            ("G H <G I", "I", Some("G")),
+            ("G H <G I <G", "G", None),
+            ("G H I <H", "H", Some("G")),
+            ("G H I <G J", "J", Some("G")),
+            ("G H <G H", "H", Some("G")),
+            ("G H G", "G", Some("H")),
+            ("G H G <H", "H", Some("G")),
+            ("G H H", "H", Some("G")),
+            ("G H <G <H", "H", Some("G")),
+            // Activated, and killed before it was written down.
+            ("G H", "I", Some("H")),
+        ] {
+            let found = before(&past(told), hash);
+            assert_eq!(found.as_deref(), expected, "{told}, {hash} in force");
+        }
+    }
 
     #[test]
     fn only_an_activation_changes_what_is_used() {

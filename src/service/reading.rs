@@ -9,6 +9,7 @@ use crate::http::tls::TlsError;
 use crate::provider::{Credentials, CredentialsError};
 use crate::script::cases::{CaseFailure, run_cases};
 use crate::script::check::{Finding, check_mapping};
+use crate::script::secrets_named::unknown_in_script;
 use crate::script::{Mapping, ScriptError, versions};
 
 /// What a provider is made of besides its section.
@@ -39,6 +40,7 @@ pub fn read_providers(config: &Config) -> Result<Vec<ReadProvider>, Vec<Finding>
         if let Err(error) = mapping.settings(&provider.settings) {
             findings.push(of_provider(provider, &error));
         }
+        findings.extend(unknown_secrets(provider, &mapping));
         match setup::credentials(provider) {
             Ok(credentials) => providers.push(ReadProvider {
                 mapping,
@@ -52,6 +54,22 @@ pub fn read_providers(config: &Config) -> Result<Vec<ReadProvider>, Vec<Finding>
     } else {
         Err(findings)
     }
+}
+
+/// What the mapping names and the provider has no secret for.
+fn unknown_secrets(provider: &ProviderConfig, mapping: &Arc<Mapping>) -> Vec<Finding> {
+    let names = secret_names(provider);
+    let mut found = unknown_in_script(mapping.origin(), Some(&names));
+    for finding in &mut found {
+        finding.message = format!("provider {}: {}", provider.name, finding.message);
+    }
+    found
+}
+
+/// The names of a provider's secrets.
+pub fn secret_names(provider: &ProviderConfig) -> Vec<String> {
+    let secrets = provider.credentials.secrets.iter();
+    secrets.map(|(name, _)| name.clone()).collect()
 }
 
 fn read_mapping(config: &Config, provider: &ProviderConfig) -> Result<Arc<Mapping>, Vec<Finding>> {

@@ -182,6 +182,26 @@ pub fn credentials(configured: &ProviderConfig) -> Result<Credentials, Credentia
     Credentials::load(&configured.credentials, host.trim_matches(['[', ']']))
 }
 
+/// What the section says of the session in the mapping's place.
+pub fn overrides(configured: &ProviderConfig) -> SessionOverrides {
+    SessionOverrides {
+        window: configured.window,
+        connect_timeout: configured.connect_timeout,
+        reply_timeout: configured.reply_timeout,
+        keepalive_every: configured.keepalive_every,
+        rate_per_s: configured.rate_per_s,
+        min_gap: configured.min_gap,
+        lanes: configured.lanes.and_then(|lanes| u8::try_from(lanes).ok()),
+        reconnect_min: None,
+        reconnect_max: None,
+        ambiguous: configured.ambiguous.map(|policy| match policy {
+            AmbiguousPolicy::Resend => Ambiguous::Resend,
+            AmbiguousPolicy::Query => Ambiguous::Query,
+            AmbiguousPolicy::Hold => Ambiguous::Hold,
+        }),
+    }
+}
+
 /// What a provider is made of; a new one has no number yet.
 pub fn options(
     configured: &ProviderConfig,
@@ -198,22 +218,7 @@ pub fn options(
         settings: configured.settings.clone(),
         address: configured.address.clone(),
         credentials,
-        overrides: SessionOverrides {
-            window: configured.window,
-            connect_timeout: configured.connect_timeout,
-            reply_timeout: configured.reply_timeout,
-            keepalive_every: configured.keepalive_every,
-            rate_per_s: configured.rate_per_s,
-            min_gap: configured.min_gap,
-            lanes: configured.lanes.and_then(|lanes| u8::try_from(lanes).ok()),
-            reconnect_min: None,
-            reconnect_max: None,
-            ambiguous: configured.ambiguous.map(|policy| match policy {
-                AmbiguousPolicy::Resend => Ambiguous::Resend,
-                AmbiguousPolicy::Query => Ambiguous::Query,
-                AmbiguousPolicy::Hold => Ambiguous::Hold,
-            }),
-        },
+        overrides: overrides(configured),
         cardinality: cardinality(configured),
         smartcard_products: configured.smartcard_products.clone(),
         stb_products: configured.stb_products.clone(),

@@ -27,7 +27,7 @@ pub struct SimulateOptions {
     pub listen: String,
     pub faults: Faults,
     pub seed: u64,
-    /// Where the pairings are kept over a restart.
+    /// Where what changes is kept over a restart.
     pub state_file: Option<PathBuf>,
     /// How late a late reply is; beyond the sender's time-out to be of use.
     pub late_after: Duration,

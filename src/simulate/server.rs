@@ -106,7 +106,7 @@ impl SimulatorView {
 }
 
 impl Simulator {
-    /// Listens, and takes up the pairings of the state file.
+    /// Listens, and takes up what the state file kept.
     pub fn bind(mut options: SimulateOptions) -> Result<(Self, SocketAddr), SimulateError> {
         let kept = options.state_file.as_deref().map(state_file::load);
         if let Some(state) = kept.transpose()?.flatten() {

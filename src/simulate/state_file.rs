@@ -1,9 +1,10 @@
-//! The simulator's pairings on disk: always a whole file, written beside and renamed.
+//! What a simulator has learned since its start, pairings above all, on disk: always a whole file, written beside and renamed.
 //!
-//! A kill at any instant leaves the older or the newer state, never a torn one.
+//! A kill at any instant leaves the older or the newer state, never a torn one. Only its owner reads it: it may hold sessions.
 
-use std::fs::{self, File};
+use std::fs::{self, File, Permissions};
 use std::io::{self, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
@@ -22,7 +23,13 @@ pub enum StateFileError {
     Write { path: PathBuf, source: io::Error },
 }
 
-/// The state that was kept, or none if there is no file yet.
+/// Says that a file holds no settings.
+const MARK: &str = "pairbox_state";
+const FORMAT: u64 = 2;
+const OWN_ONLY: u32 = 0o600;
+
+/// The state that was kept, or none if there is no file yet. Of a file without the mark, which holds settings too, texts and flags
+/// are left out: the settings of now count.
 pub(super) fn load(path: &Path) -> Result<Option<Value>, StateFileError> {
     let text = match fs::read(path) {
         Ok(text) => text,
@@ -32,12 +39,18 @@ pub(super) fn load(path: &Path) -> Result<Option<Value>, StateFileError> {
             return Err(StateFileError::Read { path, source });
         }
     };
-    serde_json::from_slice(&text)
-        .map(Some)
-        .map_err(|source| StateFileError::Parse {
+    let mut state: Value =
+        serde_json::from_slice(&text).map_err(|source| StateFileError::Parse {
             path: path.to_owned(),
             source,
-        })
+        })?;
+    if let Some(kept) = state.as_object_mut() {
+        let is_marked = kept.remove(MARK).is_some();
+        kept.retain(|_, value| {
+            is_marked || value.is_object() || value.is_array() || value.is_number()
+        });
+    }
+    Ok(Some(state))
 }
 
 /// Puts `state` in the place of what was there.
@@ -46,12 +59,21 @@ pub(super) fn save(path: &Path, state: &Value) -> Result<(), StateFileError> {
         path: path.to_owned(),
         source,
     };
-    let mut text = serde_json::to_vec_pretty(state).map_err(|error| failed(error.into()))?;
+    let mut marked = state.clone();
+    if let Some(kept) = marked.as_object_mut() {
+        kept.insert(MARK.to_owned(), FORMAT.into());
+    }
+    let mut text = serde_json::to_vec_pretty(&marked).map_err(|error| failed(error.into()))?;
     text.push(b'\n');
     let mut beside = path.as_os_str().to_owned();
     beside.push(".new");
     let beside = PathBuf::from(beside);
-    let mut file = File::create(&beside).map_err(failed)?;
+    let mut options = File::options();
+    options.write(true).create(true).truncate(true);
+    let mut file = options.mode(OWN_ONLY).open(&beside).map_err(failed)?;
+    // One that a kill left behind keeps the mode that it had.
+    file.set_permissions(Permissions::from_mode(OWN_ONLY))
+        .map_err(failed)?;
     file.write_all(&text).map_err(failed)?;
     file.sync_data().map_err(failed)?;
     fs::rename(&beside, path).map_err(failed)
@@ -75,6 +97,22 @@ mod tests {
             Some(json!([{ "card": "0190008020" }]))
         );
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn only_its_owner_reads_it_and_what_an_earlier_file_holds_of_settings_is_left_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("cas.json");
+        let older = r#"{"password": "old", "fault": null, "count": 3, "pairings": {"1": "2"}}"#;
+        fs::write(&path, older).unwrap();
+        let kept = json!({"count": 3, "pairings": {"1": "2"}});
+        assert_eq!(load(&path).unwrap(), Some(kept));
+        let kept = json!({"last": "word", "pairings": {"1": "2"}});
+        fs::write(folder.path().join("cas.json.new"), "half").unwrap();
+        save(&path, &kept).unwrap();
+        let mode = fs::metadata(&path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode, 0o600);
+        assert_eq!(load(&path).unwrap(), Some(kept));
     }
 
     #[test]

@@ -19,7 +19,7 @@ const SESSION: [&str; 4] = [
 
 fn shipped(name: &str) -> Conformance {
     let mapping = Mapping::load(Path::new("/no/scripts/here"), name).unwrap();
-    judge(&Arc::new(mapping)).unwrap()
+    judge(&Arc::new(mapping), None).unwrap()
 }
 
 /// A mapping of one's own, to be broken.
@@ -77,7 +77,7 @@ impl Broken {
 
     fn judged(&self) -> Conformance {
         let origin = Origin::Folder(self.folder.path().join("mappings/mine"));
-        judge(&Arc::new(Mapping::from_origin(origin).unwrap())).unwrap()
+        judge(&Arc::new(Mapping::from_origin(origin).unwrap()), None).unwrap()
     }
 
     /// Exactly these points fail, and the last of them says so.
@@ -109,7 +109,9 @@ fn every_shipped_mapping_passes_the_whole_list_against_its_simulator() {
     ] {
         let judged = shipped(name);
         assert!(judged.is_ok(), "{name}: {:#?}", judged.points);
-        assert_eq!(judged.points.len(), 10, "{name}");
+        // Frames that name a secret are a point of their own.
+        let points = if name == "httpjson" { 11 } else { 10 };
+        assert_eq!(judged.points.len(), points, "{name}");
         assert_eq!(
             judged.answered_by.as_deref(),
             Some("simulator.rhai"),

@@ -264,7 +264,7 @@ fn main(args) {
 "#,
     );
     let said = bulk.run(&["run", "admin.rhai", "--arg", "why=a try"]);
-    let told = "700 600\nno option `colour`: known are after, is_blacklisted, limit, product\nEXPRESS\nnorth\n\
+    let told = "700 600\nno option `colour`: known are after, is_blacklisted, limit, product, with_normalized\nEXPRESS\nnorth\n\
                 caught no smartcard with serial_number `none such`\n\
                 CARD  STB\n1     2\ntext\n'=1+1\n";
     assert_eq!((&*said.out, said.code), (told, 1), "{}", said.err);

@@ -215,15 +215,20 @@ fn the_simulator_holds_products_by_card_and_refuses_what_is_cut() {
     let held = json!({"0190008020": {"SPORT": "2010110820111108"}});
     assert_eq!(state["products"], held);
     assert_eq!(state["pins_reset"], json!({"0190008020": 1}));
-    assert_eq!(state["pairings"], json!({}));
+    for unchanged in ["pairings", "pin_command", "hello_name"] {
+        assert!(state.get(unchanged).is_none(), "{unchanged}: {state}");
+    }
 
-    // A state that an older simulator kept knows no products yet.
-    for new in ["products", "pins_reset", "pin_command"] {
+    // A state that an older simulator kept knows no products yet; the settings of now count.
+    for new in ["products", "pins_reset"] {
         state.as_object_mut().unwrap().remove(new);
     }
     simulator.restore(&state);
     assert_eq!(send(&mut simulator, add, &["SPORT"], 0), ["ok"]);
-    assert_eq!(send(&mut simulator, Action::ResetPin, &[], 0), ["9004"]);
+    assert_eq!(send(&mut simulator, Action::ResetPin, &[], 0), ["ok"]);
+    let mut without = self::simulator(&json!({}));
+    without.restore(&state);
+    assert_eq!(send(&mut without, Action::ResetPin, &[], 0), ["9004"]);
 }
 
 #[test]

@@ -140,3 +140,41 @@ fn a_word_too_many_or_too_few_says_what_belongs_there() {
         assert!(is_told, "{asked:?}: {}", ran.stderr);
     }
 }
+
+#[test]
+fn a_query_says_whether_the_cas_holds_it_and_changes_nothing() {
+    let bench = Bench::new("");
+    let refused = bench.attempt(&["query", CARD, "1001"]);
+    assert!(
+        refused
+            .stderr
+            .contains("mapping `smsgw` cannot ask what the CAS holds"),
+        "{}",
+        refused.stderr
+    );
+    edit(bench.folder.path(), |text| {
+        let (before, _) = text.split_once("[provider.settings]").unwrap();
+        before.replace("\"smsgw\"", "\"line\"")
+    });
+    let line = Cas::run(SimulateOptions::new(
+        persona("line", json!({})),
+        "127.0.0.1:0",
+    ));
+    let address = line.address.to_string();
+    let attempt = |asked: &[&str]| {
+        let mut arguments = vec!["mapping", "try", "line", "--address", &address];
+        arguments.extend(asked);
+        pairbox(bench.folder.path(), &arguments)
+    };
+    assert_eq!(attempt(&["pair", CARD, "1001"]).code, 0);
+    for (asked, code, told) in [
+        (vec!["query", CARD, "1001"], 0, ": the CAS holds it"),
+        (vec!["query", CARD, "1002"], 3, ": the CAS does not hold it"),
+        (vec!["query", CARD], 3, ": the CAS does not hold it"),
+    ] {
+        let ran = attempt(&asked);
+        assert_eq!(ran.code, code, "{asked:?}: {}{}", ran.stdout, ran.stderr);
+        let end = ran.stdout.lines().last().unwrap();
+        assert!(end.starts_with("query: ") && end.ends_with(told), "{end}");
+    }
+}

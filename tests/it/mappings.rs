@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -77,6 +78,13 @@ impl Pair {
         let settings = cfg.as_object().unwrap().iter();
         for (name, value) in settings.filter(|(name, _)| !of_the_simulator.contains(&&***name)) {
             writeln!(config, "{name} = {value}").unwrap();
+        }
+        if mapping == "httpjson" {
+            // Its frames name it, whatever the CAS makes of it.
+            made.write("cas.password", "secret");
+            let only_mine = std::fs::Permissions::from_mode(0o600);
+            std::fs::set_permissions(made.path().join("cas.password"), only_mine).unwrap();
+            config.push_str("[provider.secrets]\npassword = \"cas.password\"\n");
         }
         made.write("pairbox.toml", &config);
         made.write("all.csv", &items());

@@ -28,7 +28,12 @@ const OPS: &str = "127.0.0.1:8088";
 const ANSWER_WAIT: Duration = Duration::from_mins(2);
 const MARK: &str = "@@ended@@";
 /// What only looks may be asked again until the box got there.
-const LOOKS: [&str; 3] = ["pairbox request ", "pairbox pairing ", "pairbox status"];
+const LOOKS: [&str; 4] = [
+    "pairbox request ",
+    "pairbox pairing ",
+    "pairbox provider list",
+    "pairbox status",
+];
 
 struct Step {
     command: String,

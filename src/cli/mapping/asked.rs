@@ -8,7 +8,7 @@ use super::super::error::CliError;
 use crate::domain::action::PRODUCTS_MAX;
 use crate::domain::{Action, ItemKind};
 use crate::script::contract::{MappingRequest, Neighbours};
-use crate::script::{Mapping, Settings};
+use crate::script::{Mapping, ScriptError, Settings};
 
 #[derive(Args)]
 pub struct AskedArgs {
@@ -16,7 +16,7 @@ pub struct AskedArgs {
     action: ActionWord,
     /// The card as the CAS knows it
     card: String,
-    /// For a pair the STB; for an unpair the one that the card leaves, if the CAS must hear it; else the products, by the
+    /// For a pair or a query the STB; for an unpair the one that the card leaves, if the CAS must hear it; else the products, by the
     /// CAS's names
     #[arg(value_name = "STB_OR_PRODUCT")]
     others: Vec<String>,
@@ -29,13 +29,17 @@ enum ActionWord {
     AddProducts,
     CancelProducts,
     ResetPin,
+    /// Whether the CAS holds the card with this STB, or without any
+    Query,
 }
 
 impl ActionWord {
-    fn action(self) -> Action {
+    /// Of a query: what would bring about what is asked for; with an STB behind the card it is a pair.
+    fn action(self, has_stb: bool) -> Action {
         match self {
             Self::Pair => Action::Pair,
-            Self::Unpair => Action::Unpair,
+            Self::Query if has_stb => Action::Pair,
+            Self::Unpair | Self::Query => Action::Unpair,
             Self::AddProducts => Action::AddProducts,
             Self::CancelProducts => Action::CancelProducts,
             Self::ResetPin => Action::ResetPin,
@@ -58,6 +62,10 @@ impl ActionWord {
                 1..=PRODUCTS_MAX,
                 "a card and 1 to 64 products, as `cancel-products CARD PRODUCT`",
             ),
+            Self::Query => (
+                0..=1,
+                "a card and at most the STB that it may be with, as `query CARD STB`",
+            ),
             Self::ResetPin => (0..=0, "a card alone, as `reset-pin CARD`"),
         }
     }
@@ -78,8 +86,14 @@ impl AskedArgs {
                 found: self.words(),
             });
         }
-        let action = self.action.action();
-        mapping.check_offers(action, settings)?;
+        let action = self.action.action(!self.others.is_empty());
+        if !self.is_query() {
+            mapping.check_offers(action, settings)?;
+        } else if !mapping.description().caps.query {
+            let mapping = mapping.name().to_owned();
+            let action = "ask what the CAS holds";
+            return Err(ScriptError::NotOffered { mapping, action }.into());
+        }
         let mut request = MappingRequest {
             action,
             number: 0,
@@ -101,6 +115,11 @@ impl AskedArgs {
             request.products.clone_from(&self.others);
         }
         Ok(request)
+    }
+
+    /// Nothing is to be changed.
+    pub fn is_query(&self) -> bool {
+        self.action == ActionWord::Query
     }
 
     /// As it was typed, for the record.

@@ -18,7 +18,7 @@ use crate::domain::Cardinality;
 use crate::domain::event::{Tried, TriedFrame};
 use crate::provider::{Provider, ProviderOptions, SessionOverrides};
 use crate::script::{Mapping, Origin};
-use crate::service::{ServiceError, Wire, credentials, exchange};
+use crate::service::{Asked, ServiceError, Wire, credentials, exchange};
 
 const LANE_NUMBER: u16 = 0;
 
@@ -82,19 +82,26 @@ impl TryArgs {
             end: None,
         };
         backend.call::<MappingTried>(&tried)?;
-        let end = exchange(&provider, &request, &wire);
+        let asked = if self.asked.is_query() {
+            Asked::Query(&request)
+        } else {
+            Asked::Request(&request)
+        };
+        let end = exchange(&provider, asked, &wire);
         let seen = wire.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        for (is_sent, frame) in &seen {
-            let arrow = if *is_sent { "->" } else { "<-" };
-            let bytes = frame.len();
-            let told = dump(&mapping, frame);
-            say(&format!("{arrow} {bytes} bytes\n{}", told.trim_end()))?;
+        for seen in &seen {
+            let arrow = if seen.is_sent { "->" } else { "<-" };
+            let bytes = seen.frame.len();
+            let note = seen.note.as_ref();
+            let note = note.map_or_else(String::new, |note| format!(" ({note})"));
+            let told = dump(&mapping, &seen.frame);
+            say(&format!("{arrow} {bytes} bytes{note}\n{}", told.trim_end()))?;
         }
         tried.frames = seen
             .iter()
-            .map(|(is_sent, frame)| TriedFrame {
-                is_sent: *is_sent,
-                frame: recorded_frame(frame, false),
+            .map(|seen| TriedFrame {
+                is_sent: seen.is_sent,
+                frame: recorded_frame(&seen.frame, false),
             })
             .collect();
         let (is_good, told) = match end {

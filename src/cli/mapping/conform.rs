@@ -10,10 +10,10 @@ use super::place;
 use crate::conformance::{Conformance, Point, Verdict, judge};
 use crate::script::{Mapping, Origin};
 
-pub fn test(origin: Origin, trace: bool) -> Result<Exit, CliError> {
+pub fn test(origin: Origin, trace: bool, secrets: Option<&[String]>) -> Result<Exit, CliError> {
     let place = place(&origin);
     let mapping = Arc::new(Mapping::from_origin(origin)?);
-    let judged = judge(&mapping)?;
+    let judged = judge(&mapping, secrets)?;
     if trace {
         say_frames(&mapping, &judged)?;
     }

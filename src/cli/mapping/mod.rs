@@ -18,7 +18,9 @@ use super::global::Global;
 use super::output::say;
 use crate::config::{Config, DEFAULT_SCRIPTS_DIR, ProviderConfig};
 use crate::script::check::{Finding, check_mapping};
+use crate::script::secrets_named::unknown_in_script;
 use crate::script::{Origin, Place, skeleton};
+use crate::service::secret_names;
 
 #[derive(Subcommand)]
 pub enum MappingCommand {
@@ -68,8 +70,14 @@ impl MappingCommand {
                 ))?;
                 Ok(Exit::Done)
             }
-            Self::Check { name } => check(&Origin::find(&scripts, &name)?),
-            Self::Test { name, trace } => conform::test(Origin::find(&scripts, &name)?, trace),
+            Self::Check { name } => {
+                let origin = Origin::find(&scripts, &name)?;
+                check(&origin, known_secrets(global, &name).as_deref())
+            }
+            Self::Test { name, trace } => {
+                let origin = Origin::find(&scripts, &name)?;
+                conform::test(origin, trace, known_secrets(global, &name).as_deref())
+            }
             Self::Rehearse(args) => args.run(global),
             Self::Try(args) => args.run(global),
             Self::Activate { name } => versions::activate(global, &name),
@@ -106,6 +114,13 @@ pub fn scripts_dir(global: &Global) -> Result<PathBuf, CliError> {
     }
 }
 
+/// The names of the secrets that frames of the mapping may name; none where no provider has it.
+fn known_secrets(global: &Global, mapping: &str) -> Option<Vec<String>> {
+    let config = global.load_quietly().ok()?;
+    let provider = provider_of(&config, mapping, None).ok()?;
+    Some(secret_names(provider))
+}
+
 /// Where the mapping comes from, since a folder hides the built-in one.
 fn place(origin: &Origin) -> String {
     match origin {
@@ -115,8 +130,9 @@ fn place(origin: &Origin) -> String {
     }
 }
 
-fn check(origin: &Origin) -> Result<Exit, CliError> {
-    let findings = check_mapping(origin);
+fn check(origin: &Origin, secrets: Option<&[String]>) -> Result<Exit, CliError> {
+    let mut findings = check_mapping(origin);
+    findings.extend(unknown_in_script(origin, secrets));
     for finding in &findings {
         say(&words(finding))?;
         if let Some(excerpt) = excerpt(origin, finding) {

@@ -1,4 +1,6 @@
 //! `pairbox mapping activate|rollback|versions`: which version of a mapping is in force.
+//!
+//! A switch speaks when it is done and written down: a reader that goes away early (`| head -1`) cannot leave half of one.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,14 +11,15 @@ use super::super::error::CliError;
 use super::super::exit::Exit;
 use super::super::global::Global;
 use super::super::output::{say, table};
-use super::super::reload;
-use super::scripts_dir;
+use super::super::reload::{self, Reloaded};
+use super::{known_secrets, scripts_dir};
 use crate::actions::local_time::local_time;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::conformance::judge;
 use crate::control::Client;
 use crate::script::check::check_mapping;
+use crate::script::secrets_named::unknown_in_script;
 use crate::script::versions::{self, Activation};
 use crate::script::{Mapping, Origin, ScriptError};
 
@@ -24,7 +27,9 @@ use crate::script::{Mapping, Origin, ScriptError};
 pub fn activate(global: &Global, name: &str) -> Result<Exit, CliError> {
     let folder = folder(global, name)?;
     let origin = Origin::Folder(folder.clone());
-    let findings = check_mapping(&origin);
+    let mut findings = check_mapping(&origin);
+    let secrets = known_secrets(global, name);
+    findings.extend(unknown_in_script(&origin, secrets.as_deref()));
     for finding in &findings {
         say(&words(finding))?;
     }
@@ -32,7 +37,8 @@ pub fn activate(global: &Global, name: &str) -> Result<Exit, CliError> {
         say(&format!("\nnot activated; findings: {}", findings.len()))?;
         return Ok(Exit::No);
     }
-    let judged = judge(&Arc::new(Mapping::from_origin(origin)?))?;
+    let mapping = Arc::new(Mapping::from_origin(origin)?);
+    let judged = judge(&mapping, secrets.as_deref())?;
     if !judged.is_ok() {
         let failed: Vec<&str> = judged.failed_points().map(|point| point.name).collect();
         say(&format!(
@@ -43,8 +49,8 @@ pub fn activate(global: &Global, name: &str) -> Result<Exit, CliError> {
     }
     let before = versions::active(&folder)?;
     let hash = versions::activate(&folder)?;
-    say(&format!("{name}: version {hash} is active"))?;
-    put_in_force(global, &folder, before, &hash, false)
+    let words = format!("{name}: version {hash} is active");
+    put_in_force(global, &folder, before, &hash, (false, words))
 }
 
 /// Names an earlier version active: the one before, or the one of that hash.
@@ -68,8 +74,8 @@ pub fn roll_back(global: &Global, name: &str, to: Option<&str>) -> Result<Exit, 
         });
     };
     versions::name_active(&folder, &found)?;
-    say(&format!("{name}: version {found} is active again"))?;
-    put_in_force(global, &folder, before, &found, true)
+    let words = format!("{name}: version {found} is active again");
+    put_in_force(global, &folder, before, &found, (true, words))
 }
 
 /// What was activated, and whether the files are another version by now.
@@ -105,17 +111,24 @@ fn put_in_force(
     folder: &Path,
     before: Option<String>,
     hash: &str,
-    is_back: bool,
+    (is_back, words): (bool, String),
 ) -> Result<Exit, CliError> {
-    let taken = reloaded(global);
-    if !matches!(taken, Ok(Exit::Done)) {
-        match before {
-            Some(before) => versions::name_active(folder, &before)?,
-            None => versions::forget_active(folder)?,
+    let reloaded = match reloaded(global) {
+        Ok(reloaded) if reloaded.exit == Exit::Done => reloaded,
+        failed => {
+            match &before {
+                Some(before) => versions::name_active(folder, before)?,
+                None => versions::forget_active(folder)?,
+            }
+            let still = match before {
+                Some(before) => format!("version {before} is active, as before"),
+                None => "no version is active, as before".to_owned(),
+            };
+            let refused = failed.inspect_err(|_| eprintln!("{still}"))?;
+            say(&format!("{}\n{still}", refused.told))?;
+            return Ok(refused.exit);
         }
-        say("what was active before is active again")?;
-        return taken;
-    }
+    };
     let zone = global
         .load_quietly()
         .map_or(chrono_tz::UTC, |config| config.api.time_zone);
@@ -126,20 +139,27 @@ fn put_in_force(
         is_back,
     };
     versions::record(folder, &activation)?;
-    taken
+    let place = match before {
+        Some(before) if before != hash => format!(", in place of {before}"),
+        _ => String::new(),
+    };
+    say(&format!("{words}{place}\n{}", reloaded.told))?;
+    Ok(reloaded.exit)
 }
 
-fn reloaded(global: &Global) -> Result<Exit, CliError> {
+fn reloaded(global: &Global) -> Result<Reloaded, CliError> {
     let data_dir = Config::locate(global.config.as_deref(), &global.overrides(None));
     let client = match data_dir {
         Ok(data_dir) => Client::find(&data_dir)?,
         Err(_) => None,
     };
     if client.is_some() {
-        return reload::run(global);
+        return reload::ask(global);
     }
-    say("no server runs; the next one uses it")?;
-    Ok(Exit::Done)
+    Ok(Reloaded {
+        exit: Exit::Done,
+        told: "no server runs; the next one uses it".to_owned(),
+    })
 }
 
 /// Versions are of the site's own mappings: one that is built in has no files.

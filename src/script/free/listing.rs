@@ -24,7 +24,7 @@ const LISTINGS: [Listing; 4] = [
     Listing {
         name: "items",
         verb: "item.list",
-        defaults: r#"{"after": 0, "limit": 500, "product": null, "is_blacklisted": null}"#,
+        defaults: r#"{"after": 0, "limit": 500, "product": null, "is_blacklisted": null, "with_normalized": false}"#,
         doc: "Every item, for a `for` loop; options as of `item_list`, and they may be left out, here and in the others.",
     },
     Listing {

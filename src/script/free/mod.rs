@@ -4,6 +4,7 @@
 //! Ctrl-C; their memory is bounded, and they have no files and no network.
 
 mod ask;
+mod ca_ids;
 mod listing;
 mod table;
 mod verbs;
@@ -106,6 +107,16 @@ const OTHERS: &[Function] = &[
         "The rows of `--input`, found by the cells of a column: `rows.get(cell)` gives the row or (), `rows.has(cell)`, `rows.len()`, `for row in rows`. All of them are in memory.",
     ),
     Function::new(
+        "ca_ids",
+        "",
+        "All items by their CA ID, as it is kept and as the provider's mapping normalizes it, for `with_serial_numbers`. All of them are in memory.",
+    ),
+    Function::new(
+        "with_serial_numbers",
+        "rows, ca_ids, card_column, stb_column",
+        "The rows of `input_by` with serial numbers in the place of CA IDs; one that is unknown becomes a text that is nobody's serial number.",
+    ),
+    Function::new(
         "plan",
         "row",
         "Adds a row, a map of texts, to the plan file beside the input; `--apply FILE` carries a plan out.",
@@ -176,6 +187,7 @@ pub(crate) fn register(engine: &mut Engine) {
         Ok(Dynamic::UNIT)
     });
     table::register(engine);
+    ca_ids::register(engine);
     listing::register(engine);
 }
 

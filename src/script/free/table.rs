@@ -9,6 +9,7 @@ use rhai::{Dynamic, Engine, INT, Map};
 pub struct InputTable {
     columns: Vec<String>,
     rows: Vec<Vec<String>>,
+    key: String,
     by_key: HashMap<String, usize>,
 }
 
@@ -41,8 +42,24 @@ impl InputTable {
         Ok(Self {
             columns,
             rows,
+            key: key.to_owned(),
             by_key,
         })
+    }
+
+    /// The same with other cells where `change` gives one for a column and its cell.
+    pub(super) fn changed(
+        &self,
+        change: impl Fn(&str, &str) -> Option<String>,
+    ) -> Result<Self, String> {
+        let row = |cells: &Vec<String>| {
+            let named = self.columns.iter().zip(cells);
+            named
+                .map(|(column, cell)| change(column, cell).unwrap_or_else(|| cell.clone()))
+                .collect()
+        };
+        let rows = self.rows.iter().map(row).collect();
+        Self::new(self.columns.clone(), rows, &self.key)
     }
 
     fn map(&self, cells: &[String]) -> Dynamic {

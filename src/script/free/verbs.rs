@@ -45,9 +45,9 @@ pub(super) const VERBS: &[VerbFunction] = &[
         "item_list",
         "item.list",
         &[P::Options(
-            r#"{"after": 0, "limit": 500, "product": null, "is_blacklisted": null}"#,
+            r#"{"after": 0, "limit": 500, "product": null, "is_blacklisted": null, "with_normalized": false}"#,
         )],
-        "A page of items: `#{ rows, next }`; ask again with `after: next` while next is not ().",
+        "A page of items: `#{ rows, next }`; ask again with `after: next` while next is not (). with_normalized: each has `normalized_ca_id` too.",
     ),
     verb(
         "item_show",

@@ -6,6 +6,8 @@ use super::super::link::Link;
 use super::super::status::count;
 use super::super::{DownPhase, LaneEvent};
 use super::{LaneRunner, NUMBERS_AGAIN, Stage};
+use crate::provider::Tapped;
+use crate::script::cases::words;
 use crate::script::contract::{Decoded, EncodeContext, Matching, Reply, SessionStep};
 use crate::transport::framing::http_closes;
 
@@ -150,23 +152,22 @@ impl LaneRunner {
             if matches!(self.stage, Stage::Hello { .. }) {
                 let steps = self.dialogue.hear(&frame);
                 self.keep(&steps);
-                self.tap_heard(&frame);
+                self.tap_heard(&frame, "of the session's begin", None);
                 self.heard_in_hello(steps);
             } else {
-                self.tap_heard(&frame);
-                self.decode(frame);
+                let decoded = self.dialogue.decode(&frame);
+                self.tap_decoded(&frame, &decoded);
+                self.act_on(frame, decoded);
             }
         }
         self.frames = frames;
     }
 
-    fn decode(&mut self, frame: Vec<u8>) {
+    fn act_on(&mut self, frame: Vec<u8>, decoded: Result<Decoded, String>) {
         let connection = self.connection;
-        let event = match self.dialogue.decode(&frame) {
+        let event = match decoded {
             Ok(Decoded::Reply(reply)) => {
-                let keepalive = self.link.as_ref().and_then(|link| link.keepalive.as_ref());
-                // There is none where answers come in order and have no keys of their own.
-                if keepalive.is_some_and(|sent| sent.key == reply.key) {
+                if self.is_of_keepalive(&reply) {
                     if reply.outcome.is_confirmed() {
                         return self.keepalive_answered();
                     }
@@ -239,10 +240,34 @@ impl LaneRunner {
         }
     }
 
-    fn tap_heard(&self, frame: &[u8]) {
+    /// Answers in order have no keys of their own.
+    fn is_of_keepalive(&self, reply: &Reply) -> bool {
+        let keepalive = self.link.as_ref().and_then(|link| link.keepalive.as_ref());
+        !self.is_in_order() && keepalive.is_some_and(|sent| sent.key == reply.key)
+    }
+
+    fn tap_decoded(&self, frame: &[u8], decoded: &Result<Decoded, String>) {
+        if self.options.wires.tap.is_none() {
+            return;
+        }
+        match decoded {
+            Ok(Decoded::Reply(reply)) if self.is_of_keepalive(reply) => {
+                self.tap_heard(frame, &words(&Decoded::Keepalive), None);
+            }
+            Ok(Decoded::Reply(reply)) => {
+                let said = words(&Decoded::Reply(self.veiled(reply.clone())));
+                self.tap_heard(frame, &said, Some(&reply.key));
+            }
+            Ok(other) => self.tap_heard(frame, &words(other), None),
+            Err(error) => self.tap_heard(frame, &format!("cannot be read: {error}"), None),
+        }
+    }
+
+    fn tap_heard(&self, frame: &[u8], said: &str, key: Option<&str>) {
         if self.options.wires.tap.is_some() {
-            let veiled = self.secrets.veil(frame.to_vec());
-            super::tap(&self.options.wires, false, &veiled);
+            let frame = &*self.secrets.veil(frame.to_vec());
+            let said = &*self.secrets.veil_text(said);
+            super::tap(&self.options.wires, &Tapped::Heard { frame, said, key });
         }
     }
 

@@ -6,6 +6,7 @@
 mod connect;
 mod converse;
 
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +20,8 @@ use super::link::Link;
 use super::status::count;
 use super::{DownPhase, LaneCommand, LaneEvent, LaneHandle, LaneId, Outgoing};
 use crate::domain::{Chance, Framing};
-use crate::provider::{Credentials, LaneWires, Secrets};
+use crate::provider::secrets::Unsendable;
+use crate::provider::{Credentials, LaneWires, Secrets, Tapped};
 use crate::script::contract::Session;
 use crate::telemetry::Metric;
 use crate::transport::ConnectionError;
@@ -221,32 +223,30 @@ impl LaneRunner {
     }
 
     fn send(&mut self, frames: Vec<Outgoing>) {
-        let mut refused = Vec::new();
-        let mut reason = "not connected".to_owned();
+        let mut refused: BTreeMap<String, Vec<u64>> = BTreeMap::new();
         for Outgoing { attempt, body } in frames {
             let Some(link) = &mut self.link else {
-                refused.push(attempt);
+                refused
+                    .entry("not connected".to_owned())
+                    .or_default()
+                    .push(attempt);
                 continue;
             };
-            let queued = self.secrets.complete(&self.options.framing, &body);
-            tap(&self.options.wires, true, &body);
-            match queued.and_then(|body| link.connection.queue(&body)) {
+            let queued = queue(link, &self.secrets, &self.options, &body);
+            match queued {
                 Ok(offset) => {
                     link.awaited = Some(link.connection.queued_bytes());
                     link.untouched.push_back((attempt, offset));
                     count(&self.shared.status.frames_out, 1);
                 }
                 Err(error) => {
-                    reason = error.to_string();
-                    refused.push(attempt);
+                    refused.entry(error.to_string()).or_default().push(attempt);
                 }
             }
         }
-        if !refused.is_empty() {
-            self.batch.push(LaneEvent::NotSent {
-                attempts: refused,
-                reason,
-            });
+        for (reason, attempts) in refused {
+            tracing::warn!(lane = %self.options.id, commands = attempts.len(), %reason, "not sent");
+            self.batch.push(LaneEvent::NotSent { attempts, reason });
         }
     }
 
@@ -270,9 +270,7 @@ impl LaneRunner {
         let Some(link) = &mut self.link else {
             return;
         };
-        tap(&self.options.wires, true, body);
-        let queued = self.secrets.complete(&self.options.framing, body);
-        match queued.and_then(|body| link.connection.queue(&body)) {
+        match queue(link, &self.secrets, &self.options, body) {
             Ok(_) => count(&self.shared.status.frames_out, 1),
             Err(error) => self.down(phase, error.to_string()),
         }
@@ -378,10 +376,30 @@ impl LaneRunner {
     }
 }
 
+/// Puts the secrets in and queues a frame; answers the offset of its first byte. Whoever listens hears it as it is recorded.
+fn queue(
+    link: &mut Link,
+    secrets: &Secrets,
+    options: &LaneOptions,
+    frame: &[u8],
+) -> Result<u64, Unsendable> {
+    let revealed = secrets.complete(&options.framing, frame);
+    let tapped = match &revealed {
+        Ok(revealed) => Tapped::Sent {
+            frame,
+            payload_bytes: revealed.payload.len(),
+            secrets: revealed.secrets,
+        },
+        Err(_) => Tapped::NotSent { frame },
+    };
+    tap(&options.wires, &tapped);
+    Ok(link.connection.queue(&revealed?.payload)?)
+}
+
 /// Lets whoever listens hear a frame.
-fn tap(wires: &LaneWires, is_sent: bool, frame: &[u8]) {
+fn tap(wires: &LaneWires, tapped: &Tapped<'_>) {
     if let Some(tap) = &wires.tap {
-        tap(is_sent, frame);
+        tap(tapped);
     }
 }
 
