@@ -130,9 +130,8 @@ fn a_server_tells_of_answers_that_match_no_command() {
 fn a_job_that_waits_for_the_cas_ends_when_all_that_waits_is_held() {
     let made = headend();
     let served = made.serve();
-    let rows: String = (0..2)
-        .map(|at| format!("{},{}\n", card_serial(at), stb_serial(at)))
-        .collect();
+    let rows = [0, 1].map(|at| format!("{},{}\n", card_serial(at), stb_serial(at)));
+    let rows = rows.concat();
     // The second one of card 0 stands behind its first one.
     let (card, stb) = (card_serial(0), stb_serial(3));
     made.write("pair.csv", &format!("smartcard,stb\n{rows}{card},{stb}\n"));

@@ -7,6 +7,7 @@ mod file;
 mod hardships;
 mod kinds;
 mod run;
+mod wording;
 
 use std::sync::Arc;
 

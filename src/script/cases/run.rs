@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::Seen;
 use super::file::{Bytes, Case, Golden, Normalize, SessionLine, unhex};
+use super::wording;
 use crate::script::contract::{Decoded, Encoded, Endian, Framing, MappingRequest, SessionStep};
 use crate::script::error::ScriptError;
 use crate::script::mapping::Mapping;
@@ -15,7 +16,7 @@ type Tried = Result<(), String>;
 
 /// Every frame met is added to `seen`.
 pub(super) fn run(mapping: &Arc<Mapping>, case: &Case, seen: &mut Vec<Seen>) -> Tried {
-    let cfg = mapping.settings(&case.cfg).map_err(told)?;
+    let cfg = mapping.settings(&case.cfg).map_err(told_of_cfg)?;
     let mut is_tried = false;
     if let Some(request) = &case.request {
         is_tried = true;
@@ -53,7 +54,13 @@ pub(super) fn run(mapping: &Arc<Mapping>, case: &Case, seen: &mut Vec<Seen>) -> 
             frame,
             meaning: words(&found),
         });
-        compare("outcome", &expected.decoded()?, &found)?;
+        let expected = expected.decoded()?;
+        differ(
+            "outcome",
+            expected == found,
+            &wording::of_decoded(&expected),
+            &wording::of_decoded(&found),
+        )?;
     }
     if let Some(lines) = &case.session {
         is_tried = true;
@@ -151,10 +158,12 @@ fn run_session(mapping: &Arc<Mapping>, case: &Case, lines: &[SessionLine], cfg: 
             _ => return Err("each line of a session needs either `connect` or `frame`".to_owned()),
         }
         .map_err(told)?;
-        compare(
+        let expected = expected_steps(line)?;
+        differ(
             &format!("session line {}", index + 1),
-            &expected_steps(line)?,
-            &found,
+            expected == found,
+            &wording::of_steps(&expected),
+            &wording::of_steps(&found),
         )?;
     }
     Ok(())
@@ -182,11 +191,16 @@ fn expected_steps(line: &SessionLine) -> Result<Vec<SessionStep>, String> {
 fn compare_frame(mapping: &Mapping, found: &Encoded, golden: &Golden) -> Tried {
     let expected = golden.body()?;
     if expected != found.body {
+        let at = first_difference(&expected, &found.body);
+        let fields = mapping.fields(&found.body);
+        let field = fields
+            .iter()
+            .find(|field| (field.at..field.at + field.bytes).contains(&at));
+        let field = field.map_or_else(String::new, |field| format!(", {}", field.name));
         return Err(format!(
-            "frame differs at byte {}\n  expected {}\n  found    {}",
-            first_difference(&expected, &found.body),
-            expected.escape_ascii(),
-            found.body.escape_ascii()
+            "frame differs at byte {at}{field}\n  expected {}\n  found    {}",
+            wording::of_bytes(&expected),
+            wording::of_bytes(&found.body)
         ));
     }
     if let Some(key) = &golden.key {
@@ -250,12 +264,32 @@ fn on_the_wire(framing: &Framing, body: &[u8]) -> Result<Vec<u8>, String> {
 }
 
 fn compare<T: PartialEq + Debug>(what: &str, expected: &T, found: &T) -> Tried {
-    if expected == found {
+    let is_same = expected == found;
+    differ(
+        what,
+        is_same,
+        &format!("{expected:?}"),
+        &format!("{found:?}"),
+    )
+}
+
+fn differ(what: &str, is_same: bool, expected: &str, found: &str) -> Tried {
+    if is_same {
         return Ok(());
     }
     Err(format!(
-        "{what} differs\n  expected {expected:?}\n  found    {found:?}"
+        "{what} differs\n  expected {expected}\n  found    {found}"
     ))
+}
+
+/// Settings of a case stand in its file, not with a provider.
+fn told_of_cfg(error: ScriptError) -> String {
+    match error {
+        ScriptError::Settings { message, .. } => format!(
+            "{message}\n  hint: the settings of a case stand in its file, as \"cfg\": {{...}} beside or above it"
+        ),
+        other => told(other),
+    }
 }
 
 #[expect(
