@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use super::pair::PairCall;
 use super::{Actions, PairingPolicy, find};
-use crate::domain::admission::{Ask, GivesUp, Replaced, Wanted, foresee};
+use crate::domain::admission::{Ask, Replaced};
+use crate::domain::foresight::{GivesUp, Wanted, foresee};
 use crate::domain::{
     ItemKind, ItemNumber, Method, Move, ProviderNumber, Refusal, SubscriptionNumber, View,
 };

@@ -37,7 +37,7 @@ use std::sync::{Arc, OnceLock};
 use crate::clock::Clock;
 use crate::commit::Door;
 use crate::config::Live;
-use crate::domain::admission::GivesWay;
+use crate::domain::foresight::GivesWay;
 use crate::ledger::Reader;
 use crate::provider::{ProviderHealth, Providers};
 use crate::store::State;

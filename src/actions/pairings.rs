@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Actions;
 use super::items::serial_number;
-use crate::domain::admission::projected_stbs;
+use crate::domain::foresight::projected_stbs;
 use crate::domain::view::Jump;
 use crate::domain::{ItemNumber, Pairing, Phase, Standing, Stbs, Timestamp, View};
 

@@ -4,10 +4,9 @@
 //! its own that is thrown away.
 
 use super::command::Committed;
-use crate::domain::admission::{
-    Admission, Ask, GivesWay, admit, foreseen_stbs, is_so_already, serial,
-};
+use crate::domain::admission::{Admission, Ask, admit, foreseen_stbs, is_so_already, serial};
 use crate::domain::event::{Event, JobChunk, SubscriptionFields};
+use crate::domain::foresight::GivesWay;
 use crate::domain::items::{self, NewItem, Registered};
 use crate::domain::job::{ROW_REASON_BYTES_MAX, RowEnding};
 use crate::domain::length::cut;

@@ -19,7 +19,6 @@ mod timers;
 
 pub use dispatcher::{Dispatcher, DispatcherOptions};
 pub use line::LineOptions;
-pub use prepare::frame as recorded_frame;
 pub use runner::{Ask, CUT_WAIT, Runner};
 pub use runs::{Mode, RunReport};
 pub use step::{Input, Now, Output, Recall};

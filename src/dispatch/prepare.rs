@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use sha2::{Digest, Sha256};
-
 use super::attempts::Flight;
 use super::line::{LaneState, Line};
 use super::step::Recall;
@@ -90,7 +88,7 @@ pub fn prepare(
         plan: is_new.then(|| (*plan).clone()),
         leaves: leaves.clone(),
         run: slot.run,
-        frame: frame(&encoded.body, true),
+        frame: Frame::of(&encoded.body, true),
         mapping_sha256: provider.mapping.sha256().to_owned(),
     };
     let flight = Flight {
@@ -218,22 +216,5 @@ fn lone_step(asked: &MappingRequest) -> Step {
         stb: asked.stb.clone(),
         leaves: None,
         data: serde_json::Value::Null,
-    }
-}
-
-/// Bytes as they are recorded: printable ASCII and line ends as text, anything else as hex.
-pub fn frame(bytes: &[u8], with_digest: bool) -> Frame {
-    let is_text = |byte: &u8| (0x20..0x7f).contains(byte) || b"\r\n\t".contains(byte);
-    let is_text = bytes.iter().all(is_text);
-    let text = if is_text {
-        String::from_utf8_lossy(bytes).into_owned()
-    } else {
-        hex::encode(bytes)
-    };
-    let sha256 = with_digest.then(|| hex::encode(Sha256::digest(bytes)));
-    Frame {
-        bytes: text,
-        is_hex: !is_text,
-        sha256,
     }
 }

@@ -5,10 +5,9 @@ use std::time::Duration;
 use super::attempts::Over;
 use super::begin::release_lane;
 use super::dispatcher::Dispatcher;
-use super::prepare::frame;
 use super::step::{Now, Output, Recall};
 use crate::commit::{Answered, DispatchCommand, SettleAttempt};
-use crate::domain::event::{Begun, Event, Then};
+use crate::domain::event::{Begun, Event, Frame, Then};
 use crate::domain::settle::{End, settle};
 use crate::domain::{
     Acknowledges, Outcome, Phase, ProviderNumber, Purpose, Request, Step, Timestamp, View,
@@ -120,7 +119,7 @@ impl Dispatcher {
                     code: ended.code,
                     text: ended.text,
                     reference: ended.reference,
-                    frame: frame(&bytes, false),
+                    frame: Frame::of(&bytes, false),
                     acknowledges: over.acknowledges,
                 },
             ))));
@@ -240,7 +239,7 @@ impl Dispatcher {
                     code: ended.code,
                     text: ended.text,
                     reference: ended.reference,
-                    frame: ended.bytes.map(|bytes| frame(&bytes, false)),
+                    frame: ended.bytes.map(|bytes| Frame::of(&bytes, false)),
                     patience_spent_ms: u64::try_from(spent.as_millis()).unwrap_or(u64::MAX),
                     then,
                     acknowledges: flight.acknowledges,
@@ -297,7 +296,7 @@ impl Dispatcher {
         let Some(line) = self.lines.get_mut(&provider) else {
             return;
         };
-        let sample = || frame(bytes.get(..256).unwrap_or(bytes), false).bytes;
+        let sample = || Frame::of(bytes.get(..256).unwrap_or(bytes), false).bytes;
         if let Some((_, count, _)) = &mut line.unknown_answers {
             *count += 1;
         } else {

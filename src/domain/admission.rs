@@ -6,11 +6,12 @@
 use std::sync::Arc;
 
 use super::event::{Accepted, Event, Idempotency};
+use super::foresight::{Foreseen, GivesUp, GivesWay, Wanted, foresee};
 use super::view::{IDEMPOTENCY_LIFE, QUEUE_MAX};
 use super::{
-    Action, CardChange, Cardinality, ItemKind, ItemNumber, JobNumber, Move, Phase, Place, Priority,
-    ProcessName, ProviderNumber, ProviderRow, Refusal, Request, RequestNumber, Stbs,
-    SubscriptionNumber, Timestamp, View,
+    Action, CardChange, Cardinality, ItemKind, ItemNumber, JobNumber, Move, Place, Priority,
+    ProcessName, ProviderNumber, ProviderRow, Refusal, RequestNumber, Stbs, SubscriptionNumber,
+    Timestamp, View,
 };
 
 /// What is asked for, with every identifier resolved and every CA ID normalized.
@@ -66,13 +67,6 @@ pub struct Replaced {
     pub cardinality: Cardinality,
 }
 
-/// A pairing that ends to make room for another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct GivesUp {
-    pub card: ItemNumber,
-    pub stb: ItemNumber,
-}
-
 /// The answer to an ask that is not refused.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Admission {
@@ -104,7 +98,7 @@ pub fn admit(view: &dyn View, ask: &Ask, now: Timestamp) -> Result<Admission, Re
     for stb in [ask.stb, ask.from].into_iter().flatten() {
         check_item(view, stb, ItemKind::Stb)?;
     }
-    let wanted = Wanted::of(ask);
+    let wanted = wanted(ask);
     let foreseen = foresee(view, &wanted, now);
     if ask.action() == Action::Unpair && !ask.sends_unknown {
         check_unpair(view, ask, &foreseen)?;
@@ -195,129 +189,26 @@ fn taken(view: &dyn View, ask: &Ask, foreseen: &Foreseen) -> Refusal {
     }
 }
 
-/// What decides about the place of a new request.
-#[derive(Clone, Copy, Debug)]
-pub struct Wanted {
-    pub card: ItemNumber,
-    pub stb: Option<ItemNumber>,
-    /// What it does to the STBs of the card.
-    pub moves: Move,
-    pub cardinality: Cardinality,
-    pub scheduled: Option<Timestamp>,
-    pub gives_way: GivesWay,
-}
-
-/// What makes room for a pair at the same place: `[pairing] stb_taken` and `card_full`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct GivesWay {
-    /// The card that has been longest with an STB that is full.
-    pub holder: bool,
-    /// The oldest STB of a card that is full.
-    pub oldest: bool,
-}
-
-impl GivesWay {
-    /// Whether this pairing ends for one of `card`.
-    pub fn covers(self, gives_up: GivesUp, card: ItemNumber) -> bool {
-        if gives_up.card == card {
-            self.oldest
-        } else {
-            self.holder
-        }
-    }
-}
-
-impl Wanted {
-    fn of(ask: &Ask) -> Self {
-        let is_given_up = |by: fn(&GivesUp, &Ask) -> bool| {
-            let mut all = ask.replaces.iter();
-            all.any(|replaced| by(&replaced.gives_up, ask))
-        };
-        Self {
-            card: ask.card,
-            stb: ask.stb,
-            moves: match ask.action() {
-                Action::Pair if ask.is_beside() => Move::Beside,
-                Action::Pair => Move::Instead,
-                Action::Unpair => ask.from.map_or(Move::OutOfAll, Move::OutOf),
-                _ => Move::Nowhere,
-            },
-            cardinality: ask.cardinality,
-            scheduled: ask.scheduled,
-            gives_way: GivesWay {
-                holder: is_given_up(|gives_up, ask| gives_up.card != ask.card),
-                oldest: is_given_up(|gives_up, ask| gives_up.card == ask.card),
-            },
-        }
-    }
-}
-
-/// The place of a new request, and what holds there after the requests that stand before it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Foreseen {
-    pub place: Place,
-    /// The STBs that the card will have until then.
-    pub held: Stbs,
-    /// Those of them that it leaves; none if the pairing is not touched.
-    pub leaves: Stbs,
-    /// Other cards that will hold the wanted STB, the surest last.
-    pub holders: Vec<ItemNumber>,
-}
-
-impl Foreseen {
-    /// The pairings that must end first, because an STB or a card has as many as it may.
-    pub fn in_the_way(&self, wanted: &Wanted) -> Vec<GivesUp> {
-        let Some(stb) = wanted.stb else {
-            return Vec::new();
-        };
-        let limits = wanted.cardinality;
-        let is_stb_full = self.holders.len() >= usize::from(limits.cards_per_stb);
-        let holder = self.holders.first().filter(|_| is_stb_full);
-        let holder = holder.map(|card| GivesUp { card: *card, stb });
-        let is_card_full = wanted.moves == Move::Beside
-            && !self.held.contains(stb)
-            && self.held.len() >= usize::from(limits.stbs_per_card);
-        let oldest = self.held.first().filter(|_| is_card_full);
-        let oldest = oldest.map(|stb| GivesUp {
-            card: wanted.card,
-            stb,
-        });
-        holder.into_iter().chain(oldest).collect()
-    }
-}
-
-/// Finds the place. Its items decide about it, and it decides which STBs are left and who holds the other: it is moved
-/// behind whatever comes into view until nothing new does, at most once for each unfinished request.
-pub fn foresee(view: &dyn View, wanted: &Wanted, now: Timestamp) -> Foreseen {
-    let number = RequestNumber(view.meta().last_request + 1);
-    let mut due = wanted.scheduled.unwrap_or(now).max(now);
-    loop {
-        let place = Place { due, number };
-        let held = projected_stbs(view, wanted.card, Some(place));
-        let leaves = wanted.moves.leaves(&held, wanted.stb);
-        let holders = wanted
-            .stb
-            .map_or_else(Vec::new, |stb| projected_holders(view, stb, place));
-        let foreseen = Foreseen {
-            place,
-            held,
-            leaves,
-            holders: holders
-                .into_iter()
-                .filter(|card| *card != wanted.card)
-                .collect(),
-        };
-        let gives_up = foreseen.in_the_way(wanted).into_iter();
-        let gives_up = gives_up
-            .filter(|gives_up| wanted.gives_way.covers(*gives_up, wanted.card))
-            .flat_map(|gives_up| [gives_up.card, gives_up.stb]);
-        let items = [Some(wanted.card), wanted.stb].into_iter().flatten();
-        let items = items.chain(foreseen.leaves.iter()).chain(gives_up);
-        let behind = place_due(view, items, due, now);
-        if behind == due {
-            return foreseen;
-        }
-        due = behind;
+fn wanted(ask: &Ask) -> Wanted {
+    let is_given_up = |by: fn(&GivesUp, &Ask) -> bool| {
+        let mut all = ask.replaces.iter();
+        all.any(|replaced| by(&replaced.gives_up, ask))
+    };
+    Wanted {
+        card: ask.card,
+        stb: ask.stb,
+        moves: match ask.action() {
+            Action::Pair if ask.is_beside() => Move::Beside,
+            Action::Pair => Move::Instead,
+            Action::Unpair => ask.from.map_or(Move::OutOfAll, Move::OutOf),
+            _ => Move::Nowhere,
+        },
+        cardinality: ask.cardinality,
+        scheduled: ask.scheduled,
+        gives_way: GivesWay {
+            holder: is_given_up(|gives_up, ask| gives_up.card != ask.card),
+            oldest: is_given_up(|gives_up, ask| gives_up.card == ask.card),
+        },
     }
 }
 
@@ -334,7 +225,7 @@ pub fn is_so_already(view: &dyn View, ask: &Ask, now: Timestamp) -> Result<bool,
     let is_in_doubt = view
         .pairing(ask.card)
         .is_some_and(|pairing| pairing.is_in_doubt());
-    let Foreseen { held, leaves, .. } = foresee(view, &Wanted::of(ask), now);
+    let Foreseen { held, leaves, .. } = foresee(view, &wanted(ask), now);
     let has_it = ask.stb.is_none_or(|stb| held.contains(stb));
     let leaves_none = !leaves.iter().any(|stb| held.contains(stb));
     Ok(!is_in_doubt && has_it && leaves_none)
@@ -342,7 +233,7 @@ pub fn is_so_already(view: &dyn View, ask: &Ask, now: Timestamp) -> Result<bool,
 
 /// The STBs that the card will have at the place of the ask.
 pub fn foreseen_stbs(view: &dyn View, ask: &Ask, now: Timestamp) -> Stbs {
-    foresee(view, &Wanted::of(ask), now).held
+    foresee(view, &wanted(ask), now).held
 }
 
 fn repeated(view: &dyn View, ask: &Ask, now: Timestamp) -> Result<Option<RequestNumber>, Refusal> {
@@ -394,59 +285,6 @@ fn room(view: &dyn View, item: ItemNumber, kind: ItemKind, places: usize) -> Res
         serial_number: serial(view, item),
         limit: QUEUE_MAX,
     })
-}
-
-/// The due time of a new place: what was asked, but never before a place of the same items that is due.
-fn place_due(
-    view: &dyn View,
-    items: impl Iterator<Item = ItemNumber>,
-    asked: Timestamp,
-    now: Timestamp,
-) -> Timestamp {
-    items
-        .flat_map(|item| view.queue(item))
-        .filter(|place| {
-            place.due <= now
-                || view
-                    .request(place.number)
-                    .is_some_and(|request| !request.is_scheduled || request.phase != Phase::Pending)
-        })
-        .fold(asked, |due, place| due.max(place.due))
-}
-
-/// The STBs that the card will have after its requests that stand before `place` (all, if none is given).
-pub fn projected_stbs(view: &dyn View, card: ItemNumber, place: Option<Place>) -> Stbs {
-    let held = view.pairing(card).map(|pairing| pairing.held());
-    earlier(view, card, place)
-        .filter(|request| request.card == card)
-        .fold(held.unwrap_or_default(), |held, request| {
-            request.stbs_after(&held)
-        })
-}
-
-/// The cards that will hold the STB after the requests that stand before `place`, the surest last.
-pub fn projected_holders(view: &dyn View, stb: ItemNumber, place: Place) -> Vec<ItemNumber> {
-    let mut holders = view.holders(stb);
-    for request in earlier(view, stb, Some(place)) {
-        if request.changes_pairing() {
-            holders.retain(|card| *card != request.card);
-        }
-        if request.stb == Some(stb) {
-            holders.push(request.card);
-        }
-    }
-    holders
-}
-
-fn earlier(
-    view: &dyn View,
-    item: ItemNumber,
-    place: Option<Place>,
-) -> impl Iterator<Item = std::sync::Arc<Request>> + '_ {
-    let queue = view.queue(item).into_iter();
-    queue
-        .take_while(move |at| place.is_none_or(|place| *at < place))
-        .filter_map(|at| view.request(at.number))
 }
 
 fn accepted(ask: &Ask, place: Place, now: Timestamp, makes_room: Option<RequestNumber>) -> Event {

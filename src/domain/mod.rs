@@ -1,7 +1,7 @@
 //! Pure types and rules: identifiers, items, requests, phases, judgements. No I/O, no clock, no sled, no rhai.
 //!
-//! `event` is what is recorded, `apply` what an event changes, `view` what rules may look at; `admission`, `head`, `settle`
-//! and `operate` are the rules. The state with its overlay and the tests' model both implement `View`.
+//! `event` is what is recorded, `apply` what an event changes, `view` what rules may look at; `admission` with `foresight`, `head`,
+//! `settle` and `operate` are the rules. The state with its overlay and the tests' model both implement `View`.
 
 pub mod action;
 pub mod admission;
@@ -9,6 +9,7 @@ pub mod apply;
 pub mod chance;
 pub mod checksum;
 pub mod event;
+pub mod foresight;
 pub mod framing;
 pub mod head;
 pub mod identifier;

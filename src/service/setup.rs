@@ -14,8 +14,8 @@ use crate::config::{
     AmbiguousPolicy, Config, Full, ProcessingMode, ProviderConfig, ProviderState, UnpairUnknown,
 };
 use crate::dispatch::{Ask, Mode, RunReport};
-use crate::domain::admission::GivesWay;
 use crate::domain::event::{Event, ProviderSettings};
+use crate::domain::foresight::GivesWay;
 use crate::domain::settle::RetryPolicy;
 use crate::domain::{Ambiguous, Cardinality, ProviderNumber, Refusal, Salt, View};
 use crate::provider::{

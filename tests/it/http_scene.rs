@@ -159,7 +159,7 @@ impl Scene {
     pub fn replacing() -> Self {
         Self::with(Choices {
             policy: PairingPolicy {
-                gives_way: pairbox::domain::admission::GivesWay {
+                gives_way: pairbox::domain::foresight::GivesWay {
                     holder: true,
                     oldest: false,
                 },

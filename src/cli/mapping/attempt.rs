@@ -13,9 +13,8 @@ use super::asked::AskedArgs;
 use super::dump::dump;
 use super::provider_of;
 use crate::control::MappingTried;
-use crate::dispatch::recorded_frame;
 use crate::domain::Cardinality;
-use crate::domain::event::{Tried, TriedFrame};
+use crate::domain::event::{Frame, Tried, TriedFrame};
 use crate::provider::{Provider, ProviderOptions, SessionOverrides};
 use crate::script::{Mapping, Origin};
 use crate::service::{Asked, ServiceError, Wire, credentials, exchange};
@@ -101,7 +100,7 @@ impl TryArgs {
             .iter()
             .map(|seen| TriedFrame {
                 is_sent: seen.is_sent,
-                frame: recorded_frame(&seen.frame, false),
+                frame: Frame::of(&seen.frame, false),
             })
             .collect();
         let (is_good, told) = match end {

@@ -50,7 +50,7 @@ impl RehearseArgs {
                 now: command.at,
                 lane: 0,
             };
-            let before = bytes(command);
+            let before = command.frame.raw();
             let now = mapping.encode(&command.step, &context, &settings);
             let difference = match now {
                 Ok(encoded) if encoded.body == before => {
@@ -106,13 +106,4 @@ fn first_difference(
     let at = before.iter().zip(&now.body).position(|(a, b)| a != b);
     let at = at.unwrap_or(before.len().min(now.body.len()));
     format!(": differs from byte {at} on")
-}
-
-fn bytes(command: &SentFrame) -> Vec<u8> {
-    let frame = &command.frame;
-    if frame.is_hex {
-        hex::decode(&frame.bytes).unwrap_or_default()
-    } else {
-        frame.bytes.as_bytes().to_vec()
-    }
 }
