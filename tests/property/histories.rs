@@ -11,6 +11,8 @@ use crate::history::History;
 
 const HISTORIES: u64 = 400;
 const HISTORIES_LONG: u64 = 20_000;
+/// Of each cardinality beyond one to one.
+const HISTORIES_LONG_OF_SETS: u64 = 5_000;
 /// The plain tier stops here on a slow machine.
 const PLAIN_TIME_MAX: Duration = Duration::from_mins(1);
 /// Histories of the long tier that found a defect once; each is held in every run.
@@ -51,7 +53,11 @@ fn all_hold(cardinality: Cardinality) {
         return assert!(passes(seed, cardinality), "seed {seed} fails");
     }
     let is_long = std::env::var_os("PAIRBOX_TEST_LONG").is_some();
-    let count = if is_long { HISTORIES_LONG } else { HISTORIES };
+    let count = match (is_long, cardinality.is_one_to_one()) {
+        (false, _) => HISTORIES,
+        (true, true) => HISTORIES_LONG,
+        (true, false) => HISTORIES_LONG_OF_SETS,
+    };
     let started = Instant::now();
     let mut done = 0;
     for seed in FAILED_ONCE.into_iter().chain(0..count) {
