@@ -1,11 +1,14 @@
-//! What the mapping workbench needs of the record: frames that went out, to encode them again; and a place for live exchanges.
+//! What the mapping workbench needs of the record: frames that went out and their answers, to encode and decode them again; and a
+//! place for live exchanges.
 
 use serde::{Deserialize, Serialize};
 
 use super::Actions;
 use crate::commit::Command;
-use crate::domain::event::{Begun, Event, Frame, Tried};
-use crate::domain::{ProviderNumber, Purpose, Refusal, RequestNumber, Step, Timestamp, View};
+use crate::domain::event::{Begun, Event, Frame, Settled, Tried};
+use crate::domain::{
+    Outcome, ProviderNumber, Purpose, Refusal, RequestNumber, Step, Timestamp, View,
+};
 
 /// Frames of one answer.
 pub const SENT_MAX: usize = 500;
@@ -23,6 +26,17 @@ pub struct SentFrame {
     pub step: Step,
     pub frame: Frame,
     pub mapping_sha256: String,
+    /// The answer that settled it, if one did.
+    pub answer: Option<HeardFrame>,
+}
+
+/// An answer as it was recorded, with what `decode` made of it then.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct HeardFrame {
+    pub frame: Frame,
+    pub outcome: Outcome,
+    pub code: Option<String>,
+    pub reference: Option<String>,
 }
 
 impl Actions {
@@ -38,7 +52,7 @@ impl Actions {
             }
             let request = self.state.view().request(RequestNumber(number));
             if let Some(request) = request.filter(|request| request.provider == provider) {
-                self.sent_of(request.begun, &mut sent);
+                self.sent_of(request.latest, &mut sent);
             }
         }
         sent.truncate(limit);
@@ -47,17 +61,21 @@ impl Actions {
 
     /// The attempts of one request, the latest first. The plan stands with the first of them.
     fn sent_of(&self, latest: crate::domain::Position, sent: &mut Vec<SentFrame>) {
-        let mut attempts: Vec<(Begun, Timestamp)> = Vec::new();
+        let mut attempts: Vec<(Begun, Timestamp, Option<HeardFrame>)> = Vec::new();
         let mut at = latest;
+        // Walked backwards, the end of an attempt comes before its beginning.
+        let mut answer: Option<HeardFrame> = None;
         while let Some((event, when, _)) = self.event(at) {
             at = event.before();
-            if let Event::AttemptBegun(begun) = event {
-                attempts.push((begun, when));
+            match event {
+                Event::AttemptBegun(begun) => attempts.push((begun, when, answer.take())),
+                Event::AttemptSettled(settled) => answer = heard(settled),
+                _ => {}
             }
         }
-        let plan = attempts.iter().find_map(|(begun, _)| begun.plan.clone());
+        let plan = attempts.iter().find_map(|(begun, ..)| begun.plan.clone());
         let plan = plan.unwrap_or_default();
-        for (begun, at) in attempts {
+        for (begun, at, answer) in attempts {
             let step = plan.get(usize::from(begun.step));
             let Some(step) = step.filter(|_| begun.purpose == Purpose::Command) else {
                 continue;
@@ -71,6 +89,7 @@ impl Actions {
                 step: step.clone(),
                 frame: begun.frame,
                 mapping_sha256: begun.mapping_sha256,
+                answer,
             });
         }
     }
@@ -80,4 +99,13 @@ impl Actions {
         let events = vec![Event::ExchangeTried(Box::new(tried))];
         self.door.call(by, Command::Record(events)).map(|_| ())
     }
+}
+
+fn heard(settled: Settled) -> Option<HeardFrame> {
+    Some(HeardFrame {
+        frame: settled.frame?,
+        outcome: settled.outcome,
+        code: settled.code,
+        reference: settled.reference,
+    })
 }

@@ -76,6 +76,10 @@ pub enum CliError {
     Simulate(Box<SimulateError>),
     #[error("no provider `{name}` is configured")]
     NoProvider { name: String },
+    #[error("no provider of the configuration has the mapping `{mapping}`")]
+    NoProviderOfMapping { mapping: String },
+    #[error("mapping `{mapping}` has no earlier version to go back to")]
+    NoEarlierVersion { mapping: String },
     #[error(transparent)]
     Service(#[from] ServiceError),
     #[error("`{script}` is a bulk job and needs rows: expected `--input FILE`")]
@@ -112,6 +116,7 @@ impl CliError {
             Self::Config(_)
             | Self::Argument { .. }
             | Self::FaultList(_)
+            | Self::NoEarlierVersion { .. }
             | Self::NothingToSendAgain { .. }
             | Self::SeveralToSendAgain { .. }
             | Self::NoInput { .. }
@@ -193,6 +198,12 @@ impl CliError {
             Self::PlanChanged { .. } => "make the plan anew, or take the rows that are named out of it".to_owned(),
             Self::Ledger(error) => error.hint().to_owned(),
             Self::NoProvider { .. } => "`pairbox provider list` shows them".to_owned(),
+            Self::NoProviderOfMapping { mapping } => {
+                format!("write `mapping = \"{mapping}\"` into a [[provider]] of pairbox.toml, or name one by `--provider`")
+            }
+            Self::NoEarlierVersion { mapping } => {
+                format!("`pairbox mapping versions {mapping}` lists what was active")
+            }
             _ => return None,
         })
     }

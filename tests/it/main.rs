@@ -57,6 +57,7 @@ mod ledger_tears;
 mod long_lists;
 mod long_start;
 mod loris;
+mod mapping_rehearse;
 mod mapping_secrets;
 mod mapping_smsgw;
 mod mapping_try;

@@ -97,11 +97,13 @@ fn provider_of<'a>(
         Some(name) => config.provider(name),
         None => config.providers.iter().find(|one| one.mapping == mapping),
     };
-    found.ok_or_else(|| CliError::NoProvider {
-        name: name.map_or_else(
-            || format!("... with mapping = \"{mapping}\""),
-            str::to_owned,
-        ),
+    found.ok_or_else(|| match name {
+        Some(name) => CliError::NoProvider {
+            name: name.to_owned(),
+        },
+        None => CliError::NoProviderOfMapping {
+            mapping: mapping.to_owned(),
+        },
     })
 }
 

@@ -67,10 +67,15 @@ pub fn roll_back(global: &Global, name: &str, to: Option<&str>) -> Result<Exit, 
         (None, None) => None,
     };
     let Some(found) = found.filter(|hash| versions::kept(&folder, hash).is_some()) else {
-        return Err(CliError::Argument {
-            what: "rollback",
-            expected: "a version that was active before; `pairbox mapping versions NAME` lists them",
-            found: to.unwrap_or("none").to_owned(),
+        return Err(match to {
+            Some(to) => CliError::Argument {
+                what: "rollback",
+                expected: "a version that was active before; `pairbox mapping versions NAME` lists them",
+                found: to.to_owned(),
+            },
+            None => CliError::NoEarlierVersion {
+                mapping: name.to_owned(),
+            },
         });
     };
     versions::name_active(&folder, &found)?;
