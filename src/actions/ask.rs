@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use super::pair::PairCall;
 use super::{Actions, PairingPolicy, find};
-use crate::domain::admission::{Ask, Replaced};
-use crate::domain::foresight::{GivesUp, Wanted, foresee};
+use crate::domain::admission::{Ask, Replaced, not_paired_with};
+use crate::domain::foresight::{GIVES_UP_MAX, GivesUp, Wanted, foresee};
 use crate::domain::{
     ItemKind, ItemNumber, Method, Move, ProviderNumber, Refusal, SubscriptionNumber, View,
 };
@@ -95,7 +95,7 @@ impl Actions {
                 product,
             });
         }
-        let from = call
+        let mut from = call
             .from
             .as_ref()
             .map(|named| find::item(view, &providers, named, ItemKind::Stb))
@@ -108,7 +108,7 @@ impl Actions {
             Action::Unpair => from.map_or(Move::OutOfAll, Move::OutOf),
             _ => Move::Nowhere,
         };
-        let wanted = Wanted {
+        let mut wanted = Wanted {
             card: card.number,
             stb: stb.as_ref().map(|stb| stb.number),
             moves,
@@ -116,12 +116,21 @@ impl Actions {
             scheduled: call.scheduled,
             gives_way: policy.gives_way,
         };
-        let foreseen = foresee(view, &wanted, self.clock.now());
+        let now = self.clock.now();
+        let mut foreseen = foresee(view, &wanted, now);
+        if let Some(stb) = from.filter(|_| !has_others(provider)) {
+            // There an unpair frees the card, whatever it names; it must name what the card has.
+            if !foreseen.held.contains(stb) {
+                return Err(not_paired_with(view, card.number, stb, &foreseen.held));
+            }
+            (from, wanted.moves) = (None, Move::OutOfAll);
+            foreseen = foresee(view, &wanted, now);
+        }
         let looked = Looked::up(view, provider, card.number, wanted.stb, &foreseen.leaves);
-        let mut gives_up = foreseen.in_the_way(&wanted);
+        let mut gives_up = foreseen.in_the_way(view, &wanted);
         let may_go = |gives_up: &GivesUp| policy.gives_way.covers(*gives_up, card.number);
-        // One that stays in the way makes the other pointless: the writer refuses the pair.
-        if !gives_up.iter().all(may_go) {
+        // One that stays in the way makes the others pointless: the writer refuses the pair.
+        if gives_up.len() > GIVES_UP_MAX || !gives_up.iter().all(may_go) {
             gives_up.clear();
         }
         let gives_up = gives_up
@@ -200,6 +209,7 @@ impl LookedUp {
             process_name: call.process_name,
             sends_unknown: policy.sends_unknown_unpairs && !caps.needs_previous_stb,
             replaces,
+            gives_way: policy.gives_way,
             idempotency: call.idempotency.clone(),
             retries: call.retries,
             job: None,
@@ -258,8 +268,14 @@ impl LookedUpUnpair {
             gives_up: self.gives_up,
             card_ca,
             cardinality: provider.cardinality,
+            has_others: has_others(provider),
         })
     }
+}
+
+/// Whether the CAS lets a card have several STBs.
+fn has_others(provider: &Provider) -> bool {
+    provider.mapping.description().caps.card_to_stb != 1
 }
 
 fn validate(provider: &Provider, request: &MappingRequest) -> Result<(), Refusal> {

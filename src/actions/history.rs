@@ -17,8 +17,10 @@ pub struct PairingStep {
     pub by: String,
     pub request: Option<u64>,
     pub change: PairingChange,
-    /// The STBs that the card had then, as far as the steps that are told say it.
-    pub stbs: Vec<String>,
+    /// The STBs that the card had then; none where the steps that are told do not say it.
+    pub stbs: Option<Vec<String>>,
+    /// Whether it left nothing open of what was before.
+    pub settles_all: bool,
     /// The ledger line that says so.
     pub seq: u64,
 }
@@ -34,8 +36,10 @@ pub enum PairingChange {
     Unpaired {
         stb: Option<String>,
     },
-    /// An ending left it open what the CAS holds.
-    InDoubt,
+    /// An ending left it open what the CAS holds; with the STB that its request names.
+    InDoubt {
+        stb: Option<String>,
+    },
 }
 
 /// A card's history.
@@ -77,8 +81,9 @@ impl Actions {
                 at,
                 by,
                 request: request.map(|number| number.0),
-                change: self.change(confirmed),
-                stbs: Vec::new(),
+                change: self.change(request, confirmed),
+                stbs: None,
+                settles_all: false,
                 seq: position.seq,
             });
             let Some(before) = before else {
@@ -90,33 +95,49 @@ impl Actions {
             };
             position = before;
         }
-        self.tell_stbs(&mut history.steps, &confirmations);
+        let is_whole = history.cut.is_none();
+        self.tell_stbs(&mut history.steps, &confirmations, is_whole);
         history
     }
 
-    /// Follows the steps from the oldest to the newest.
+    /// Follows the steps from the oldest to the newest. What was before the oldest is nothing only if none is missing.
     fn tell_stbs(
         &self,
         steps: &mut [PairingStep],
         confirmations: &[Option<(RequestNumber, Confirmed)>],
+        is_whole: bool,
     ) {
         let view = self.state.view();
-        let mut stbs = Stbs::new();
+        let mut stbs = is_whole.then(Stbs::new);
         for (step, confirmation) in steps.iter_mut().zip(confirmations).rev() {
             if let Some((number, confirmed)) = confirmation {
                 let request = view.request(*number);
                 let moves = request.map_or(Move::OutOfAll, |request| request.move_of());
-                stbs = confirmed.stbs_after(&stbs, moves);
+                step.settles_all = confirmed.settles_all(moves);
+                let held = stbs.or_else(|| step.settles_all.then(Stbs::new));
+                stbs = held.map(|held| confirmed.stbs_after(&held, moves));
             }
-            step.stbs = stbs.iter().map(|stb| serial_number(&view, stb)).collect();
+            let names = |stbs: &Stbs| stbs.iter().map(|stb| serial_number(&view, stb)).collect();
+            step.stbs = stbs.as_ref().map(names);
         }
     }
 
-    fn change(&self, confirmed: Option<Confirmed>) -> PairingChange {
+    fn change(
+        &self,
+        request: Option<RequestNumber>,
+        confirmed: Option<Confirmed>,
+    ) -> PairingChange {
         match confirmed {
-            None => PairingChange::InDoubt,
+            None => {
+                let view = self.state.view();
+                let request = request.and_then(|number| view.request(number));
+                let stb = request.and_then(|request| request.stb.or(request.from));
+                PairingChange::InDoubt {
+                    stb: stb.map(|stb| serial_number(&view, stb)),
+                }
+            }
             Some(Confirmed {
-                confirms: Confirms::Pair,
+                confirms: Confirms::Pair | Confirms::PairBeside,
                 stb: Some(stb),
                 ..
             }) => PairingChange::Paired {

@@ -10,6 +10,7 @@ use super::ask::Own;
 use crate::commit::{Command, Committed};
 use crate::domain::admission::Ask;
 use crate::domain::event::Idempotency;
+use crate::domain::foresight::GivesWay;
 use crate::domain::view::IDEMPOTENCY_LIFE;
 use crate::domain::{
     Action, CardChange, Cardinality, ItemIdentifier, Priority, ProcessName, Refusal, RequestNumber,
@@ -165,6 +166,7 @@ fn repeated(view: &dyn View, call: &PairCall, now: Timestamp) -> Result<Option<A
         process_name: call.process_name,
         sends_unknown: false,
         replaces: Vec::new(),
+        gives_way: GivesWay::default(),
         idempotency: Some(idempotency.clone()),
         retries: None,
         job: None,

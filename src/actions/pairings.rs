@@ -4,7 +4,6 @@ use serde::{Deserialize, Serialize};
 
 use super::Actions;
 use super::items::serial_number;
-use crate::domain::foresight::projected_stbs;
 use crate::domain::view::Jump;
 use crate::domain::{ItemNumber, Pairing, Phase, Standing, Stbs, Timestamp, View};
 
@@ -16,11 +15,20 @@ pub struct PairingRow {
     pub card: String,
     /// As the CAS confirmed it last; none after an unpair.
     pub stb: Option<String>,
+    /// An STB that the CAS may have the card with, and never confirmed.
+    pub may_be_with: Option<String>,
     /// In words, where an answer left it open what the CAS holds, or a request is held or in doubt.
     pub doubt: Option<String>,
     pub since: Timestamp,
     /// The STBs that the card will have once its unfinished requests are done, if that is something else; empty for none.
     pub wanted: Option<Vec<String>>,
+}
+
+impl PairingRow {
+    /// Whether it tells of this STB, as held or as perhaps held.
+    fn is_about(&self, stb: &str) -> bool {
+        self.stb.as_deref().or(self.may_be_with.as_deref()) == Some(stb)
+    }
 }
 
 impl Actions {
@@ -46,7 +54,11 @@ impl Actions {
         let view = self.state.view();
         let cards = std::iter::once(item).chain(view.claims(item));
         cards
-            .flat_map(|card| rows(&view, card, view.pairing(card).as_ref()))
+            .flat_map(|card| {
+                let of_stb = (card != item).then(|| serial_number(&view, item));
+                let rows = rows(&view, card, view.pairing(card).as_ref()).into_iter();
+                rows.filter(move |row| of_stb.as_ref().is_none_or(|stb| row.is_about(stb)))
+            })
             .collect()
     }
 }
@@ -65,56 +77,66 @@ fn open_request(view: &dyn View, card: ItemNumber) -> Option<String> {
     })
 }
 
+/// What holds of the acknowledged pairing once the card's unfinished requests are done, if that is something else.
+fn wanted(view: &dyn View, card: ItemNumber, acknowledged: &Stbs) -> Option<Stbs> {
+    let queue = view.queue(card).into_iter();
+    let requests = queue.filter_map(|place| view.request(place.number));
+    let own = requests.filter(|request| request.card == card && request.changes_pairing());
+    let wanted = own.fold(acknowledged.clone(), |held, request| {
+        request.stbs_after(&held)
+    });
+    let is_same =
+        wanted.len() == acknowledged.len() && wanted.iter().all(|stb| acknowledged.contains(stb));
+    (!is_same).then_some(wanted)
+}
+
 /// One row for each STB; one without any for a card that was freed or is to be paired for the first time.
 fn rows(view: &dyn View, card: ItemNumber, pairing: Option<&Pairing>) -> Vec<PairingRow> {
     let acknowledged: Stbs = pairing.iter().flat_map(|row| row.acknowledged()).collect();
-    let wanted = projected_stbs(view, card, None);
-    let is_other = view.queue(card).iter().any(|place| {
-        let request = view.request(place.number);
-        request.is_some_and(|request| request.card == card && request.changes_pairing())
-    }) && wanted != acknowledged;
-    let wanted = is_other.then(|| {
-        wanted
-            .iter()
-            .map(|stb| serial_number(view, stb))
-            .collect::<Vec<_>>()
-    });
+    let wanted = wanted(view, card, &acknowledged);
     let open = open_request(view, card);
-    let row = |stb: Option<String>, doubt: Option<String>, since| PairingRow {
+    let row = |since| PairingRow {
         card_number: card.0,
         card: serial_number(view, card),
-        stb,
-        doubt: match (doubt, &open) {
-            (Some(doubt), Some(open)) => Some(format!("{doubt}; {open}")),
-            (doubt, open) => doubt.or_else(|| open.clone()),
-        },
+        stb: None,
+        may_be_with: None,
+        doubt: open.clone(),
         since,
-        wanted: wanted.clone(),
+        wanted: wanted
+            .as_ref()
+            .map(|stbs| stbs.iter().map(|stb| serial_number(view, stb)).collect()),
+    };
+    let doubted = |doubt: String| match &open {
+        Some(open) => Some(format!("{doubt}; {open}")),
+        None => Some(doubt),
     };
     let Some(pairing) = pairing else {
         let first = view.queue(card).first().map(|place| place.due);
-        let since = first.filter(|_| is_other || open.is_some());
-        return since
-            .map(|since| row(None, None, since))
-            .into_iter()
-            .collect();
+        let since = first.filter(|_| wanted.is_some() || open.is_some());
+        return since.map(row).into_iter().collect();
     };
     if !pairing.is_held() {
-        return vec![row(None, None, pairing.since)];
+        return vec![row(pairing.since)];
     }
     let links = pairing.links().iter();
     links
         .map(|link| {
-            let stb = serial_number(view, link.stb);
+            let (row, stb) = (row(link.since), serial_number(view, link.stb));
             match link.standing {
-                Standing::Confirmed => row(Some(stb), None, link.since),
-                Standing::MayBeGone => {
-                    let doubt = "may be without it".to_owned();
-                    row(Some(stb), Some(doubt), link.since)
-                }
-                Standing::MayBeHeld => {
-                    row(None, Some(format!("may be with STB {stb}")), link.since)
-                }
+                Standing::Confirmed => PairingRow {
+                    stb: Some(stb),
+                    ..row
+                },
+                Standing::MayBeGone => PairingRow {
+                    stb: Some(stb),
+                    doubt: doubted("may be without it".to_owned()),
+                    ..row
+                },
+                Standing::MayBeHeld => PairingRow {
+                    doubt: doubted(format!("may be with STB {stb}")),
+                    may_be_with: Some(stb),
+                    ..row
+                },
             }
         })
         .collect()

@@ -43,6 +43,13 @@ impl Actions {
         }
         let call = {
             let view = self.state.view();
+            if request.is_beside && !view.cardinality(request.provider).adds() {
+                return Err(Refusal::RequestState {
+                    number,
+                    verb: "retried",
+                    state: "to add an STB, and its provider allows a card one by now; pair the card to move it".into(),
+                });
+            }
             let salt = view.meta().salt;
             // By number, so that two items of one serial number are no obstacle.
             let item =

@@ -83,7 +83,8 @@ impl PairingCommand {
                     history.steps = steps_at(history.steps, at);
                 }
                 // An instant before all of them is answered by none, if none is missing.
-                let is_whole = at.is_some() && !history.steps.is_empty();
+                let is_known = |step: &PairingStep| step.stbs.is_some();
+                let is_whole = at.is_some() && history.steps.first().is_some_and(is_known);
                 list(&history.steps, item.output.output, zone)?;
                 let cut = history.cut.filter(|_| !is_whole);
                 if let Some(cut) = cut.filter(|_| item.output.output == Format::Table) {
@@ -95,13 +96,31 @@ impl PairingCommand {
     }
 }
 
-/// What was so at an instant: the latest change by then, and below a doubt what was so before it.
+/// What was so at an instant: the latest change by then, and the doubts that no later change settled.
 fn steps_at(steps: Vec<PairingStep>, at: Timestamp) -> Vec<PairingStep> {
     let mut told = Vec::new();
+    let mut settled: Vec<String> = Vec::new();
+    let mut has_change = false;
     for step in steps.into_iter().filter(|step| step.at <= at) {
-        let is_clear = step.change != PairingChange::InDoubt;
-        told.push(step);
-        if is_clear {
+        let settles_all = step.settles_all;
+        let is_told = match &step.change {
+            PairingChange::InDoubt { stb } => {
+                !has_change || stb.as_ref().is_some_and(|stb| !settled.contains(stb))
+            }
+            PairingChange::Paired { stb } => {
+                settled.push(stb.clone());
+                !has_change
+            }
+            PairingChange::Unpaired { stb } => {
+                settled.extend(stb.clone());
+                !has_change
+            }
+        };
+        has_change |= !matches!(step.change, PairingChange::InDoubt { .. });
+        if is_told {
+            told.push(step);
+        }
+        if settles_all {
             break;
         }
     }
@@ -141,10 +160,11 @@ impl Listed for PairingStep {
         let (change, stb) = match &self.change {
             PairingChange::Paired { stb } => ("paired", Some(stb.as_str())),
             PairingChange::Unpaired { stb } => ("unpaired", stb.as_deref()),
-            PairingChange::InDoubt => ("in doubt", None),
+            PairingChange::InDoubt { stb } => ("in doubt", stb.as_deref()),
         };
         let request = self.request.map(|number| number.to_string());
-        let then = (!self.stbs.is_empty()).then(|| self.stbs.join(", "));
+        let then = self.stbs.as_ref().filter(|stbs| !stbs.is_empty());
+        let then = then.map(|stbs| stbs.join(", "));
         vec![
             local_time(self.at, zone),
             change.to_owned(),
@@ -161,30 +181,54 @@ impl Listed for PairingStep {
 mod tests {
     use super::*;
 
-    #[test]
-    fn an_instant_shows_what_was_so_and_what_was_doubted() {
-        let step = |at: i64, change: PairingChange| PairingStep {
+    fn step(at: i64, change: PairingChange, settles_all: bool) -> PairingStep {
+        PairingStep {
             at: Timestamp::from_micros(at),
             by: "dispatch".to_owned(),
             request: None,
             change,
-            stbs: Vec::new(),
+            stbs: None,
+            settles_all,
             seq: 1,
-        };
-        let paired = || PairingChange::Paired {
-            stb: "1".to_owned(),
-        };
+        }
+    }
+
+    fn paired(stb: &str) -> PairingChange {
+        let stb = stb.to_owned();
+        PairingChange::Paired { stb }
+    }
+
+    fn doubted(stb: &str) -> PairingChange {
+        let stb = Some(stb.to_owned());
+        PairingChange::InDoubt { stb }
+    }
+
+    #[test]
+    fn an_instant_shows_what_was_so_and_what_was_doubted() {
         let unpaired = || PairingChange::Unpaired { stb: None };
         let steps = vec![
-            step(40, unpaired()),
-            step(30, PairingChange::InDoubt),
-            step(20, paired()),
-            step(10, unpaired()),
+            step(40, unpaired(), true),
+            step(30, doubted("2"), false),
+            step(20, paired("1"), true),
+            step(10, unpaired(), true),
         ];
         let at = |at| steps_at(steps.clone(), Timestamp::from_micros(at));
         assert_eq!(at(50), steps[..1]);
         assert_eq!(at(39), steps[1..3]);
         assert_eq!(at(20), steps[2..3]);
         assert_eq!(at(9), []);
+    }
+
+    #[test]
+    fn a_doubt_about_one_of_several_stbs_is_told_until_that_one_is_settled() {
+        let steps = vec![
+            step(40, paired("1"), false),
+            step(30, paired("2"), false),
+            step(20, doubted("1"), false),
+            step(10, paired("3"), false),
+        ];
+        let at = |at| steps_at(steps.clone(), Timestamp::from_micros(at));
+        assert_eq!(at(50), steps[..1]);
+        assert_eq!(at(39), steps[1..3]);
     }
 }

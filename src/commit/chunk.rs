@@ -4,9 +4,10 @@
 //! its own that is thrown away.
 
 use super::command::Committed;
-use crate::domain::admission::{Admission, Ask, admit, foreseen_stbs, is_so_already, serial};
+use crate::domain::admission::{
+    Admission, Ask, admit, foreseen_stbs, is_so_already, leaves_all, serial,
+};
 use crate::domain::event::{Event, JobChunk, SubscriptionFields};
-use crate::domain::foresight::GivesWay;
 use crate::domain::items::{self, NewItem, Registered};
 use crate::domain::job::{ROW_REASON_BYTES_MAX, RowEnding};
 use crate::domain::length::cut;
@@ -65,7 +66,6 @@ pub struct PairAct {
     pub swaps: bool,
     /// The serial number of the STB that the card must have when its turn comes; empty: none.
     pub expects: Option<String>,
-    pub gives_way: GivesWay,
 }
 
 /// Names an item whatever its number.
@@ -281,6 +281,7 @@ fn pair(view: &dyn View, act: &PairAct, now: Timestamp) -> Result<(Done, Vec<Eve
         let found: Vec<String> = held.iter().map(|stb| serial(view, stb)).collect();
         let is_as_expected = match expected.as_str() {
             "" => found.is_empty(),
+            stb if leaves_all(&ask) => found == [stb],
             stb => found.iter().any(|found| found == stb),
         };
         if !is_as_expected {
@@ -298,11 +299,6 @@ fn pair(view: &dyn View, act: &PairAct, now: Timestamp) -> Result<(Done, Vec<Eve
     match admit(view, &ask, now) {
         Ok(Admission::New { request, events }) => Ok((Done::Request(request), events)),
         Ok(Admission::Repeat(_)) => Ok((Done::Unchanged, Vec::new())),
-        // The holder came after the look-up, as by a row before this one in the chunk.
-        Err(Refusal::StbTaken { .. } | Refusal::StbFull { .. }) if act.gives_way.holder => {
-            Err(Refusal::Changed)
-        }
-        Err(Refusal::CardFull { .. }) if act.gives_way.oldest => Err(Refusal::Changed),
         Err(refusal) => Err(refusal),
     }
 }

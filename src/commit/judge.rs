@@ -400,7 +400,9 @@ fn answered(view: &dyn View, answer: &Answered) -> Option<Event> {
 
 /// What a step leaves in doubt, if that is not what the request asks for.
 fn other_doubt(request: &Request, step: Acknowledges) -> Option<Doubt> {
-    (step.confirms == Confirms::Unpair && !request.is_unpair()).then_some(Doubt::MayBeFree)
+    let is_of_all = request.is_unpair() && step.leaves.is_none();
+    let doubt = step.leaves.map_or(Doubt::MayBeFree, Doubt::MayHaveLeft);
+    (step.confirms == Confirms::Unpair && !is_of_all).then_some(doubt)
 }
 
 /// An `ok` after REJECTED, or a refusal while an earlier attempt is unknown too, leaves it open what the CAS holds.

@@ -47,7 +47,10 @@ pub fn prepare(
     let asked = mapping_request(line, view, request, leaves)?;
     let (plan, is_new) = match known_plan(line, recall, request) {
         Some(plan) => (plan, false),
-        None => (Arc::new(plan(&provider, view, &asked, leaves)?), true),
+        None => (
+            Arc::new(plan(&provider, view, request, &asked, leaves)?),
+            true,
+        ),
     };
     line.plans.insert(request.number, plan.clone());
     let purpose = purpose(line, request, &plan);
@@ -176,37 +179,50 @@ fn known_plan(line: &Line, recall: &Recall, request: &Request) -> Option<Arc<Vec
     None
 }
 
-/// The mapping's plan. Where a card can have several STBs in the CAS, a step out of one of them ends that one only.
+/// The mapping's plan. Where a card can have several STBs in the CAS each step says what it alone ends or begins, so the steps
+/// must take the card out of every STB that it leaves.
 fn plan(
     provider: &Provider,
     view: &dyn View,
+    request: &Request,
     asked: &MappingRequest,
     leaves: &Stbs,
 ) -> Result<Vec<Step>, ScriptError> {
     let mut plan = provider.mapping.plan(asked, &provider.settings)?;
-    if leaves.is_empty() || provider.mapping.description().caps.card_to_stb == 1 {
+    if provider.mapping.description().caps.card_to_stb == 1 || !request.changes_pairing() {
         return Ok(plan);
     }
-    let named: Vec<(ItemNumber, &str)> = leaves
-        .iter()
-        .filter(|stb| view.item(*stb).is_some())
-        .zip(asked.neighbours.leaves.iter().map(|left| left.stb.as_str()))
-        .collect();
+    let left = leaves.iter().filter(|stb| view.item(*stb).is_some());
+    let ca_ids = asked.neighbours.leaves.iter().map(|left| left.stb.as_str());
+    let mut to_leave: Vec<(ItemNumber, &str)> = left.zip(ca_ids).collect();
     for step in &mut plan {
-        let Some(stb) = step
-            .stb
-            .as_deref()
-            .filter(|_| step.confirms == Confirms::Unpair)
-        else {
-            continue;
-        };
-        let found = named.iter().find(|(_, ca_id)| *ca_id == stb);
-        let Some((left, _)) = found else {
-            return Err(provider.mapping.strange_step(stb));
-        };
-        step.leaves = Some(*left);
+        match step.confirms {
+            Confirms::Pair => step.confirms = Confirms::PairBeside,
+            Confirms::Unpair if step.stb.is_none() => to_leave.clear(),
+            Confirms::Unpair => {
+                let is_it = |ca_id: &str| step.stb.as_deref() == Some(ca_id);
+                let found = to_leave.iter().position(|(_, ca_id)| is_it(ca_id));
+                // A CAS may want to be told what the card is to have anew.
+                let own = request
+                    .stb
+                    .filter(|_| asked.stb.as_deref().is_some_and(is_it));
+                step.leaves = found.map(|at| to_leave.remove(at).0).or(own);
+                if step.leaves.is_none() {
+                    let stb = step.stb.as_deref().unwrap_or_default();
+                    return Err(provider.mapping.strange_plan(&format!(
+                        "a step confirms the unpair from `{stb}`, which is none of the STBs in `request.leaves`"
+                    )));
+                }
+            }
+            Confirms::PairBeside | Confirms::None => {}
+        }
     }
-    Ok(plan)
+    match to_leave.first() {
+        None => Ok(plan),
+        Some((_, stb)) => Err(provider.mapping.strange_plan(&format!(
+            "no step confirms the unpair from `{stb}`, one of the STBs in `request.leaves`"
+        ))),
+    }
 }
 
 fn lone_step(asked: &MappingRequest) -> Step {

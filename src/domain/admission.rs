@@ -6,12 +6,12 @@
 use std::sync::Arc;
 
 use super::event::{Accepted, Event, Idempotency};
-use super::foresight::{Foreseen, GivesUp, GivesWay, Wanted, foresee};
+use super::foresight::{Foreseen, GIVES_UP_MAX, GivesUp, GivesWay, Wanted, foresee};
 use super::view::{IDEMPOTENCY_LIFE, QUEUE_MAX};
 use super::{
     Action, CardChange, Cardinality, ItemKind, ItemNumber, JobNumber, Move, Place, Priority,
-    ProcessName, ProviderNumber, ProviderRow, Refusal, RequestNumber, Stbs, SubscriptionNumber,
-    Timestamp, View,
+    ProcessName, ProviderNumber, ProviderRow, Refusal, RequestNumber, Standing, Stbs,
+    SubscriptionNumber, Timestamp, View,
 };
 
 /// What is asked for, with every identifier resolved and every CA ID normalized.
@@ -40,6 +40,8 @@ pub struct Ask {
     pub sends_unknown: bool,
     /// `[pairing] stb_taken` and `card_full`, where they say "replace": who must leave whom first, as looked up before.
     pub replaces: Vec<Replaced>,
+    /// What those policies say, whoever is in the way.
+    pub gives_way: GivesWay,
     pub idempotency: Option<Idempotency>,
     /// The REJECTED request that this one tries again.
     pub retries: Option<RequestNumber>,
@@ -65,6 +67,8 @@ pub struct Replaced {
     pub gives_up: GivesUp,
     pub card_ca: String,
     pub cardinality: Cardinality,
+    /// Whether the CAS lets the card have others: the unpair names the STB then, elsewhere it frees the card.
+    pub has_others: bool,
 }
 
 /// The answer to an ask that is not refused.
@@ -103,7 +107,7 @@ pub fn admit(view: &dyn View, ask: &Ask, now: Timestamp) -> Result<Admission, Re
     if ask.action() == Action::Unpair && !ask.sends_unknown {
         check_unpair(view, ask, &foreseen)?;
     }
-    let gives_up = foreseen.in_the_way(&wanted);
+    let gives_up = foreseen.in_the_way(view, &wanted);
     // The unpairs that make room stand in the queues of their items too.
     let places = |item| {
         let is_of = |gives_up: &&GivesUp| gives_up.card == item || gives_up.stb == item;
@@ -113,13 +117,23 @@ pub fn admit(view: &dyn View, ask: &Ask, now: Timestamp) -> Result<Admission, Re
     for stb in foreseen.leaves.clone().into_iter().chain(ask.stb) {
         room(view, stb, ItemKind::Stb, places(stb))?;
     }
-    if !gives_up.is_empty() && ask.replaces.is_empty() {
-        return Err(taken(view, ask, &foreseen));
+    let stays = gives_up
+        .iter()
+        .find(|one| !ask.gives_way.covers(**one, ask.card));
+    let stays = stays.or(gives_up.first().filter(|_| gives_up.len() > GIVES_UP_MAX));
+    if let Some(stays) = stays {
+        return Err(taken(view, ask, &foreseen, *stays));
     }
-    let is_same = |(gives_up, replaced): (&GivesUp, &Replaced)| replaced.gives_up == *gives_up;
-    if gives_up.len() != ask.replaces.len() || !gives_up.iter().zip(&ask.replaces).all(is_same) {
+    // Some that were looked up may have made room by themselves meanwhile; one that was not must be looked up.
+    let looked_up = |one: &GivesUp| {
+        ask.replaces
+            .iter()
+            .find(|replaced| replaced.gives_up == *one)
+    };
+    let replaced: Option<Vec<&Replaced>> = gives_up.iter().map(looked_up).collect();
+    let Some(replaced) = replaced else {
         return Err(Refusal::Changed);
-    }
+    };
     for GivesUp { card, stb } in &gives_up {
         if *card != ask.card {
             room(view, *card, ItemKind::Smartcard, 1)?;
@@ -134,9 +148,8 @@ pub fn admit(view: &dyn View, ask: &Ask, now: Timestamp) -> Result<Admission, Re
         number: RequestNumber(first.number.0 + at as u64),
     };
     let pair = place(gives_up.len());
-    let mut events: Vec<Event> = ask
-        .replaces
-        .iter()
+    let mut events: Vec<Event> = replaced
+        .into_iter()
         .enumerate()
         .map(|(at, replaced)| make_room(ask, replaced, place(at), pair.number, now))
         .collect();
@@ -154,46 +167,51 @@ fn check_unpair(view: &dyn View, ask: &Ask, foreseen: &Foreseen) -> Result<(), R
         _ if foreseen.held.is_empty() => Err(Refusal::NotPaired {
             serial_number: serial_number(),
         }),
-        Some(stb) if !foreseen.held.contains(stb) => Err(Refusal::NotPairedWith {
-            serial_number: serial_number(),
-            stb: serial(view, stb),
-            held: serials(view, foreseen.held.iter()),
-        }),
+        Some(stb) if !foreseen.held.contains(stb) => {
+            Err(not_paired_with(view, ask.card, stb, &foreseen.held))
+        }
         _ => Ok(()),
     }
 }
 
+/// The refusal of an unpair from an STB that the card, which has `held`, does not have.
+pub fn not_paired_with(view: &dyn View, card: ItemNumber, stb: ItemNumber, held: &Stbs) -> Refusal {
+    let serial_number = serial(view, card);
+    if held.is_empty() {
+        return Refusal::NotPaired { serial_number };
+    }
+    Refusal::NotPairedWith {
+        serial_number,
+        stb: serial(view, stb),
+        held: serials(view, held.iter()),
+    }
+}
+
 /// Which of the two limits is in the way.
-fn taken(view: &dyn View, ask: &Ask, foreseen: &Foreseen) -> Refusal {
+fn taken(view: &dyn View, ask: &Ask, foreseen: &Foreseen, stays: GivesUp) -> Refusal {
     let limits = ask.cardinality;
-    match ask.stb {
-        Some(stb) if foreseen.holders.len() >= usize::from(limits.cards_per_stb) => {
-            let serial_number = serial(view, stb);
-            match (limits.cards_per_stb, foreseen.holders.last()) {
-                (1, Some(holder)) => Refusal::StbTaken {
-                    serial_number,
-                    holder: serial(view, *holder),
-                },
-                (limit, _) => Refusal::StbFull {
-                    serial_number,
-                    limit,
-                    holders: serials(view, foreseen.holders.iter().copied()),
-                },
-            }
-        }
-        _ => Refusal::CardFull {
+    if stays.card == ask.card {
+        return Refusal::CardFull {
             serial_number: serial(view, ask.card),
             limit: limits.stbs_per_card,
             held: serials(view, foreseen.held.iter()),
+        };
+    }
+    let serial_number = serial(view, stays.stb);
+    match (limits.cards_per_stb, foreseen.crowd.last()) {
+        (1, Some(holder)) => Refusal::StbTaken {
+            serial_number,
+            holder: serial(view, *holder),
+        },
+        (limit, _) => Refusal::StbFull {
+            serial_number,
+            limit,
+            holders: serials(view, foreseen.crowd.iter().copied()),
         },
     }
 }
 
 fn wanted(ask: &Ask) -> Wanted {
-    let is_given_up = |by: fn(&GivesUp, &Ask) -> bool| {
-        let mut all = ask.replaces.iter();
-        all.any(|replaced| by(&replaced.gives_up, ask))
-    };
     Wanted {
         card: ask.card,
         stb: ask.stb,
@@ -205,10 +223,7 @@ fn wanted(ask: &Ask) -> Wanted {
         },
         cardinality: ask.cardinality,
         scheduled: ask.scheduled,
-        gives_way: GivesWay {
-            holder: is_given_up(|gives_up, ask| gives_up.card != ask.card),
-            oldest: is_given_up(|gives_up, ask| gives_up.card == ask.card),
-        },
+        gives_way: ask.gives_way,
     }
 }
 
@@ -231,9 +246,20 @@ pub fn is_so_already(view: &dyn View, ask: &Ask, now: Timestamp) -> Result<bool,
     Ok(!is_in_doubt && has_it && leaves_none)
 }
 
-/// The STBs that the card will have at the place of the ask.
+/// The STBs that the card will have at the place of the ask, without those that were never confirmed.
 pub fn foreseen_stbs(view: &dyn View, ask: &Ask, now: Timestamp) -> Stbs {
-    foresee(view, &wanted(ask), now).held
+    let pairing = view.pairing(ask.card);
+    let is_known = |stb: &ItemNumber| {
+        let link = pairing.as_ref().and_then(|pairing| pairing.link(*stb));
+        link.is_none_or(|link| link.standing != Standing::MayBeHeld)
+    };
+    let held = foresee(view, &wanted(ask), now).held;
+    held.into_iter().filter(is_known).collect()
+}
+
+/// Whether it leaves whatever its card has.
+pub fn leaves_all(ask: &Ask) -> bool {
+    matches!(wanted(ask).moves, Move::Instead | Move::OutOfAll)
 }
 
 fn repeated(view: &dyn View, ask: &Ask, now: Timestamp) -> Result<Option<RequestNumber>, Refusal> {

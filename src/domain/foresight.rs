@@ -3,7 +3,8 @@
 //! Finds the place, too: the items decide about it, and it decides what they are.
 
 use super::{
-    Cardinality, ItemNumber, Move, Phase, Place, Request, RequestNumber, Stbs, Timestamp, View,
+    Cardinality, ItemNumber, Move, Phase, Place, Request, RequestNumber, Standing, Stbs, Timestamp,
+    View,
 };
 
 /// What decides about the place of a new request.
@@ -17,6 +18,9 @@ pub struct Wanted {
     pub scheduled: Option<Timestamp>,
     pub gives_way: GivesWay,
 }
+
+/// Most pairings that end for one pair. What needs more is refused.
+pub const GIVES_UP_MAX: usize = 16;
 
 /// What makes room for a pair at the same place: `[pairing] stb_taken` and `card_full`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -53,29 +57,40 @@ pub struct Foreseen {
     pub held: Stbs,
     /// Those of them that it leaves; none if the pairing is not touched.
     pub leaves: Stbs,
-    /// Other cards that will hold the wanted STB, the surest last.
-    pub holders: Vec<ItemNumber>,
+    /// The other cards that will leave no room at the wanted STB, the surest last; none if there is room.
+    pub crowd: Vec<ItemNumber>,
 }
 
 impl Foreseen {
-    /// The pairings that must end first, because an STB or a card has as many as it may.
-    pub fn in_the_way(&self, wanted: &Wanted) -> Vec<GivesUp> {
+    /// The pairings that must end first, because an STB or a card has as many as it may, those that are least sure first.
+    pub fn in_the_way(&self, view: &dyn View, wanted: &Wanted) -> Vec<GivesUp> {
         let Some(stb) = wanted.stb else {
             return Vec::new();
         };
         let limits = wanted.cardinality;
-        let is_stb_full = self.holders.len() >= usize::from(limits.cards_per_stb);
-        let holder = self.holders.first().filter(|_| is_stb_full);
-        let holder = holder.map(|card| GivesUp { card: *card, stb });
-        let is_card_full = wanted.moves == Move::Beside
-            && !self.held.contains(stb)
-            && self.held.len() >= usize::from(limits.stbs_per_card);
-        let oldest = self.held.first().filter(|_| is_card_full);
-        let oldest = oldest.map(|stb| GivesUp {
+        let too_many = |count: usize, limit: u8| (count + 1).saturating_sub(usize::from(limit));
+        let holders = too_many(self.crowd.len(), limits.cards_per_stb);
+        let holders = self.crowd.iter().take(holders);
+        let holders = holders.map(|card| GivesUp { card: *card, stb });
+        let is_one_more = wanted.moves == Move::Beside && !self.held.contains(stb);
+        let stbs = if is_one_more {
+            too_many(self.held.len(), limits.stbs_per_card)
+        } else {
+            0
+        };
+        let pairing = view.pairing(wanted.card);
+        let is_doubtful = |stb: &ItemNumber| {
+            let link = pairing.as_ref().and_then(|pairing| pairing.link(*stb));
+            link.is_some_and(|link| link.standing == Standing::MayBeHeld)
+        };
+        let (doubtful, sure): (Vec<ItemNumber>, Vec<ItemNumber>) =
+            self.held.iter().partition(is_doubtful);
+        let stbs = doubtful.into_iter().chain(sure).take(stbs);
+        let stbs = stbs.map(|stb| GivesUp {
             card: wanted.card,
             stb,
         });
-        holder.into_iter().chain(oldest).collect()
+        holders.chain(stbs).collect()
     }
 }
 
@@ -88,19 +103,17 @@ pub fn foresee(view: &dyn View, wanted: &Wanted, now: Timestamp) -> Foreseen {
         let place = Place { due, number };
         let held = projected_stbs(view, wanted.card, Some(place));
         let leaves = wanted.moves.leaves(&held, wanted.stb);
-        let holders = wanted
-            .stb
-            .map_or_else(Vec::new, |stb| projected_holders(view, stb, place));
+        let crowd = wanted.stb.map_or_else(Vec::new, |stb| {
+            let holders = projected_holders(view, stb, place);
+            view.crowd(&holders, stb, wanted.card, wanted.cardinality.cards_per_stb)
+        });
         let foreseen = Foreseen {
             place,
             held,
             leaves,
-            holders: holders
-                .into_iter()
-                .filter(|card| *card != wanted.card)
-                .collect(),
+            crowd,
         };
-        let gives_up = foreseen.in_the_way(wanted).into_iter();
+        let gives_up = foreseen.in_the_way(view, wanted).into_iter();
         let gives_up = gives_up
             .filter(|gives_up| wanted.gives_way.covers(*gives_up, wanted.card))
             .flat_map(|gives_up| [gives_up.card, gives_up.stb]);

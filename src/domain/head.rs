@@ -85,12 +85,10 @@ fn in_the_way(view: &dyn View, request: &Request, held: &Stbs) -> Option<Ending>
         (Move::Nowhere, _) | (_, None) => return None,
         (Move::Beside | Move::Instead, Some(stb)) => stb,
     };
-    let mut holders = view.holders(stb);
-    holders.retain(|card| *card != request.card);
-    if holders.len() >= usize::from(limits.cards_per_stb) {
-        return holders
-            .last()
-            .map(|holder| Ending::StbTaken { holder: *holder });
+    let holders = view.holders(stb);
+    let crowd = view.crowd(&holders, stb, request.card, limits.cards_per_stb);
+    if let Some(holder) = crowd.last() {
+        return Some(Ending::StbTaken { holder: *holder });
     }
     let is_full =
         request.is_beside && !held.contains(stb) && held.len() >= usize::from(limits.stbs_per_card);

@@ -44,8 +44,10 @@ pub enum Standing {
 pub enum Doubt {
     /// The card may be with this STB.
     MayHold(ItemNumber),
-    /// The card may be without an STB that it was with.
+    /// The card may be without the STBs that it was with.
     MayBeFree,
+    /// The card may be without this one of its STBs.
+    MayHaveLeft(ItemNumber),
 }
 
 impl Pairing {

@@ -61,7 +61,10 @@ impl Acknowledges {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Confirms {
+    /// The card is with the STB, and with no other where the request moves it.
     Pair,
+    /// The card is with the STB; nothing is said of its others. What `pair` of a script is where a card can have several in the CAS.
+    PairBeside,
     Unpair,
     None,
 }

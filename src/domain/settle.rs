@@ -116,7 +116,7 @@ pub fn confirmed(
         .pairing(request.card)
         .map_or(Position::NONE, |pairing| pairing.recorded);
     let stb = match confirms {
-        Confirms::Pair => request.stb,
+        Confirms::Pair | Confirms::PairBeside => request.stb,
         _ => leaves,
     };
     Some(Confirmed {

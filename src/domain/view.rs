@@ -122,11 +122,34 @@ pub trait View {
         if holders.len() > 1 {
             holders.sort_by_key(|card| {
                 let pairing = self.pairing(*card)?;
-                let standing = pairing.link(stb)?.standing;
-                Some((standing == Standing::Confirmed, pairing.recorded.seq))
+                let link = pairing.link(stb)?;
+                let is_confirmed = link.standing == Standing::Confirmed;
+                Some((is_confirmed, link.since, pairing.recorded.seq))
             });
         }
         holders
+    }
+
+    /// The other cards that leave no room for this one at an STB, of `holders` with the surest last; none if it has its place:
+    /// its link is confirmed, or surer than the last that fits.
+    fn crowd(
+        &self,
+        holders: &[ItemNumber],
+        stb: ItemNumber,
+        card: ItemNumber,
+        limit: u8,
+    ) -> Vec<ItemNumber> {
+        let limit = usize::from(limit);
+        let link = self.pairing(card).and_then(|pairing| pairing.link(stb));
+        let is_confirmed = link.is_some_and(|link| link.standing == Standing::Confirmed);
+        let has_place = holders.contains(&card)
+            && (is_confirmed || holders.iter().rev().take(limit).any(|one| *one == card));
+        let others = holders.iter().copied().filter(|one| *one != card);
+        let others: Vec<ItemNumber> = others.collect();
+        if has_place || others.len() < limit {
+            return Vec::new();
+        }
+        others
     }
 
     /// The card that holds the STB most surely.

@@ -157,7 +157,6 @@ impl Asking {
             .look(&mut |view| looked_up = self.actions.look_up(view, &call, &own));
         let asked = looked_up.and_then(|looked_up| looked_up.ask(&call));
         let mut ask = asked.map_err(|refusal| self.words(&refusal))?;
-        let policy = self.actions.policy.get();
         ask.job = Some(self.job);
         // Whoever has it sent anyway means it for cards that are not paired here too.
         ask.sends_unknown |= act.options.resend;
@@ -169,7 +168,6 @@ impl Asking {
             resends: act.options.resend,
             swaps: act.swaps,
             expects: act.options.expects.clone(),
-            gives_way: policy.gives_way,
         })))
     }
 

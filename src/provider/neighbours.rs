@@ -3,7 +3,7 @@
 //! Looked up with the state and no script, normalized with the script and no state: no lock is held over a script.
 
 use super::Provider;
-use crate::domain::{ItemKind, ItemNumber, Stbs, View};
+use crate::domain::{ItemKind, ItemNumber, Standing, Stbs, View};
 use crate::script::ScriptError;
 use crate::script::contract::{Left, Neighbours};
 
@@ -16,8 +16,8 @@ pub struct Looked {
 }
 
 impl Looked {
-    /// Looks up what the CAS acknowledged last. Of the other cards at most as many as may stay beside this one, the surest;
-    /// those of other providers are another CAS's.
+    /// Looks up what the CAS acknowledged last. Of the other cards those that are beyond doubt: a command for this card puts none
+    /// of the others back. Those of other providers are another CAS's.
     pub fn up(
         view: &dyn View,
         provider: &Provider,
@@ -25,7 +25,6 @@ impl Looked {
         stb: Option<ItemNumber>,
         leaves: &Stbs,
     ) -> Self {
-        let limit = usize::from(provider.cardinality.cards_per_stb);
         let ca_id = |number| Some(view.item(number)?.identifiers.ca_id().to_owned());
         let is_ours = |number: ItemNumber| {
             let product = view
@@ -35,17 +34,17 @@ impl Looked {
                 provider.classify(&product.code) == Some(ItemKind::Smartcard)
             })
         };
-        let others = |stb: ItemNumber, most: usize| -> Vec<String> {
-            let is_acknowledged = |other: &ItemNumber| {
-                let pairing = view.pairing(*other);
-                pairing.is_some_and(|pairing| pairing.acknowledged().any(|held| held == stb))
+        let others = |stb: ItemNumber| -> Vec<String> {
+            let is_confirmed = |other: &ItemNumber| {
+                let link = view.pairing(*other).and_then(|pairing| pairing.link(stb));
+                link.is_some_and(|link| link.standing == Standing::Confirmed)
             };
-            let holders = view.holders(stb).into_iter().rev();
-            let others = holders.filter(|other| *other != card && is_acknowledged(other));
-            let ours = others.filter(|other| is_ours(*other)).take(most);
-            let mut found: Vec<String> = ours.filter_map(ca_id).collect();
-            found.reverse();
-            found
+            let others = view.holders(stb).into_iter();
+            let others = others.filter(|other| *other != card && is_confirmed(other));
+            others
+                .filter(|other| is_ours(*other))
+                .filter_map(ca_id)
+                .collect()
         };
         let acknowledged = |pairing: crate::domain::Pairing| {
             let stbs = pairing.acknowledged();
@@ -53,13 +52,13 @@ impl Looked {
         };
         Self {
             card_stbs: view.pairing(card).map_or_else(Vec::new, acknowledged),
-            stb_cards: stb.map_or_else(Vec::new, |stb| others(stb, limit.saturating_sub(1))),
+            stb_cards: stb.map_or_else(Vec::new, others),
             leaves: leaves
                 .iter()
                 .filter_map(|left| {
                     Some(Left {
                         stb: ca_id(left)?,
-                        cards: others(left, limit),
+                        cards: others(left),
                     })
                 })
                 .collect(),

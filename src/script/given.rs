@@ -55,7 +55,7 @@ fn texts(texts: &[String]) -> Dynamic {
 /// `step` of `encode`.
 pub(super) fn step_value(step: &Step) -> Dynamic {
     let confirms = match step.confirms {
-        Confirms::Pair => "pair",
+        Confirms::Pair | Confirms::PairBeside => "pair",
         Confirms::Unpair => "unpair",
         Confirms::None => "none",
     };

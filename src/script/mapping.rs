@@ -107,7 +107,8 @@ impl Mapping {
         if description.caps.query {
             program.require(QUERY)?;
         }
-        if description.caps.products || description.caps.pin != Ability::No {
+        let has_several = description.caps.card_to_stb != 1;
+        if has_several || description.caps.products || description.caps.pin != Ability::No {
             program.require(PLAN)?;
         }
         let mapping = Self {
@@ -152,12 +153,9 @@ impl Mapping {
         })
     }
 
-    /// The error of a plan with a step out of an STB that the card does not leave.
-    pub fn strange_step(&self, stb: &str) -> ScriptError {
-        let wrong = Wrong::new(format!(
-            "a step confirms the unpair from `{stb}`, which is none of the STBs in `request.leaves`"
-        ));
-        self.program.shape(PLAN.0, wrong)
+    /// The error of a plan whose steps do not do what the request asks for.
+    pub fn strange_plan(&self, message: &str) -> ScriptError {
+        self.program.shape(PLAN.0, Wrong::new(message))
     }
 
     pub(crate) fn tables(&self) -> &Arc<Tables> {

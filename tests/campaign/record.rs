@@ -223,7 +223,7 @@ impl Record {
         let stb = match confirmed.confirms {
             Confirms::None => return,
             Confirms::Unpair => None,
-            Confirms::Pair => confirmed.stb.map(|stb| stb.0),
+            Confirms::Pair | Confirms::PairBeside => confirmed.stb.map(|stb| stb.0),
         };
         self.confirmed.insert(confirmed.card.0, stb);
         self.possible.insert(confirmed.card.0, [stb].into());

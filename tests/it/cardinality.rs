@@ -2,7 +2,7 @@
 
 use pairbox::domain::event::Ending;
 use pairbox::domain::{
-    Cardinality, ItemIdentifier, ItemNumber, Phase, Refusal, RequestNumber, View,
+    Cardinality, ItemIdentifier, ItemNumber, Phase, Refusal, RequestNumber, Standing, View,
 };
 
 use crate::stage::cas::Answer;
@@ -236,4 +236,111 @@ fn an_stb_that_was_never_confirmed_stays_in_doubt_whatever_another_is_confirmed(
     assert!(theirs(&stage, 0).is_empty());
     stage.pair(1, 1);
     assert_eq!(stbs(&stage, 1), [1]);
+}
+
+#[test]
+fn a_pair_that_holds_already_is_sent_again_whoever_else_may_be_there() {
+    let mut stage = stage(1, 1, |setting| {
+        setting.providers[0].retry.ambiguous = pairbox::domain::Ambiguous::Hold;
+    });
+    stage.cas.answers([Answer::OkAfter(seconds(60))]);
+    let lost = stage.pair(0, 0);
+    stage.advance(seconds(11));
+    let not_done = pairbox::domain::event::Resolution::NotDone;
+    stage.resolve(lost, not_done).unwrap();
+    stage.pair(1, 0);
+    stage.advance(seconds(60));
+    let doubted = stage.state().view().pairing(ItemNumber(1)).unwrap();
+    assert!(doubted.is_in_doubt());
+    let again = stage.pair(1, 0);
+    assert_eq!(stage.phase(again), Phase::Completed);
+}
+
+#[test]
+fn what_a_lowered_limit_leaves_over_may_be_sent_again_and_gives_way_as_far_as_it_must() {
+    let mut stage = stage(1, 3, |setting| setting.policy.gives_way.holder = true);
+    for card in 0..3 {
+        stage.pair(card, 1);
+    }
+    stage.setting.providers[0].cardinality.cards_per_stb = 1;
+    stage.crash(crate::stage::After::AsItIs);
+    stage.settle();
+    let again = stage.pair(0, 1);
+    assert_eq!(stage.phase(again), Phase::Completed);
+    assert_eq!(stage.request(again).linked, None);
+    let pair = stage.pair(3, 1);
+    assert_eq!(stage.phase(pair), Phase::Completed);
+    let held: Vec<_> = (0..4).map(|card| stbs(&stage, card)).collect();
+    assert_eq!(held, [vec![], vec![], vec![], vec![1]]);
+    assert_eq!(theirs(&stage, 3), [1]);
+}
+
+#[test]
+fn a_plan_that_leaves_an_stb_where_it_is_ends_its_request() {
+    let mut stage = stage(3, 1, |setting| {
+        let mapping = &mut setting.providers[0].mapping;
+        let first = "for left in request.leaves {";
+        *mapping = mapping.replace(first, &format!("{first} if !steps.is_empty() {{ break; }}"));
+    });
+    stage.pair(0, 1);
+    stage.pair(0, 2);
+    let number = stage.unpair(0);
+    assert_eq!(stage.phase(number), Phase::Rejected);
+    assert_eq!(
+        (stbs(&stage, 0), theirs(&stage, 0)),
+        (vec![1, 2], vec![1, 2])
+    );
+}
+
+#[test]
+fn a_move_that_the_mapping_plans_without_leaving_ends_its_request() {
+    let mut stage = stage(3, 1, |setting| {
+        let mapping = &mut setting.providers[0].mapping;
+        *mapping = mapping.replace(
+            "for left in request.leaves {",
+            "for left in if request.action == \"pair\" { [] } else { request.leaves } {",
+        );
+    });
+    stage.pair(0, 1);
+    let moved = stage.ask(0, Some(2), |call| call.moves = true).unwrap();
+    stage.settle();
+    assert_eq!(stage.phase(moved), Phase::Rejected);
+    assert_eq!((stbs(&stage, 0), theirs(&stage, 0)), (vec![1], vec![1]));
+}
+
+#[test]
+fn where_an_unpair_frees_the_card_it_frees_it_whatever_stb_it_names() {
+    let mut stage = stage(1, 1, |_| {});
+    stage.pair(0, 1);
+    stage.cas.answers([Answer::Lost, Answer::Refuse]);
+    stage.pair(0, 2);
+    stage.advance(seconds(12));
+    let strange = unpair_from(&mut stage, 0, 3).unwrap_err();
+    assert!(
+        matches!(strange, Refusal::NotPairedWith { .. }),
+        "{strange}"
+    );
+    let number = unpair_from(&mut stage, 0, 2).unwrap();
+    assert_eq!(stage.phase(number), Phase::Completed);
+    let pairing = stage.state().view().pairing(ItemNumber(1)).unwrap();
+    assert!(!pairing.is_held(), "{pairing:?}");
+    assert!(theirs(&stage, 0).is_empty());
+}
+
+#[test]
+fn only_the_stb_of_the_step_that_nobody_knows_of_is_in_doubt() {
+    let mut stage = stage(3, 1, |_| {});
+    for stb in [1, 2, 3] {
+        stage.pair(0, stb);
+    }
+    stage
+        .cas
+        .answers([Answer::Ok, Answer::Lost, Answer::Refuse, Answer::Refuse]);
+    let number = stage.unpair(0);
+    stage.advance(seconds(30));
+    assert_eq!(stage.phase(number), Phase::Rejected);
+    let pairing = stage.state().view().pairing(ItemNumber(1)).unwrap();
+    let standing = |stb: u64| pairing.link(ItemNumber(25 + stb)).map(|link| link.standing);
+    let (open, sure) = (Standing::MayBeGone, Standing::Confirmed);
+    assert_eq!([1, 2, 3].map(standing), [None, Some(open), Some(sure)]);
 }

@@ -46,6 +46,7 @@ mod job_input_workbook;
 mod job_mistakes;
 mod job_scene;
 mod job_scripts;
+mod job_sets;
 mod jobs;
 mod jobs_bulk;
 mod jobs_review;

@@ -50,6 +50,7 @@ struct Pair {
 struct Held {
     card: String,
     stb: Option<String>,
+    may_be_with: Option<String>,
     doubt: Option<String>,
 }
 
@@ -173,6 +174,7 @@ impl Pair {
         rows.map(|row| Held {
             card: text(&row["card"]).unwrap(),
             stb: text(&row["stb"]),
+            may_be_with: text(&row["may_be_with"]),
             doubt: text(&row["doubt"]),
         })
         .collect()
@@ -193,11 +195,7 @@ impl Pair {
         for (card, rows) in cards {
             let (mut sure, mut possible) = (BTreeSet::new(), BTreeSet::new());
             for row in rows {
-                let doubted = row
-                    .doubt
-                    .as_deref()
-                    .and_then(|doubt| doubt.rsplit(' ').next());
-                let Some(stb) = row.stb.as_deref().or(doubted) else {
+                let Some(stb) = row.stb.as_deref().or(row.may_be_with.as_deref()) else {
                     continue;
                 };
                 let (_, stb) = (self.on_the_wire)(card, stb);
@@ -443,7 +441,7 @@ fn bin6_and_its_cas_hold_the_same_sets_where_both_may_have_several() {
     );
     let limits = Cardinality {
         stbs_per_card: 3,
-        cards_per_stb: 2,
+        cards_per_stb: 3,
     };
     pair.with(limits).holds();
 }

@@ -167,6 +167,7 @@ fn doubt(
             pairing.may_hold(stb);
         }
         Doubt::MayBeFree => pairing.may_be_gone(|stb| request.move_of().ends(stb)),
+        Doubt::MayHaveLeft(left) => pairing.may_be_gone(|stb| stb == left),
     }
     set_pairing(state, request.card, pairing);
 }
@@ -194,10 +195,23 @@ fn contest(state: &mut impl Edit, request: &Request, stb: ItemNumber) {
     let mut meta = state.meta();
     meta.conflicts += 1;
     state.put_meta(meta);
-    if let Some(mut theirs) = state.pairing(other) {
-        theirs.may_be_gone(|theirs| theirs == stb);
-        state.put_pairing(other, theirs);
-        queues::rederive(state, other);
+    for card in others {
+        let Some(mut theirs) = state.pairing(card) else {
+            continue;
+        };
+        let is_never_confirmed = theirs
+            .link(stb)
+            .is_some_and(|link| link.standing == Standing::MayBeHeld);
+        if is_never_confirmed && limit == 1 {
+            // The CAS has confirmed another, so what was open is known.
+            theirs.end(|theirs| theirs == stb);
+        } else if card == other {
+            theirs.may_be_gone(|theirs| theirs == stb);
+        } else {
+            continue;
+        }
+        state.put_pairing(card, theirs);
+        queues::rederive(state, card);
     }
 }
 

@@ -96,7 +96,7 @@ impl Confirmed {
     /// Which of the other STBs of the card it ends, if its request `moves` the card so.
     pub fn ends(&self, other: ItemNumber, moves: Move) -> bool {
         match (self.confirms, self.stb) {
-            (Confirms::None, _) | (Confirms::Pair, None) => false,
+            (Confirms::None | Confirms::PairBeside, _) | (Confirms::Pair, None) => false,
             (Confirms::Pair, Some(stb)) => other != stb && moves.ends(other),
             (Confirms::Unpair, Some(left)) => other == left,
             // The unpair that a pair may begin with frees the card too.
@@ -104,9 +104,20 @@ impl Confirmed {
         }
     }
 
+    /// Whether nothing of what was before it stays open.
+    pub fn settles_all(&self, moves: Move) -> bool {
+        let is_of_all = matches!(moves, Move::Instead | Move::OutOfAll);
+        match self.confirms {
+            Confirms::Pair => is_of_all,
+            Confirms::Unpair => is_of_all && self.stb.is_none(),
+            Confirms::PairBeside | Confirms::None => false,
+        }
+    }
+
     /// The STB that it confirms.
     pub fn joins(&self) -> Option<ItemNumber> {
-        self.stb.filter(|_| self.confirms == Confirms::Pair)
+        let joins = matches!(self.confirms, Confirms::Pair | Confirms::PairBeside);
+        self.stb.filter(|_| joins)
     }
 
     /// The STBs that the card has then, if it has `held` before.

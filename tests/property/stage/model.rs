@@ -66,6 +66,8 @@ pub struct Model {
     pub pairings: BTreeMap<ItemNumber, Links>,
     /// By provider.
     pub cardinality: BTreeMap<u16, Cardinality>,
+    /// The most that any of them ever had: what a lowered limit leaves over stays.
+    pub widest: Cardinality,
     pub conflicts: u64,
     /// By provider and number on the wire.
     pub transactions: BTreeMap<(u16, u64), RequestNumber>,
@@ -96,7 +98,11 @@ impl Model {
         self.events.push(event.clone());
         match event {
             Event::ProviderSet { number, provider } => {
-                self.cardinality.insert(number.0, provider.cardinality);
+                let limits = provider.cardinality;
+                let (stbs, cards) = (limits.stbs_per_card, limits.cards_per_stb);
+                self.widest.stbs_per_card = self.widest.stbs_per_card.max(stbs);
+                self.widest.cards_per_stb = self.widest.cards_per_stb.max(cards);
+                self.cardinality.insert(number.0, limits);
             }
             Event::RequestAccepted(accepted)
             | Event::CardChangeAccepted(accepted)
@@ -371,15 +377,24 @@ impl Model {
                 // Whatever the card has, also what it is to have: where a step names no STB, it frees the card.
                 None => links.retain(|stb, _| known.from.is_some_and(|only| only != *stb)),
             },
-            Confirms::Pair => {
+            Confirms::Pair | Confirms::PairBeside => {
                 let stb = confirmed.stb.unwrap();
                 let holds = |links: &&Links| links.contains_key(&stb);
                 let others = self.pairings.values().filter(holds).count();
                 let limit = self.cardinality[&known.provider].cards_per_stb;
                 if others >= usize::from(limit) && links.get(&stb) != Some(&Link::Sure) {
                     self.conflicts += 1;
+                    if limit == 1 {
+                        let never = Some(&Link::NeverConfirmed);
+                        let others = self.pairings.values_mut();
+                        for other in others.filter(|links| links.get(&stb) == never) {
+                            other.remove(&stb);
+                        }
+                    }
                 }
-                links.retain(|other, _| !known.ends(*other));
+                if confirmed.confirms == Confirms::Pair {
+                    links.retain(|other, _| !known.ends(*other));
+                }
                 links.insert(stb, Link::Sure);
             }
         }
@@ -390,9 +405,13 @@ impl Model {
     fn doubt(&mut self, number: RequestNumber, other: Option<Doubt>) {
         let known = &self.requests[&number];
         let wanted = known.stb.filter(|_| other.is_none());
+        let is_left = |stb: &ItemNumber| match other {
+            Some(Doubt::MayHaveLeft(left)) => *stb == left,
+            _ => known.ends(*stb) || wanted == Some(*stb),
+        };
         let links = self.pairings.entry(known.card).or_default();
         for (stb, link) in links.iter_mut() {
-            if *link == Link::Sure && (known.ends(*stb) || wanted == Some(*stb)) {
+            if *link == Link::Sure && is_left(stb) {
                 *link = Link::MayBeGone;
             }
         }
@@ -517,20 +536,19 @@ impl Model {
         known.map(|(stb, _)| *stb).collect()
     }
 
-    /// Nobody has more of the other than its provider allows; the stage has one that matters.
+    /// Nobody has more of the other than was ever allowed; the stage has one provider that matters.
     fn check_limits(&self) {
-        let most = |limit: fn(&Cardinality) -> u8| self.cardinality.values().map(limit).max();
         let mut cards_of: BTreeMap<ItemNumber, usize> = BTreeMap::new();
         for card in self.pairings.keys() {
             let stbs = self.acknowledged(*card);
-            let limit = most(|limits| limits.stbs_per_card).unwrap();
-            assert!(stbs.len() <= usize::from(limit), "card {card}: {stbs:?}");
+            let limit = usize::from(self.widest.stbs_per_card);
+            assert!(stbs.len() <= limit, "card {card}: {stbs:?}");
             for stb in stbs {
                 *cards_of.entry(stb).or_default() += 1;
             }
         }
-        let limit = most(|limits| limits.cards_per_stb).unwrap_or(1);
-        let fits = |(_, cards): (_, &usize)| *cards <= usize::from(limit);
+        let limit = usize::from(self.widest.cards_per_stb);
+        let fits = |(_, cards): (_, &usize)| *cards <= limit;
         assert!(cards_of.iter().all(fits), "too many cards: {cards_of:?}");
     }
 }
