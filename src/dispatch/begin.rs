@@ -201,6 +201,7 @@ impl Dispatcher {
 
     /// Ends a request without an answer. If the writer finds that it no longer holds, it is looked at again.
     pub(super) fn end_unsent(&mut self, now: Now, request: RequestNumber, ending: Ending) {
+        self.runs.awaited.insert(request);
         self.timers
             .set(now.monotonic + REFUSED_AGAIN, Timer::Look(request));
         self.out
@@ -211,6 +212,7 @@ impl Dispatcher {
     }
 
     pub(super) fn hold(&mut self, now: Now, request: RequestNumber, reason: &str) {
+        self.runs.awaited.insert(request);
         self.timers
             .set(now.monotonic + REFUSED_AGAIN, Timer::Look(request));
         let reason = reason.to_owned();

@@ -96,9 +96,10 @@ impl Dispatcher {
         }
     }
 
-    /// A run is over when nothing is ready and nothing is in flight; a continuous one stays open all the same.
+    /// A run is over when nothing is ready, nothing is in flight and no end waits for its record; a continuous one stays open all the same.
     pub(super) fn end_run(&mut self, view: &dyn View) {
-        if self.runs.open.is_none() || self.runs.is_ordered || self.runs.report.is_over {
+        let awaits = !self.runs.awaited.is_empty();
+        if self.runs.open.is_none() || self.runs.is_ordered || self.runs.report.is_over || awaits {
             return;
         }
         let can_go_on = |line: &Line| !line.ready.is_empty() && line.can_send_soon(view);

@@ -171,6 +171,7 @@ impl Dispatcher {
             self.begun(view, now, handle, attempt);
         }
         for number in notices.touched {
+            self.runs.awaited.remove(&number);
             self.look(view, now, number);
         }
     }

@@ -212,6 +212,7 @@ impl Dispatcher {
             chance: u8::try_from(self.chance.below(100)).unwrap_or(0),
         };
         let then = settle(&request, end, &line.retry);
+        self.runs.awaited.insert(request.number);
         match then {
             Then::Completed => self.runs.report.completed += 1,
             Then::Rejected { .. } => self.runs.report.rejected += 1,

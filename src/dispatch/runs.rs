@@ -3,9 +3,10 @@
 //! Continuous: one run per day and start, always open. Every: a run at each interval, open until nothing is left to do.
 //! Manual: a run when asked. Between runs only immediate requests go, and what they wait behind.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
-use crate::domain::Timestamp;
+use crate::domain::{RequestNumber, Timestamp};
 
 /// `[processing] mode`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +49,9 @@ pub struct Runs {
     /// The run is ordered and not recorded yet.
     pub is_ordered: bool,
     pub report: RunReport,
+    /// Requests whose end the writer has not recorded yet: what follows it, the next step or the next request of the card,
+    /// belongs to the same run.
+    pub awaited: HashSet<RequestNumber>,
     day: i64,
 }
 
@@ -61,6 +65,7 @@ impl Runs {
             open: is_open.then_some(report.run),
             is_ordered: false,
             report,
+            awaited: HashSet::new(),
             day: 0,
         }
     }

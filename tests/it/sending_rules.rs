@@ -1093,3 +1093,22 @@ fn a_clock_that_was_far_ahead_for_a_moment_parks_no_schedule() {
     assert_eq!(stage.phase(undated), Phase::Completed);
     assert_eq!(stage.phase(dated), Phase::Completed);
 }
+
+#[test]
+fn a_run_takes_all_the_steps_of_what_it_began_and_what_stands_behind() {
+    let mut stage = Stage::standard(
+        Setting::new()
+            .mode(Mode::Manual)
+            .north(|north| north.mapping = mappings::two_steps(&north.mapping)),
+    );
+    stage.queue(0, Some(0));
+    stage.step(Input::Run);
+    stage.settle();
+    let swap = stage.queue(0, Some(1));
+    let behind = stage.queue(0, None);
+    stage.step(Input::Run);
+    stage.settle();
+    assert_eq!(stage.phase(swap), Phase::Completed);
+    assert_eq!(stage.phase(behind), Phase::Completed);
+    assert_eq!(stage.runs_ended.len(), 2, "{:?}", stage.runs_ended);
+}
