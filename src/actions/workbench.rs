@@ -64,16 +64,26 @@ impl Actions {
         let mut attempts: Vec<(Begun, Timestamp, Option<HeardFrame>)> = Vec::new();
         let mut at = latest;
         // Walked backwards, the end of an attempt comes before its beginning.
-        let mut answer: Option<HeardFrame> = None;
+        let (mut answer, mut has_left): (Option<HeardFrame>, bool) = (None, false);
+        let mut plan = None;
         while let Some((event, when, _)) = self.event(at) {
             at = event.before();
             match event {
-                Event::AttemptBegun(begun) => attempts.push((begun, when, answer.take())),
-                Event::AttemptSettled(settled) => answer = heard(settled),
+                Event::AttemptBegun(begun) => {
+                    let found = answer.take();
+                    plan = begun.plan.clone().or(plan);
+                    // What never left, or is still out, is no example.
+                    if std::mem::take(&mut has_left) && attempts.len() < SENT_MAX {
+                        attempts.push((begun, when, found));
+                    }
+                }
+                Event::AttemptSettled(settled) => {
+                    has_left = settled.outcome != Outcome::NotSent;
+                    answer = heard(settled);
+                }
                 _ => {}
             }
         }
-        let plan = attempts.iter().find_map(|(begun, ..)| begun.plan.clone());
         let plan = plan.unwrap_or_default();
         for (begun, at, answer) in attempts {
             let step = plan.get(usize::from(begun.step));

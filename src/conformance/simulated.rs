@@ -7,10 +7,11 @@ use std::collections::VecDeque;
 use serde_json::Value;
 
 use crate::domain::Framing;
-use crate::domain::placeholder::{Part, Placeholder, parts};
+use crate::domain::placeholder::{Filter, Part, Placeholder, parts};
 use crate::provider::{Provider, Secrets};
 use crate::script::cases::GoldenCommand;
 use crate::script::contract::{EncodeContext, SessionStep};
+use crate::script::secrets_named::kept_by;
 use crate::script::{MappingSession, SimulatorScript};
 use crate::transport::{Decoder, encode};
 
@@ -22,6 +23,8 @@ pub(super) struct Simulated {
     script: SimulatorScript,
     framing: Framing,
     secrets: Secrets,
+    /// Names that only the session gives a value.
+    kept: Vec<String>,
 }
 
 impl Simulated {
@@ -49,6 +52,7 @@ impl Simulated {
             script,
             framing: mapping.description().framing.clone(),
             secrets: Secrets::default(),
+            kept: kept_by(mapping.origin()),
         };
         let mut session = MappingSession::new(mapping.clone(), provider.settings.clone());
         let greeted = simulated.script.on_connect(CONNECTION);
@@ -113,14 +117,24 @@ impl Simulated {
 const STAND_IN: &str = "stand-in";
 
 impl Simulated {
+    /// Gives every secret of a configuration a value; what the session keeps must come from the session.
     fn stand_in(&mut self, body: &[u8]) {
         let named = parts(body).filter_map(|part| match part {
-            Part::Named(inner) => Some(Placeholder::parse(inner).ok()?.name.to_owned()),
+            Part::Named(inner) => Placeholder::parse(inner).ok(),
             Part::Plain(_) => None,
         });
         let missing: Vec<(String, String)> = named
-            .filter(|name| self.secrets.get(name).is_none())
-            .map(|name| (name, STAND_IN.to_owned()))
+            .filter(|one| self.secrets.get(one.name).is_none())
+            .filter(|one| !self.kept.iter().any(|kept| kept == one.name))
+            .map(|one| {
+                let widths = one.filters.iter().filter_map(|filter| match filter {
+                    Filter::Pad(width) | Filter::Zeros(width) => Some(usize::from(*width)),
+                    _ => None,
+                });
+                let width = widths.min().unwrap_or(STAND_IN.len());
+                let value: String = STAND_IN.chars().take(width).collect();
+                (one.name.to_owned(), value)
+            })
             .collect();
         if !missing.is_empty() {
             self.secrets.add(missing);

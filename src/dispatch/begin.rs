@@ -160,7 +160,6 @@ impl Dispatcher {
         let provider = line.provider.name.clone();
         self.metrics.count(Metric::ScriptErrors);
         tracing::error!(provider, request = request.number.0, %error, "the mapping failed on a request");
-        let must_pause = line.script_failed(request.card);
         if request.latest_attempt == 0 {
             let ending = Ending::ScriptError {
                 text: "the mapping failed; the log has the place".into(),
@@ -170,7 +169,15 @@ impl Dispatcher {
             let reason = "the mapping failed after something was sent; the log has the place";
             self.hold(now, request.number, reason);
         }
-        if must_pause {
+        self.pause_if_it_fails(request);
+    }
+
+    /// Counts a failure of the mapping on this card; too many in a row pause the provider.
+    pub(super) fn pause_if_it_fails(&mut self, request: &Request) {
+        let Some(line) = self.lines.get_mut(&request.provider) else {
+            return;
+        };
+        if line.script_failed(request.card) {
             let reason =
                 format!("the mapping failed on {SCRIPT_ERRORS_MAX} different cards in a row");
             self.out.push(Output::Commit(DispatchCommand::Pause {

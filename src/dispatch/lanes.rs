@@ -35,7 +35,14 @@ impl Dispatcher {
             } => {
                 self.lane_down(view, now, lane, connection, phase, &reason, &unsent);
             }
-            LaneEvent::NotSent { attempts, reason } => self.not_sent(view, now, &attempts, &reason),
+            LaneEvent::NotSent {
+                attempts,
+                reason,
+                may_go_later: true,
+            } => self.not_sent(view, now, &attempts, &reason),
+            LaneEvent::NotSent {
+                attempts, reason, ..
+            } => self.never_sent(view, now, &attempts, &reason),
             LaneEvent::Reply {
                 connection,
                 reply,

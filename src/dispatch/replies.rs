@@ -125,6 +125,21 @@ impl Dispatcher {
             ))));
     }
 
+    /// No byte of these attempts left, and none will: the frames themselves cannot be sent. The requests are held, and the provider
+    /// pauses as for a script that fails.
+    pub(super) fn never_sent(&mut self, view: &dyn View, now: Now, handles: &[u64], reason: &str) {
+        for handle in handles {
+            let mut lines = self.lines.values();
+            let flight = lines.find_map(|line| line.attempts.get(*handle));
+            let request = flight.and_then(|flight| view.request(flight.request));
+            self.settle_flight(view, now, *handle, Ended::engine(Outcome::NotSent, reason));
+            let Some(request) = request else { continue };
+            let held = format!("the frame cannot be sent: {reason}");
+            self.hold(now, request.number, &held);
+            self.pause_if_it_fails(&request);
+        }
+    }
+
     /// No byte of these attempts left.
     pub(super) fn not_sent(&mut self, view: &dyn View, now: Now, handles: &[u64], reason: &str) {
         for handle in handles {

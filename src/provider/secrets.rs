@@ -33,6 +33,13 @@ pub enum Unsendable {
     Connection(#[from] ConnectionError),
 }
 
+impl Unsendable {
+    /// Whether the same frame may go another time.
+    pub fn may_pass(&self) -> bool {
+        matches!(self, Self::Connection(error) if error.may_pass())
+    }
+}
+
 /// Names and values. Shows no value.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Secrets {

@@ -36,12 +36,17 @@ impl Unmatched {
             count => format!("{count} answers matched"),
         };
         let awaited = match &self.awaited {
-            Some(awaited) => format!("where a command waited with key `{awaited}`"),
+            Some(awaited) => {
+                format!(
+                    "where a command waited with key `{}`",
+                    awaited.escape_debug()
+                )
+            }
             None => "and none waited".to_owned(),
         };
         format!(
             "{many} no command: the latest had key `{}`, {awaited}",
-            self.key
+            self.key.escape_debug()
         )
     }
 }

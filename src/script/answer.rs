@@ -101,6 +101,12 @@ pub(super) fn decoded(value: Dynamic, framing: &Framing, matching: Matching) -> 
 
 fn reply(fields: &mut Fields, matching: Matching) -> Read<Reply> {
     let key = key(fields, matching)?;
+    if key.len() > KEY_BYTES_MAX {
+        return Err(Wrong::new(format!(
+            "the key of the answer has {} bytes, a command's has at most {KEY_BYTES_MAX}",
+            key.len()
+        )));
+    }
     let word = fields
         .text("outcome")?
         .ok_or_else(|| fields.missing("outcome"))?;

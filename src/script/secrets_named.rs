@@ -49,6 +49,12 @@ pub fn unknown_in_frames(
     Ok(())
 }
 
+/// The names of values that the script of a mapping keeps from its session, as far as they can be told.
+pub fn kept_by(origin: &Origin) -> Vec<String> {
+    let script = origin.read("mapping.rhai").ok().flatten();
+    kept(&code(&script.unwrap_or_default())).unwrap_or_default()
+}
+
 /// What is configured and what the script keeps; none if either cannot be told.
 fn known(script: &str, configured: Option<&[String]>) -> Option<Vec<String>> {
     let mut known = configured?.to_vec();

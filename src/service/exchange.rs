@@ -29,6 +29,8 @@ pub type Wire = Arc<Mutex<Vec<WireFrame>>>;
 pub struct WireFrame {
     pub is_sent: bool,
     pub frame: Vec<u8>,
+    /// Whether bytes of it left, of one that was to be sent.
+    pub has_left: bool,
     /// What the frame itself does not show.
     pub note: Option<String>,
 }
@@ -57,6 +59,7 @@ impl WireFrame {
         };
         Self {
             is_sent,
+            has_left: !matches!(tapped, Tapped::NotSent { .. }),
             frame: frame.to_vec(),
             note,
         }
@@ -70,7 +73,9 @@ fn strange(key: &str, awaited: Option<&str>) -> Option<String> {
         None => Some("no command waits for an answer".to_owned()),
         Some(awaited) if awaited == key => None,
         Some(awaited) => Some(format!(
-            "no command waits for key `{key}`; the command's key is `{awaited}`"
+            "no command waits for key `{}`; the command's key is `{}`",
+            key.escape_debug(),
+            awaited.escape_debug()
         )),
     }
 }

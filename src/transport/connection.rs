@@ -51,6 +51,13 @@ pub enum ConnectionError {
     OutputFull { waiting_bytes: usize },
 }
 
+impl ConnectionError {
+    /// Whether the same frame may go another time: it is not the frame's own fault.
+    pub fn may_pass(&self) -> bool {
+        !matches!(self, Self::Framing(_))
+    }
+}
+
 /// A TCP stream with its buffers.
 pub struct Connection {
     stream: TcpStream,

@@ -5,9 +5,13 @@ use std::io::Read;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 
 use super::cli_scene::{Ran, pairbox};
+use super::scene::wait_until;
 
 /// A headend whose mapping sends what a test has it send, with one secret `password`.
 struct Site(tempfile::TempDir);
@@ -41,6 +45,13 @@ impl Site {
 
     fn run(&self, arguments: &[&str]) -> Ran {
         pairbox(self.0.path(), arguments)
+    }
+
+    fn serve(&self) -> Child {
+        let mut process = Command::new(env!("CARGO_BIN_EXE_pairbox"));
+        process.arg("serve").current_dir(self.0.path());
+        process.stdout(Stdio::null()).stderr(Stdio::null());
+        process.spawn().unwrap()
     }
 
     fn attempt(&self, address: &str) -> Ran {
@@ -160,4 +171,90 @@ fn on_frame(frame, state) { #{ ready: true } }"#;
         "{end}"
     );
     assert_eq!(heard.join().unwrap(), b"");
+}
+
+/// A CAS that counts its callers and says nothing.
+fn counting_listener() -> (String, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let callers = Arc::new(AtomicUsize::new(0));
+    let counted = callers.clone();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            counted.fetch_add(1, Ordering::Relaxed);
+            drop(stream);
+        }
+    });
+    (address, callers)
+}
+
+#[test]
+fn a_lane_whose_only_hello_frame_cannot_be_sent_comes_back_for_another_try() {
+    for keepalive in ["", "keepalive_every: \"30s\", ready_after: 1,"] {
+        let site = Site::new(r#""PAIR""#);
+        let path = site.path("scripts/mappings/mine/mapping.rhai");
+        let script = fs::read_to_string(&path).unwrap();
+        let script = script.replace(
+            "reply_timeout: \"300ms\",",
+            &format!("reply_timeout: \"300ms\", reconnect_min: \"50ms\", {keepalive}"),
+        );
+        let hello = r#"fn on_connect(ctx, state) { #{ send: ["LOGIN {{" + "pasword" + "}}"] } }
+fn keepalive(ctx, state) { #{ body: "PING", key: "" + ctx.transaction } }"#;
+        fs::write(path, format!("{script}{hello}\n")).unwrap();
+        let (address, callers) = counting_listener();
+        let config = site.path("pairbox.toml");
+        let text = fs::read_to_string(&config).unwrap();
+        let text = text
+            .replace("127.0.0.1:7000", &address)
+            .replace("127.0.0.1:8087", "127.0.0.1:0")
+            .replace("127.0.0.1:8088", "127.0.0.1:0");
+        fs::write(&config, text).unwrap();
+        let mut served = site.serve();
+        wait_until(
+            || callers.load(Ordering::Relaxed) >= 3,
+            || format!("{keepalive:?}: {} callers", callers.load(Ordering::Relaxed)),
+        );
+        served.kill().unwrap();
+        served.wait().unwrap();
+    }
+}
+
+#[test]
+fn a_command_that_can_never_be_sent_is_held_with_the_reason() {
+    let site = Site::new(r#""LOGIN {{" + "pasword" + "}}""#);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let config = site.path("pairbox.toml");
+    let text = fs::read_to_string(&config).unwrap();
+    let text = text
+        .replace("127.0.0.1:7000", &address)
+        .replace("127.0.0.1:8087", "127.0.0.1:0")
+        .replace("127.0.0.1:8088", "127.0.0.1:0");
+    fs::write(&config, text).unwrap();
+    assert_eq!(
+        site.run(&["item", "import", "scripts/samples/cards.csv"])
+            .code,
+        0
+    );
+    assert_eq!(
+        site.run(&["item", "import", "scripts/samples/stbs.csv"])
+            .code,
+        0
+    );
+    let mut served = site.serve();
+    let is_up = || site.run(&["provider", "list"]).stdout.contains("ready");
+    wait_until(is_up, String::new);
+    let said = site.run(&["pair", "019008000729", "000046100000", "--wait", "5s"]);
+    assert!(
+        said.stdout.contains("PENDING (held)"),
+        "{}{}",
+        said.stdout,
+        said.stderr
+    );
+    let said = site.run(&["request", "explain", "1"]);
+    let words = "the frame cannot be sent: `{{pasword}}` names the secret `pasword`";
+    assert!(said.stdout.contains(words), "{}", said.stdout);
+    served.kill().unwrap();
+    served.wait().unwrap();
+    drop(listener);
 }

@@ -98,6 +98,7 @@ impl TryArgs {
         }
         tried.frames = seen
             .iter()
+            .filter(|seen| seen.has_left)
             .map(|seen| TriedFrame {
                 is_sent: seen.is_sent,
                 frame: Frame::of(&seen.frame, false),

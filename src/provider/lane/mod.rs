@@ -74,8 +74,13 @@ pub enum LaneEvent {
         unsent: Vec<u64>,
         retry_in: Option<Duration>,
     },
-    /// These commands cannot be framed or buffered; no byte of them has left. The connection stays.
-    NotSent { attempts: Vec<u64>, reason: String },
+    /// These commands cannot be framed or buffered; no byte of them has left. The connection stays. `may_go_later`: not for what
+    /// they are, so another try may succeed.
+    NotSent {
+        attempts: Vec<u64>,
+        reason: String,
+        may_go_later: bool,
+    },
     /// The answer to a command, with its frame.
     Reply {
         connection: u64,

@@ -43,7 +43,7 @@ impl LaneRunner {
                     until: self.now() + self.options.session.connect_timeout,
                 };
             }
-            Err(reason) => self.down_and_back_off(DownPhase::Connect, reason),
+            Err(reason) => self.down_and_back_off(DownPhase::Connect, &reason),
         }
     }
 
@@ -72,9 +72,9 @@ impl LaneRunner {
     }
 
     /// Ends the connection, if there is one, and backs off.
-    pub(super) fn down(&mut self, phase: DownPhase, reason: String) {
+    pub(super) fn down(&mut self, phase: DownPhase, reason: impl AsRef<str>) {
         if self.link.is_some() {
-            self.down_and_back_off(phase, reason);
+            self.down_and_back_off(phase, reason.as_ref());
         }
     }
 
@@ -86,11 +86,12 @@ impl LaneRunner {
         if let Some(link) = &mut self.link {
             link.untouched.clear();
         }
-        self.down_and_back_off(phase, "the lane panicked".to_owned());
+        self.down_and_back_off(phase, "the lane panicked");
         self.hand_over();
     }
 
-    fn down_and_back_off(&mut self, phase: DownPhase, reason: String) {
+    fn down_and_back_off(&mut self, phase: DownPhase, reason: &str) {
+        let reason = self.secrets.veil_text(reason);
         self.shared.open_for(None);
         let mut unsent = Vec::new();
         let has_answered = self.link.as_ref().is_some_and(|link| link.has_answered);

@@ -24,10 +24,7 @@ impl LaneRunner {
         };
         self.shared.status.set_state("hello");
         let Some(ctx) = self.context() else {
-            return self.down(
-                DownPhase::Asked,
-                "no transaction number is granted".to_owned(),
-            );
+            return self.down(DownPhase::Asked, "no transaction number is granted");
         };
         let steps = self.dialogue.open(&ctx);
         self.keep(&steps);
@@ -38,15 +35,21 @@ impl LaneRunner {
         let steps = match steps {
             Ok(steps) => steps,
             Err(reason) => {
-                let reason = self.secrets.veil_text(&reason);
                 return self.down(DownPhase::Hello, reason);
             }
         };
         for step in steps {
+            // A frame that cannot be sent has ended the connection: nothing of it is ready any more.
+            if self.link.is_none() {
+                return;
+            }
             match step {
                 SessionStep::Send(bodies) => {
                     for body in bodies {
                         self.send_own(&body, DownPhase::Hello);
+                        if self.link.is_none() {
+                            return;
+                        }
                     }
                 }
                 // They were kept when the frame was heard.
@@ -56,7 +59,6 @@ impl LaneRunner {
                     self.warm(0);
                 }
                 SessionStep::Fail(reason) => {
-                    let reason = self.secrets.veil_text(&reason);
                     return self.down(DownPhase::Hello, reason);
                 }
             }
@@ -198,15 +200,9 @@ impl LaneRunner {
                     frame,
                 });
                 if ends_session {
-                    self.down(
-                        DownPhase::Established,
-                        "the CAS wants a new session".to_owned(),
-                    );
+                    self.down(DownPhase::Established, "the CAS wants a new session");
                 } else if is_closing {
-                    self.down(
-                        DownPhase::Established,
-                        "the CAS closes after its answer".to_owned(),
-                    );
+                    self.down(DownPhase::Established, "the CAS closes after its answer");
                 }
                 return;
             }
@@ -255,7 +251,8 @@ impl LaneRunner {
                 self.tap_heard(frame, &words(&Decoded::Keepalive), None);
             }
             Ok(Decoded::Reply(reply)) => {
-                let said = words(&Decoded::Reply(self.veiled(reply.clone())));
+                let reply = self.veiled(reply.clone());
+                let said = words(&Decoded::Reply(reply.clone()));
                 self.tap_heard(frame, &said, Some(&reply.key));
             }
             Ok(other) => self.tap_heard(frame, &words(other), None),
@@ -278,6 +275,8 @@ impl LaneRunner {
             code: veil(reply.code),
             text: veil(reply.text),
             reference: veil(reply.reference),
+            // The key of a command is recorded, so one that repeats a secret is none.
+            key: self.secrets.veil_text(&reply.key),
             ..reply
         }
     }

@@ -160,7 +160,7 @@ impl LaneRunner {
             self.hand_over();
         }
         self.shared.end();
-        self.down(DownPhase::Asked, "stopped".to_owned());
+        self.down(DownPhase::Asked, "stopped");
         self.hand_over();
         self.shared.status.set_state("stopped");
     }
@@ -223,11 +223,11 @@ impl LaneRunner {
     }
 
     fn send(&mut self, frames: Vec<Outgoing>) {
-        let mut refused: BTreeMap<String, Vec<u64>> = BTreeMap::new();
+        let mut refused: BTreeMap<(String, bool), Vec<u64>> = BTreeMap::new();
         for Outgoing { attempt, body } in frames {
             let Some(link) = &mut self.link else {
                 refused
-                    .entry("not connected".to_owned())
+                    .entry(("not connected".to_owned(), true))
                     .or_default()
                     .push(attempt);
                 continue;
@@ -240,13 +240,19 @@ impl LaneRunner {
                     count(&self.shared.status.frames_out, 1);
                 }
                 Err(error) => {
-                    refused.entry(error.to_string()).or_default().push(attempt);
+                    let may_go_later = error.may_pass();
+                    let reason = (error.to_string(), may_go_later);
+                    refused.entry(reason).or_default().push(attempt);
                 }
             }
         }
-        for (reason, attempts) in refused {
+        for ((reason, may_go_later), attempts) in refused {
             tracing::warn!(lane = %self.options.id, commands = attempts.len(), %reason, "not sent");
-            self.batch.push(LaneEvent::NotSent { attempts, reason });
+            self.batch.push(LaneEvent::NotSent {
+                attempts,
+                reason,
+                may_go_later,
+            });
         }
     }
 
@@ -317,13 +323,10 @@ impl LaneRunner {
         match self.stage {
             Stage::Backoff { until } if now >= until => self.connect(),
             Stage::Connecting { until } if now >= until => {
-                self.down(DownPhase::Connect, "no connection in time".to_owned());
+                self.down(DownPhase::Connect, "no connection in time");
             }
             Stage::Hello { until } if now >= until => {
-                self.down(
-                    DownPhase::Hello,
-                    "no answer to the hello in time".to_owned(),
-                );
+                self.down(DownPhase::Hello, "no answer to the hello in time");
             }
             _ => {}
         }
@@ -337,10 +340,7 @@ impl LaneRunner {
                 .as_ref()
                 .is_some_and(|sent| now >= sent.until)
         {
-            return self.down(
-                DownPhase::Keepalive,
-                "no answer to a keepalive in time".to_owned(),
-            );
+            return self.down(DownPhase::Keepalive, "no answer to a keepalive in time");
         }
         if link.next_keepalive_at.is_some_and(|at| now >= at) {
             link.next_keepalive_at = None;
@@ -383,9 +383,11 @@ fn queue(
     options: &LaneOptions,
     frame: &[u8],
 ) -> Result<u64, Unsendable> {
-    let revealed = secrets.complete(&options.framing, frame);
-    let tapped = match &revealed {
-        Ok(revealed) => Tapped::Sent {
+    let queued = secrets
+        .complete(&options.framing, frame)
+        .and_then(|revealed| Ok((link.connection.queue(&revealed.payload)?, revealed)));
+    let tapped = match &queued {
+        Ok((_, revealed)) => Tapped::Sent {
             frame,
             payload_bytes: revealed.payload.len(),
             secrets: revealed.secrets,
@@ -393,7 +395,7 @@ fn queue(
         Err(_) => Tapped::NotSent { frame },
     };
     tap(&options.wires, &tapped);
-    Ok(link.connection.queue(&revealed?.payload)?)
+    queued.map(|(offset, _)| offset)
 }
 
 /// Lets whoever listens hear a frame.
