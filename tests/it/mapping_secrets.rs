@@ -242,6 +242,9 @@ fn a_command_that_can_never_be_sent_is_held_with_the_reason() {
         0
     );
     let mut served = site.serve();
+    // Before its socket is there a command would take the data directory itself.
+    let socket = site.path("data/control.sock");
+    wait_until(|| socket.exists(), String::new);
     let is_up = || site.run(&["provider", "list"]).stdout.contains("ready");
     wait_until(is_up, String::new);
     let said = site.run(&["pair", "019008000729", "000046100000", "--wait", "5s"]);
