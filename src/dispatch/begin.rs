@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use super::dispatcher::Dispatcher;
-use super::line::{LaneState, Line, SCRIPT_ERRORS_MAX};
+use super::line::{LaneState, Line, SCRIPT_ERRORS_MAX, Streak};
 use super::prepare::{Slot, prepare};
 use super::step::{Now, Output};
 use super::timers::Timer;
@@ -127,7 +127,7 @@ impl Dispatcher {
         };
         match prepare(line, view, &self.recall, request, leaves, &slot) {
             Ok(prepared) => {
-                line.script_errors.clear();
+                line.script_errors.ends();
                 line.transactions.mark_unanswered(transaction);
                 if let Some(lane) = line.lane_mut(slot.lane.id) {
                     lane.in_flight += 1;
@@ -169,22 +169,22 @@ impl Dispatcher {
             let reason = "the mapping failed after something was sent; the log has the place";
             self.hold(now, request.number, reason);
         }
-        self.pause_if_it_fails(request);
+        self.count_failure(request, |line| &mut line.script_errors);
     }
 
     /// Counts a failure of the mapping on this card; too many in a row pause the provider.
-    pub(super) fn pause_if_it_fails(&mut self, request: &Request) {
+    pub(super) fn count_failure(&mut self, request: &Request, of: fn(&mut Line) -> &mut Streak) {
         let Some(line) = self.lines.get_mut(&request.provider) else {
             return;
         };
-        if line.script_failed(request.card) {
-            let reason =
-                format!("the mapping failed on {SCRIPT_ERRORS_MAX} different cards in a row");
-            self.out.push(Output::Commit(DispatchCommand::Pause {
-                provider: request.provider,
-                reason,
-            }));
+        if !of(line).fails(request.card) {
+            return;
         }
+        line.awaits_pause = true;
+        self.out.push(Output::Commit(DispatchCommand::Pause {
+            provider: request.provider,
+            reason: format!("the mapping failed on {SCRIPT_ERRORS_MAX} different cards in a row"),
+        }));
     }
 
     /// The next block of transaction numbers, once it is needed.

@@ -20,7 +20,11 @@ impl Dispatcher {
     pub(super) fn fire(&mut self, view: &dyn View, now: Now) {
         while let Some(timer) = self.timers.take_due(now.monotonic) {
             match timer {
-                Timer::Look(number) => self.look(view, now, number),
+                Timer::Look(number) => {
+                    // An end that the writer refused is not awaited any more.
+                    self.runs.awaited.remove(&number);
+                    self.look(view, now, number);
+                }
                 Timer::Line(_) => {}
                 Timer::Run => {
                     self.order_run();

@@ -49,7 +49,9 @@ pub struct Line {
     pub patient_since: HashMap<RequestNumber, Duration>,
     /// When requests are tried again on the monotonic clock, for the recorded instant beside it.
     again: HashMap<RequestNumber, (Timestamp, Duration)>,
-    pub script_errors: Vec<ItemNumber>,
+    pub script_errors: Streak,
+    /// Cards whose frames could not be sent, since one was.
+    pub unsendable: Streak,
     /// Too many script errors: nothing begins until the pause that was ordered is recorded.
     pub awaits_pause: bool,
     pub awaits_block: bool,
@@ -62,6 +64,28 @@ pub struct Line {
     pub unmatched: Option<Unmatched>,
     /// Answers to no known attempt, in this minute.
     pub unknown_answers: Option<(Timestamp, u64, String)>,
+}
+
+/// Different cards on which the mapping failed in a row.
+#[derive(Default)]
+pub struct Streak(Vec<ItemNumber>);
+
+impl Streak {
+    /// Counts one more; true if it is time to pause the provider, and the count begins anew.
+    pub fn fails(&mut self, card: ItemNumber) -> bool {
+        if !self.0.contains(&card) {
+            self.0.push(card);
+        }
+        let is_time = self.0.len() >= SCRIPT_ERRORS_MAX;
+        if is_time {
+            self.0.clear();
+        }
+        is_time
+    }
+
+    pub fn ends(&mut self) {
+        self.0.clear();
+    }
 }
 
 impl Line {
@@ -97,7 +121,8 @@ impl Line {
             plans: HashMap::new(),
             patient_since: HashMap::new(),
             again: HashMap::new(),
-            script_errors: Vec::new(),
+            script_errors: Streak::default(),
+            unsendable: Streak::default(),
             awaits_pause: false,
             awaits_block: false,
             lanes_up: 0,
@@ -179,19 +204,6 @@ impl Line {
             tracing::warn!(provider = self.provider.name, "{}", unmatched.words());
         }
         self.unmatched = Some(unmatched);
-    }
-
-    /// Counts a script error; true if it is time to pause the provider.
-    pub fn script_failed(&mut self, card: ItemNumber) -> bool {
-        if !self.script_errors.contains(&card) {
-            self.script_errors.push(card);
-        }
-        if self.script_errors.len() < SCRIPT_ERRORS_MAX {
-            return false;
-        }
-        self.script_errors.clear();
-        self.awaits_pause = true;
-        true
     }
 
     /// Forgets a request that has ended.

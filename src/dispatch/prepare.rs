@@ -151,7 +151,7 @@ fn mapping_request(
         number: request.number.0,
         card: request.card_ca.to_string(),
         stb: request.stb_ca.as_deref().map(str::to_owned),
-        previous_stb: neighbours.leaves.first().map(|left| left.stb.clone()),
+        previous_stb: neighbours.previous_stb(),
         products: texts(request.products()),
         neighbours,
     })
@@ -189,7 +189,8 @@ fn plan(
     leaves: &Stbs,
 ) -> Result<Vec<Step>, ScriptError> {
     let mut plan = provider.mapping.plan(asked, &provider.settings)?;
-    if provider.mapping.description().caps.card_to_stb == 1 || !request.changes_pairing() {
+    let caps = &provider.mapping.description().caps;
+    if !caps.lets_cards_have_several() || !request.changes_pairing() {
         return Ok(plan);
     }
     let left = leaves.iter().filter(|stb| view.item(*stb).is_some());

@@ -136,7 +136,7 @@ impl Dispatcher {
             let Some(request) = request else { continue };
             let held = format!("the frame cannot be sent: {reason}");
             self.hold(now, request.number, &held);
-            self.pause_if_it_fails(&request);
+            self.count_failure(&request, |line| &mut line.unsendable);
         }
     }
 
@@ -201,6 +201,9 @@ impl Dispatcher {
             return;
         };
         release_lane(line, flight.lane, flight.is_alone);
+        if ended.outcome != Outcome::NotSent {
+            line.unsendable.ends();
+        }
         if ended.outcome != Outcome::Unknown {
             line.transactions.mark_answered(flight.transaction);
         }

@@ -47,7 +47,14 @@ impl Site {
         pairbox(self.0.path(), arguments)
     }
 
-    fn serve(&self) -> Child {
+    /// A server whose CAS is at `address`, on ports that are free.
+    fn serve(&self, address: &str) -> Child {
+        let config = self.path("pairbox.toml");
+        let text = fs::read_to_string(&config).unwrap();
+        let text = text.replace("127.0.0.1:7000", address);
+        let text = text.replace("127.0.0.1:8087", "127.0.0.1:0");
+        let text = text.replace("127.0.0.1:8088", "127.0.0.1:0");
+        fs::write(&config, text).unwrap();
         let mut process = Command::new(env!("CARGO_BIN_EXE_pairbox"));
         process.arg("serve").current_dir(self.0.path());
         process.stdout(Stdio::null()).stderr(Stdio::null());
@@ -202,14 +209,7 @@ fn a_lane_whose_only_hello_frame_cannot_be_sent_comes_back_for_another_try() {
 fn keepalive(ctx, state) { #{ body: "PING", key: "" + ctx.transaction } }"#;
         fs::write(path, format!("{script}{hello}\n")).unwrap();
         let (address, callers) = counting_listener();
-        let config = site.path("pairbox.toml");
-        let text = fs::read_to_string(&config).unwrap();
-        let text = text
-            .replace("127.0.0.1:7000", &address)
-            .replace("127.0.0.1:8087", "127.0.0.1:0")
-            .replace("127.0.0.1:8088", "127.0.0.1:0");
-        fs::write(&config, text).unwrap();
-        let mut served = site.serve();
+        let mut served = site.serve(&address);
         wait_until(
             || callers.load(Ordering::Relaxed) >= 3,
             || format!("{keepalive:?}: {} callers", callers.load(Ordering::Relaxed)),
@@ -224,13 +224,6 @@ fn a_command_that_can_never_be_sent_is_held_with_the_reason() {
     let site = Site::new(r#""LOGIN {{" + "pasword" + "}}""#);
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
-    let config = site.path("pairbox.toml");
-    let text = fs::read_to_string(&config).unwrap();
-    let text = text
-        .replace("127.0.0.1:7000", &address)
-        .replace("127.0.0.1:8087", "127.0.0.1:0")
-        .replace("127.0.0.1:8088", "127.0.0.1:0");
-    fs::write(&config, text).unwrap();
     assert_eq!(
         site.run(&["item", "import", "scripts/samples/cards.csv"])
             .code,
@@ -241,7 +234,7 @@ fn a_command_that_can_never_be_sent_is_held_with_the_reason() {
             .code,
         0
     );
-    let mut served = site.serve();
+    let mut served = site.serve(&address);
     // Before its socket is there a command would take the data directory itself.
     let socket = site.path("data/control.sock");
     wait_until(|| socket.exists(), String::new);
