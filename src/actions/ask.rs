@@ -102,12 +102,8 @@ impl Actions {
             .transpose()?
             .map(|stb| stb.number);
         let cardinality = provider.cardinality;
-        let moves = match call.action() {
-            Action::Pair if cardinality.adds() && !call.moves => Move::Beside,
-            Action::Pair => Move::Instead,
-            Action::Unpair => from.map_or(Move::OutOfAll, Move::OutOf),
-            _ => Move::Nowhere,
-        };
+        let is_beside = cardinality.adds() && !call.moves;
+        let moves = Move::of(call.action(), is_beside, from);
         let mut wanted = Wanted {
             card: card.number,
             stb: stb.as_ref().map(|stb| stb.number),
@@ -118,7 +114,8 @@ impl Actions {
         };
         let now = self.clock.now();
         let mut foreseen = foresee(view, &wanted, now);
-        if let Some(stb) = from.filter(|_| !has_others(provider)) {
+        let caps = &provider.mapping.description().caps;
+        if let Some(stb) = from.filter(|_| !caps.lets_cards_have_several()) {
             // There an unpair frees the card, whatever it names; it must name what the card has.
             if !foreseen.held.contains(stb) {
                 return Err(not_paired_with(view, card.number, stb, &foreseen.held));
@@ -135,7 +132,7 @@ impl Actions {
         }
         let gives_up = gives_up
             .into_iter()
-            .filter_map(|gives_up| LookedUpUnpair::of(view, &providers, gives_up))
+            .filter_map(|gives_up| LookedUpUnpair::of(view, &providers, gives_up).transpose())
             .collect::<Result<_, _>>()?;
         Ok(LookedUp {
             policy: *policy,
@@ -183,7 +180,7 @@ impl LookedUp {
             number: 0,
             card: card_ca.clone(),
             stb: stb_ca.clone(),
-            previous_stb: neighbours.leaves.first().map(|left| left.stb.clone()),
+            previous_stb: neighbours.previous_stb(),
             neighbours,
             products: call
                 .card_change
@@ -229,15 +226,14 @@ impl LookedUpUnpair {
         view: &dyn View,
         providers: &Providers,
         gives_up: GivesUp,
-    ) -> Option<Result<Self, Refusal>> {
-        let card = find::by_number(view, gives_up.card)?;
-        let provider = match providers.for_card(None, &card.product) {
-            Ok(provider) => provider,
-            Err(refusal) => return Some(Err(refusal)),
+    ) -> Result<Option<Self>, Refusal> {
+        let Some(card) = find::by_number(view, gives_up.card) else {
+            return Ok(None);
         };
+        let provider = providers.for_card(None, &card.product)?;
         let left = Some(gives_up.stb).into();
         let looked = Looked::up(view, provider, gives_up.card, None, &left);
-        Some(Ok(Self {
+        Ok(Some(Self {
             gives_up,
             card,
             looked,
@@ -258,7 +254,7 @@ impl LookedUpUnpair {
             number: 0,
             card: card_ca.clone(),
             stb: None,
-            previous_stb: neighbours.leaves.first().map(|left| left.stb.clone()),
+            previous_stb: neighbours.previous_stb(),
             products: Vec::new(),
             neighbours,
         };
@@ -268,14 +264,13 @@ impl LookedUpUnpair {
             gives_up: self.gives_up,
             card_ca,
             cardinality: provider.cardinality,
-            has_others: has_others(provider),
+            has_others: provider
+                .mapping
+                .description()
+                .caps
+                .lets_cards_have_several(),
         })
     }
-}
-
-/// Whether the CAS lets a card have several STBs.
-fn has_others(provider: &Provider) -> bool {
-    provider.mapping.description().caps.card_to_stb != 1
 }
 
 fn validate(provider: &Provider, request: &MappingRequest) -> Result<(), Refusal> {

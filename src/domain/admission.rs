@@ -10,8 +10,8 @@ use super::foresight::{Foreseen, GIVES_UP_MAX, GivesUp, GivesWay, Wanted, forese
 use super::view::{IDEMPOTENCY_LIFE, QUEUE_MAX};
 use super::{
     Action, CardChange, Cardinality, ItemKind, ItemNumber, JobNumber, Move, Place, Priority,
-    ProcessName, ProviderNumber, ProviderRow, Refusal, RequestNumber, Standing, Stbs,
-    SubscriptionNumber, Timestamp, View,
+    ProcessName, ProviderNumber, ProviderRow, Refusal, RequestNumber, Stbs, SubscriptionNumber,
+    Timestamp, View,
 };
 
 /// What is asked for, with every identifier resolved and every CA ID normalized.
@@ -215,12 +215,7 @@ fn wanted(ask: &Ask) -> Wanted {
     Wanted {
         card: ask.card,
         stb: ask.stb,
-        moves: match ask.action() {
-            Action::Pair if ask.is_beside() => Move::Beside,
-            Action::Pair => Move::Instead,
-            Action::Unpair => ask.from.map_or(Move::OutOfAll, Move::OutOf),
-            _ => Move::Nowhere,
-        },
+        moves: Move::of(ask.action(), ask.is_beside(), ask.from),
         cardinality: ask.cardinality,
         scheduled: ask.scheduled,
         gives_way: ask.gives_way,
@@ -249,12 +244,12 @@ pub fn is_so_already(view: &dyn View, ask: &Ask, now: Timestamp) -> Result<bool,
 /// The STBs that the card will have at the place of the ask, without those that were never confirmed.
 pub fn foreseen_stbs(view: &dyn View, ask: &Ask, now: Timestamp) -> Stbs {
     let pairing = view.pairing(ask.card);
-    let is_known = |stb: &ItemNumber| {
-        let link = pairing.as_ref().and_then(|pairing| pairing.link(*stb));
-        link.is_none_or(|link| link.standing != Standing::MayBeHeld)
+    let is_phantom = |stb: &ItemNumber| {
+        let pairing = pairing.as_ref();
+        pairing.is_some_and(|pairing| pairing.was_never_confirmed(*stb))
     };
     let held = foresee(view, &wanted(ask), now).held;
-    held.into_iter().filter(is_known).collect()
+    held.into_iter().filter(|stb| !is_phantom(stb)).collect()
 }
 
 /// Whether it leaves whatever its card has.

@@ -3,8 +3,7 @@
 //! Finds the place, too: the items decide about it, and it decides what they are.
 
 use super::{
-    Cardinality, ItemNumber, Move, Phase, Place, Request, RequestNumber, Standing, Stbs, Timestamp,
-    View,
+    Cardinality, ItemNumber, Move, Phase, Place, Request, RequestNumber, Stbs, Timestamp, View,
 };
 
 /// What decides about the place of a new request.
@@ -73,20 +72,20 @@ impl Foreseen {
         let holders = self.crowd.iter().take(holders);
         let holders = holders.map(|card| GivesUp { card: *card, stb });
         let is_one_more = wanted.moves == Move::Beside && !self.held.contains(stb);
-        let stbs = if is_one_more {
-            too_many(self.held.len(), limits.stbs_per_card)
-        } else {
-            0
+        let stbs = match is_one_more.then(|| too_many(self.held.len(), limits.stbs_per_card)) {
+            None | Some(0) => Vec::new(),
+            Some(count) => {
+                let mut stbs: Vec<ItemNumber> = self.held.iter().collect();
+                let pairing = view.pairing(wanted.card);
+                let pairing = pairing.as_ref();
+                stbs.sort_by_key(|stb| {
+                    !pairing.is_some_and(|pairing| pairing.was_never_confirmed(*stb))
+                });
+                stbs.truncate(count);
+                stbs
+            }
         };
-        let pairing = view.pairing(wanted.card);
-        let is_doubtful = |stb: &ItemNumber| {
-            let link = pairing.as_ref().and_then(|pairing| pairing.link(*stb));
-            link.is_some_and(|link| link.standing == Standing::MayBeHeld)
-        };
-        let (doubtful, sure): (Vec<ItemNumber>, Vec<ItemNumber>) =
-            self.held.iter().partition(is_doubtful);
-        let stbs = doubtful.into_iter().chain(sure).take(stbs);
-        let stbs = stbs.map(|stb| GivesUp {
+        let stbs = stbs.into_iter().map(|stb| GivesUp {
             card: wanted.card,
             stb,
         });
@@ -101,7 +100,7 @@ pub fn foresee(view: &dyn View, wanted: &Wanted, now: Timestamp) -> Foreseen {
     let mut due = wanted.scheduled.unwrap_or(now).max(now);
     loop {
         let place = Place { due, number };
-        let held = projected_stbs(view, wanted.card, Some(place));
+        let held = projected_stbs(view, wanted.card, place);
         let leaves = wanted.moves.leaves(&held, wanted.stb);
         let crowd = wanted.stb.map_or_else(Vec::new, |stb| {
             let holders = projected_holders(view, stb, place);
@@ -145,8 +144,8 @@ fn place_due(
         .fold(asked, |due, place| due.max(place.due))
 }
 
-/// The STBs that the card will have after its requests that stand before `place` (all, if none is given).
-pub fn projected_stbs(view: &dyn View, card: ItemNumber, place: Option<Place>) -> Stbs {
+/// The STBs that the card will have after its requests that stand before `place`.
+fn projected_stbs(view: &dyn View, card: ItemNumber, place: Place) -> Stbs {
     let held = view.pairing(card).map(|pairing| pairing.held());
     earlier(view, card, place)
         .filter(|request| request.card == card)
@@ -156,9 +155,9 @@ pub fn projected_stbs(view: &dyn View, card: ItemNumber, place: Option<Place>) -
 }
 
 /// The cards that will hold the STB after the requests that stand before `place`, the surest last.
-pub fn projected_holders(view: &dyn View, stb: ItemNumber, place: Place) -> Vec<ItemNumber> {
+fn projected_holders(view: &dyn View, stb: ItemNumber, place: Place) -> Vec<ItemNumber> {
     let mut holders = view.holders(stb);
-    for request in earlier(view, stb, Some(place)) {
+    for request in earlier(view, stb, place) {
         if request.changes_pairing() {
             holders.retain(|card| *card != request.card);
         }
@@ -172,10 +171,10 @@ pub fn projected_holders(view: &dyn View, stb: ItemNumber, place: Place) -> Vec<
 fn earlier(
     view: &dyn View,
     item: ItemNumber,
-    place: Option<Place>,
+    place: Place,
 ) -> impl Iterator<Item = std::sync::Arc<Request>> + '_ {
     let queue = view.queue(item).into_iter();
     queue
-        .take_while(move |at| place.is_none_or(|place| *at < place))
+        .take_while(move |at| *at < place)
         .filter_map(|at| view.request(at.number))
 }

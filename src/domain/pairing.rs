@@ -71,9 +71,14 @@ impl Pairing {
     /// The STBs that count as held by the card when others ask for them: those of every link, confirmed ones first.
     pub fn held(&self) -> Stbs {
         let never = |link: &&Link| link.standing == Standing::MayBeHeld;
-        let (doubtful, confirmed): (Vec<&Link>, Vec<&Link>) = self.links.iter().partition(never);
-        let all = confirmed.into_iter().chain(doubtful);
-        all.map(|link| link.stb).collect()
+        let doubtful = self.links.iter().filter(never).map(|link| link.stb);
+        self.acknowledged().chain(doubtful).collect()
+    }
+
+    /// Whether a command may have made this link, and nothing ever confirmed it.
+    pub fn was_never_confirmed(&self, stb: ItemNumber) -> bool {
+        self.link(stb)
+            .is_some_and(|link| link.standing == Standing::MayBeHeld)
     }
 
     /// The STBs that the CAS confirmed last, whatever is open about them.
@@ -151,7 +156,7 @@ impl Pairing {
     }
 }
 
-/// How many STBs a card may have at once, and how many cards an STB. The first number of a provider's `[provider.cardinality]`.
+/// How many STBs a card may have at once, and how many cards an STB: a provider's `stbs_per_card` and `cards_per_stb`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cardinality {
     pub stbs_per_card: u8,

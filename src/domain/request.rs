@@ -103,12 +103,7 @@ impl Request {
 
     /// The change of the pairing that it asks for.
     pub fn move_of(&self) -> Move {
-        match self.action() {
-            Action::Pair if self.is_beside => Move::Beside,
-            Action::Pair => Move::Instead,
-            Action::Unpair => self.from.map_or(Move::OutOfAll, Move::OutOf),
-            _ => Move::Nowhere,
-        }
+        Move::of(self.action(), self.is_beside, self.from)
     }
 
     /// The STBs that its card has once it is done, if the card has `held` before.
@@ -164,6 +159,16 @@ pub enum Move {
 }
 
 impl Move {
+    /// The move of an action: a pair beside what the card has, or instead of it; an unpair from one STB, or from all.
+    pub fn of(action: Action, is_beside: bool, from: Option<ItemNumber>) -> Self {
+        match action {
+            Action::Pair if is_beside => Self::Beside,
+            Action::Pair => Self::Instead,
+            Action::Unpair => from.map_or(Self::OutOfAll, Self::OutOf),
+            Action::AddProducts | Action::CancelProducts | Action::ResetPin => Self::Nowhere,
+        }
+    }
+
     /// What a card that has `held` leaves for `stb`. A named STB is left whether it is known or not.
     pub fn leaves(self, held: &Stbs, stb: Option<ItemNumber>) -> Stbs {
         match self {

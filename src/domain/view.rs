@@ -140,16 +140,16 @@ pub trait View {
         limit: u8,
     ) -> Vec<ItemNumber> {
         let limit = usize::from(limit);
+        let others = holders.iter().copied().filter(|one| *one != card);
+        let others: Vec<ItemNumber> = others.collect();
+        if others.len() < limit {
+            return Vec::new();
+        }
         let link = self.pairing(card).and_then(|pairing| pairing.link(stb));
         let is_confirmed = link.is_some_and(|link| link.standing == Standing::Confirmed);
         let has_place = holders.contains(&card)
             && (is_confirmed || holders.iter().rev().take(limit).any(|one| *one == card));
-        let others = holders.iter().copied().filter(|one| *one != card);
-        let others: Vec<ItemNumber> = others.collect();
-        if has_place || others.len() < limit {
-            return Vec::new();
-        }
-        others
+        if has_place { Vec::new() } else { others }
     }
 
     /// The card that holds the STB most surely.

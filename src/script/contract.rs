@@ -81,6 +81,11 @@ pub struct Capabilities {
 }
 
 impl Capabilities {
+    /// Whether the CAS lets a card be with several STBs at once.
+    pub fn lets_cards_have_several(&self) -> bool {
+        self.card_to_stb != 1
+    }
+
     /// Which of the two numbers the CAS cannot have: its key, what was asked and what is declared.
     pub fn exceeded(&self, asked: Cardinality) -> Option<(&'static str, u32, u32)> {
         let stbs = ("stbs_per_card", asked.stbs_per_card, self.card_to_stb);
@@ -149,6 +154,13 @@ pub struct Neighbours {
     pub stb_cards: Vec<String>,
     /// The STBs that the card leaves.
     pub leaves: Vec<Left>,
+}
+
+impl Neighbours {
+    /// The first STB that the card leaves.
+    pub fn previous_stb(&self) -> Option<String> {
+        self.leaves.first().map(|left| left.stb.clone())
+    }
 }
 
 /// An STB that a card leaves, and the other cards that stay there.

@@ -11,8 +11,8 @@ use rhai::{Dynamic, Map};
 
 use super::answer;
 use super::contract::{
-    Ability, Action, Confirms, Decoded, Description, EncodeContext, Encoded, FieldName, ItemKind,
-    MappingRequest, Matching, Session, Step,
+    Ability, Confirms, Decoded, Description, EncodeContext, Encoded, FieldName, ItemKind,
+    MappingRequest, Step,
 };
 use super::describe;
 use super::engine::Profile;
@@ -26,7 +26,6 @@ use super::program::{Hook, Program};
 use super::settings::Settings;
 use super::value::{Wrong, show, text_of};
 use super::wire;
-use crate::domain::{Cardinality, Method};
 
 const DESCRIBE: Hook = ("describe", 0);
 const SETTINGS: Hook = ("settings", 0);
@@ -107,7 +106,7 @@ impl Mapping {
         if description.caps.query {
             program.require(QUERY)?;
         }
-        let has_several = description.caps.card_to_stb != 1;
+        let has_several = description.caps.lets_cards_have_several();
         if has_several || description.caps.products || description.caps.pin != Ability::No {
             program.require(PLAN)?;
         }
@@ -121,36 +120,6 @@ impl Mapping {
         };
         mapping.check_keepalive(&mapping.description.session)?;
         Ok(mapping)
-    }
-
-    /// Whether the script can keep such a session alive, whoever decides about its numbers.
-    pub fn check_keepalive(&self, session: &Session) -> Result<(), ScriptError> {
-        if session.keepalive_every.is_zero() && session.ready_after == 0 {
-            return Ok(());
-        }
-        if session.matching == Matching::Fifo {
-            return Err(ScriptError::Settings {
-                mapping: self.name.clone(),
-                message: "there are no keepalives where answers are matched by their order: theirs would speak for a command"
-                    .to_owned(),
-                hint: Some("leave out keepalive_every and ready_after".to_owned()),
-            });
-        }
-        self.program.require(KEEPALIVE)
-    }
-
-    /// Whether the CAS can have as many of each together.
-    pub fn check_cardinality(&self, asked: Cardinality) -> Result<(), ScriptError> {
-        let Some((key, asked, most)) = self.description.caps.exceeded(asked) else {
-            return Ok(());
-        };
-        Err(ScriptError::Settings {
-            mapping: self.name.clone(),
-            message: format!(
-                "{key}: expected at most {most}, as its `caps` declare; found {asked}"
-            ),
-            hint: None,
-        })
     }
 
     /// The error of a plan whose steps do not do what the request asks for.
@@ -250,18 +219,6 @@ impl Mapping {
             Some(text) if !text.is_empty() => Ok(text),
             _ => Err(self.wrong(NORMALIZE, &value, "a text that is not empty")),
         }
-    }
-
-    /// Fails for an action that the mapping does not declare: its script would take it for another one.
-    pub fn check_offers(&self, action: Action, cfg: &Settings) -> Result<(), ScriptError> {
-        let method = Method::of(action);
-        if self.description.caps.has(method.needs, cfg) {
-            return Ok(());
-        }
-        Err(ScriptError::NotOffered {
-            mapping: self.name.clone(),
-            action: method.words,
-        })
     }
 
     /// What is wrong with the request, in the operator's words; none if nothing. By default nothing is wrong.

@@ -10,6 +10,7 @@ mod definitions;
 mod describe;
 mod engine;
 mod error;
+mod fit;
 mod free;
 mod given;
 mod job;

@@ -199,10 +199,7 @@ fn contest(state: &mut impl Edit, request: &Request, stb: ItemNumber) {
         let Some(mut theirs) = state.pairing(card) else {
             continue;
         };
-        let is_never_confirmed = theirs
-            .link(stb)
-            .is_some_and(|link| link.standing == Standing::MayBeHeld);
-        if is_never_confirmed && limit == 1 {
+        if theirs.was_never_confirmed(stb) && limit == 1 {
             // The CAS has confirmed another, so what was open is known.
             theirs.end(|theirs| theirs == stb);
         } else if card == other {
