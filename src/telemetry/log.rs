@@ -6,8 +6,11 @@ use std::io::IsTerminal;
 use std::sync::OnceLock;
 
 use tracing::Level;
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::Directive;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::reload;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{Layer, fmt};
 
 /// How a log line looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,32 +27,25 @@ pub enum LogStyle {
 pub struct LogInitError(#[source] Box<dyn std::error::Error + Send + Sync>);
 
 /// Crates below us that talk at info level about nothing an operator would retell.
-const QUIET: [&str; 3] = ["sled=warn", "tiny_http=warn", "ureq=warn"];
+const QUIET: [&str; 3] = ["sled", "tiny_http", "ureq"];
 
 /// Installs the subscriber of this process; the second call is refused.
 pub fn init(level: Level, style: LogStyle) -> Result<(), LogInitError> {
     let is_terminal = std::io::stderr().is_terminal();
-    let lines = tracing_subscriber::fmt()
-        .with_env_filter(filter(level))
-        .with_writer(std::io::stderr);
-    let setter: SetLevel = if is_json(style, is_terminal) {
-        let lines = lines
-            .json()
-            .flatten_event(true)
-            .with_current_span(false)
-            .with_filter_reloading();
-        let handle = lines.reload_handle();
-        lines.try_init().map_err(LogInitError)?;
-        Box::new(move |level| drop(handle.reload(filter(level))))
+    let lines = fmt::layer().with_writer(std::io::stderr);
+    let lines = if is_json(style, is_terminal) {
+        let lines = lines.json().flatten_event(true);
+        lines.with_current_span(false).boxed()
     } else {
-        let lines = lines
-            .with_ansi(is_terminal)
-            .with_target(false)
-            .with_filter_reloading();
-        let handle = lines.reload_handle();
-        lines.try_init().map_err(LogInitError)?;
-        Box::new(move |level| drop(handle.reload(filter(level))))
+        lines.with_ansi(is_terminal).with_target(false).boxed()
     };
+    let (filter, handle) = reload::Layer::new(filter(level));
+    tracing_subscriber::registry()
+        .with(filter)
+        .with(lines)
+        .try_init()
+        .map_err(|error| LogInitError(error.into()))?;
+    let setter: SetLevel = Box::new(move |level| drop(handle.reload(self::filter(level))));
     // The second subscriber of a process was refused above.
     let _ = SET_LEVEL.set(setter);
     Ok(())
@@ -74,15 +70,13 @@ fn is_json(style: LogStyle, is_terminal: bool) -> bool {
     }
 }
 
-fn filter(level: Level) -> EnvFilter {
-    let start = EnvFilter::default().add_directive(level.into());
+fn filter(level: Level) -> Targets {
+    let start = Targets::new().with_default(level);
     if level > Level::INFO {
         return start;
     }
-    QUIET
-        .iter()
-        .filter_map(|quiet| quiet.parse::<Directive>().ok())
-        .fold(start, EnvFilter::add_directive)
+    let quiet = level.min(Level::WARN);
+    start.with_targets(QUIET.map(|target| (target, quiet)))
 }
 
 #[cfg(test)]
@@ -99,10 +93,15 @@ mod tests {
 
     #[test]
     fn noisy_crates_are_quiet_unless_all_is_asked_for() {
-        assert!(filter(Level::INFO).to_string().contains("sled=warn"));
-        assert!(!filter(Level::DEBUG).to_string().contains("sled"));
-        for quiet in QUIET {
-            assert!(quiet.parse::<Directive>().is_ok(), "{quiet}");
+        for (level, of_sled, is_told) in [
+            (Level::INFO, Level::INFO, false),
+            (Level::INFO, Level::WARN, true),
+            (Level::ERROR, Level::WARN, false),
+            (Level::DEBUG, Level::DEBUG, true),
+        ] {
+            let found = filter(level).would_enable("sled::pagecache", &of_sled);
+            assert_eq!(found, is_told, "{of_sled} of sled at {level}");
+            assert!(filter(level).would_enable("pairbox::cli", &level));
         }
     }
 }
