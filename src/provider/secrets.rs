@@ -136,13 +136,17 @@ impl Secrets {
         let mut needles = Vec::new();
         for (name, value) in &self.values {
             let forms = Filter::OF_TEXTS.map(|filter| as_text(filter, value));
-            for needle in forms.into_iter().flatten().chain([value.clone()]) {
+            let forms = forms.into_iter().flatten().chain(other_spellings(value));
+            for needle in forms.chain([value.clone()]) {
                 if needle.len() >= VEILED_BYTES_MIN && value.len() >= VEILED_BYTES_MIN {
                     needles.push((name.clone(), needle));
                 }
             }
         }
-        needles.sort_by_key(|(_, needle)| std::cmp::Reverse(needle.len()));
+        needles.sort_by(|(_, one), (_, other)| {
+            let longest_first = other.len().cmp(&one.len());
+            longest_first.then_with(|| one.cmp(other))
+        });
         needles.dedup();
         needles
     }
@@ -187,6 +191,39 @@ fn as_text(filter: Filter, value: &str) -> Option<String> {
     })
 }
 
+/// As other writers of JSON, percent codes and hexadecimal spell it.
+fn other_spellings(value: &str) -> Vec<String> {
+    let json = as_text(Filter::Json, value).unwrap_or_default();
+    let as_code = |character: char| match character {
+        '=' | '&' | '<' | '>' | '\'' => format!("\\u{:04x}", u32::from(character)),
+        other => other.to_string(),
+    };
+    let url = as_text(Filter::Url, value).unwrap_or_default();
+    let mut after_percent = 0;
+    let lower_case = |character: char| {
+        let is_digit = after_percent > 0;
+        after_percent = match character {
+            '%' => 2,
+            _ => i32::max(after_percent - 1, 0),
+        };
+        if is_digit {
+            character.to_ascii_lowercase()
+        } else {
+            character
+        }
+    };
+    let lower_url: String = url.chars().map(lower_case).collect();
+    vec![
+        json.replace('/', "\\/"),
+        json.chars().map(as_code).collect(),
+        url.replace('+', "%20"),
+        lower_url.replace('+', "%20"),
+        lower_url,
+        hex::encode(value),
+        hex::encode_upper(value),
+    ]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -223,6 +260,29 @@ mod tests {
         assert_eq!(reveal("{\"a\":{{{token}}}}"), "{\"a\":{T-1234}}");
         for plain in ["{{token", "{}", "{{}}"] {
             assert_eq!(reveal(plain), plain);
+        }
+    }
+
+    #[test]
+    fn what_a_cas_repeats_is_veiled_however_it_spells_it() {
+        let value = "ab/cd+e f==";
+        let secrets: Secrets = [("session".to_owned(), value.to_owned())]
+            .into_iter()
+            .collect();
+        for spelling in [
+            value,
+            "ab\\/cd+e f==",
+            "ab/cd+e f\\u003d\\u003d",
+            "ab%2Fcd%2Be+f%3D%3D",
+            "ab%2fcd%2be+f%3d%3d",
+            "ab%2Fcd%2Be%20f%3D%3D",
+            "ab%2fcd%2be%20f%3d%3d",
+            "YWIvY2QrZSBmPT0=",
+            "61622f63642b6520663d3d",
+            "61622F63642B6520663D3D",
+        ] {
+            let told = secrets.veil_text(&format!("[{spelling}]"));
+            assert_eq!(told, "[{{session}}]", "{spelling}");
         }
     }
 

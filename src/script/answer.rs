@@ -152,6 +152,15 @@ pub(super) fn session(
     let is_ready = fields.flag("ready")?.unwrap_or(false);
     let failure = fields.text("fail")?;
     let kept = fields.texts("keep")?;
+    // It is written into later frames, and a line end would begin a head line of its own there.
+    if let Some((name, _)) = kept
+        .iter()
+        .find(|(_, value)| value.chars().any(char::is_control))
+    {
+        return Err(Wrong::new(format!(
+            "{function}: the value of `{name}` in `keep` has control characters: expected a text without"
+        )));
+    }
     let state = fields.take("state");
     fields.finish()?;
     if is_ready && failure.is_some() {

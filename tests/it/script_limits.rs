@@ -1,12 +1,13 @@
 //! Hostile scripts: each must end in a clean error, within the limits, on a thread with the stack that the product gives.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use pairbox::domain::Framing;
 use pairbox::script::check::check_mapping;
 use pairbox::script::contract::{ItemKind, MappingRequest};
 use pairbox::script::{
-    Bound, Mapping, Origin, STACK_BYTES_MIN, ScriptError, Settings, SimulatorScript,
+    Bound, Mapping, MappingSession, Origin, STACK_BYTES_MIN, ScriptError, Settings, SimulatorScript,
 };
 use serde_json::json;
 
@@ -308,6 +309,24 @@ fn answers_in_order_leave_no_room_for_keepalives() {
         let text = error.to_string();
         assert!(text.contains("there are no keepalives"), "{text}");
     }
+}
+
+#[test]
+fn what_a_session_keeps_may_not_begin_a_line_of_its_own() {
+    let keeps = |value: &str| {
+        let keep = format!("#{{ keep: #{{ session: \"{value}\" }}, ready: true }}");
+        let text = format!("{HEAD}fn on_frame(frame, state) {{ {keep} }}\n");
+        let mapping = Arc::new(Mapping::from_text("draft", &text).unwrap());
+        let settings = mapping.settings(&json!({})).unwrap();
+        MappingSession::new(mapping, settings).on_frame(b"welcome")
+    };
+    assert!(keeps("T-1234").is_ok());
+    let error = keeps("T-1234\\r\\nx-admin: yes").err().unwrap();
+    let text = error.to_string();
+    assert!(
+        text.contains("`session` in `keep` has control characters"),
+        "{text}"
+    );
 }
 
 /// The hazard: a mapping whose plan knows two actions only, and takes every other one for an unpair.
