@@ -13,6 +13,10 @@
     )
 )]
 
+/// What one thread makes another lets go of, many times a request: the C library's allocator pays for that with locks.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 pub mod domain;
 
 pub mod clock;

@@ -29,7 +29,7 @@ use crate::actions::status::{InForce, Setting};
 use crate::actions::waiting::Waiting;
 use crate::clock::{Clock, SystemClock};
 use crate::commit::{
-    Command, Door, Mailbox, Responses, Writer, WriterOptions, WriterParts, recover,
+    Command, Door, Mailbox, Responses, Writer, WriterOptions, WriterParts, give, recover,
 };
 use crate::config::{Config, Live};
 use crate::control::{ControlContext, DataLock};
@@ -347,15 +347,12 @@ fn job_threads() -> impl Iterator<Item = String> {
     (1..=JOBS_AT_ONCE).map(|at| format!("job {at}"))
 }
 
-/// Answers on its own thread, so that the writer never renders or writes to a client.
+/// Answers on its own thread, so that the next group does not wait for what is rendered and written.
 fn respond(responded: &Receiver<Responses>, gathering: &Gathering, metrics: &Metrics) {
     for responses in responded {
         let _batch = gathering.get().map(Turns::batch);
         for (reply, result) in responses {
-            if std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| reply(result))).is_err() {
-                metrics.count(Metric::HandlerPanics);
-                tracing::error!("answering a client panicked");
-            }
+            give(reply, result, metrics);
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::Actions;
+use crate::commit::Fresh;
 use crate::domain::admission;
 use crate::domain::event::{
     Accepted, Begun, Ending, Event, Frame, LateAnswer, LateEffect, Resolution, Settled, Then,
@@ -38,16 +39,32 @@ pub struct ErrorWords {
 impl Actions {
     /// Reads a request's texts. A line that cannot be read is told as an error of the log, not of the caller.
     pub fn details(&self, request: &Arc<Request>) -> Option<RequestDetails> {
-        let (accepted_event, created_at, created_by) = self.event(request.accepted)?;
-        let accepted = accepted_event.into_accepted()?;
+        self.details_of(request.clone(), None)
+    }
+
+    /// As `details`; the acceptance is not read where it is at hand.
+    pub fn details_of(
+        &self,
+        request: Arc<Request>,
+        fresh: Option<Box<Fresh>>,
+    ) -> Option<RequestDetails> {
+        let Fresh {
+            accepted,
+            at: created_at,
+            by: created_by,
+        } = match fresh {
+            Some(fresh) => *fresh,
+            None => self.acceptance(request.accepted)?,
+        };
         // Right after its acceptance a request has one line, which is not read twice.
         let latest = (request.latest != request.accepted).then_some(request.latest);
         let (updated_at, updated_by) = match latest.and_then(|latest| self.event(latest)) {
             Some((_, at, by)) => (at, by),
             None => (created_at, created_by.clone()),
         };
+        let positions = (request.begun, request.answered, request.ended);
         let mut details = RequestDetails {
-            request: request.clone(),
+            request,
             accepted,
             created_at,
             created_by,
@@ -58,18 +75,25 @@ impl Actions {
             reference: None,
             error: None,
         };
-        if let Some((Event::AttemptBegun(Begun { frame, .. }), ..)) = self.event(request.begun) {
+        let (begun, answered, ended) = positions;
+        if let Some((Event::AttemptBegun(Begun { frame, .. }), ..)) = self.event(begun) {
             details.sent = Some(frame);
         }
-        if let Some((event, ..)) = self.event(request.answered) {
+        if let Some((event, ..)) = self.event(answered) {
             details.add_answer(event);
         }
-        if request.ended != request.answered
-            && let Some((event, ..)) = self.event(request.ended)
+        if ended != answered
+            && let Some((event, ..)) = self.event(ended)
         {
             details.add_ending(&event, &self.state.view());
         }
         Some(details)
+    }
+
+    fn acceptance(&self, position: Position) -> Option<Fresh> {
+        let (event, at, by) = self.event(position)?;
+        let accepted = event.into_accepted()?;
+        Some(Fresh { accepted, at, by })
     }
 
     /// The event at a position, with when and by whom; none for no position.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::Actions;
 use super::ask::Own;
-use crate::commit::{Command, Committed};
+use crate::commit::{Command, Committed, Fresh};
 use crate::domain::admission::Ask;
 use crate::domain::event::Idempotency;
 use crate::domain::foresight::GivesWay;
@@ -52,11 +52,11 @@ impl PairCall {
 }
 
 /// The request that answers the call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PairDone {
     pub number: RequestNumber,
-    /// The Idempotency-Key was seen before; nothing new was made.
-    pub is_repeat: bool,
+    /// Its acceptance; none: the Idempotency-Key was seen before, nothing new was made.
+    pub fresh: Option<Box<Fresh>>,
 }
 
 /// Times that a call is judged again because the pairings moved under it.
@@ -109,9 +109,7 @@ impl Actions {
         let again = by.to_owned();
         let reply = move |result: Result<Committed, Refusal>| match result {
             Err(Refusal::Changed) if tries > 1 => actions.try_pair(&again, call, tries - 1, done),
-            Ok(Committed::Request { number, is_repeat }) => {
-                done(Ok(PairDone { number, is_repeat }));
-            }
+            Ok(Committed::Request { number, fresh }) => done(Ok(PairDone { number, fresh })),
             Ok(_) => done(Err(Refusal::Changed)),
             Err(refusal) => done(Err(refusal)),
         };

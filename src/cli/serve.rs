@@ -69,7 +69,10 @@ fn serve(loaded: &Loaded, overrides: &Overrides, lock: DataLock) -> Result<Exit,
     let ops = service.ops_address().map(tracing::field::display);
     tracing::info!(%address, ops, data_dir = %config.data_dir.display(), "serving");
     let scheme = config.http.tls.as_ref().map_or("http", |_| "https");
-    say(&format!("listening on {scheme}://{address}"))?;
+    if let Err(error) = say(&format!("listening on {scheme}://{address}")) {
+        // Whoever wants to hear it finds it in the log.
+        tracing::warn!(%error, %address, "nobody hears where it listens; it serves all the same");
+    }
     let signal = loop {
         let asked = actions.reloads.next(SIGNALS_EVERY);
         if let Some(signal) = signals.stop() {

@@ -3,7 +3,8 @@
 use super::chunk::Chunk;
 use crate::domain::admission::Ask;
 use crate::domain::event::{
-    Ending, Event, Frame, JobFields, ProviderSettings, Resolution, SubscriptionFields, Then,
+    Accepted, Ending, Event, Frame, JobFields, ProviderSettings, Resolution, SubscriptionFields,
+    Then,
 };
 use crate::domain::items::{NewItem, Registered};
 use crate::domain::job::RowEnding;
@@ -89,10 +90,10 @@ pub type RegisteredItem = RowResult<ItemNumber>;
 pub enum Committed {
     Items(Vec<RegisteredItem>),
     Subscriptions(Vec<RowResult<SubscriptionNumber>>),
-    /// A new request, or the earlier one that an Idempotency-Key names.
+    /// A new request with its acceptance, or the earlier one that an Idempotency-Key names.
     Request {
         number: RequestNumber,
-        is_repeat: bool,
+        fresh: Option<Box<Fresh>>,
     },
     Run(u64),
     Job(JobNumber),
@@ -100,6 +101,14 @@ pub enum Committed {
     Chunk(Vec<RowEnding>),
     /// `false`: it was so already.
     Done(bool),
+}
+
+/// The acceptance of a request, as it was recorded a moment ago: whoever answers need not read it again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fresh {
+    pub accepted: Accepted,
+    pub at: Timestamp,
+    pub by: String,
 }
 
 /// Called once, after the sync, on the responder's thread.

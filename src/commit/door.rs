@@ -23,6 +23,12 @@ pub struct Queues {
     pub(super) jobs: Receiver<Order>,
 }
 
+impl Queues {
+    pub(super) fn are_empty(&self) -> bool {
+        self.dispatch.is_empty() && self.interactive.is_empty() && self.jobs.is_empty()
+    }
+}
+
 /// Lets go of what was asked too late: a bounded channel keeps it as long as there are doors, and a reply may hold one.
 impl Drop for Queues {
     fn drop(&mut self) {

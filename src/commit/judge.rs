@@ -5,7 +5,6 @@
 use super::command::{
     Answered, Begin, Command, Committed, DispatchCommand, EndUnsent, SettleAttempt,
 };
-use crate::domain::admission::{Admission, admit};
 use crate::domain::event::{
     Begun, Ending, Event, LateAnswer, LateEffect, ProviderSettings, Settled, Then,
 };
@@ -29,8 +28,8 @@ const PUSH_BYTES_MAX: usize = 4 * 1024;
 /// Bytes of a text where the whole of it is too large for one command.
 const BRIEF_BYTES_MAX: usize = 256;
 
-/// Judges everything but registrations and chunks, which are judged row by row.
-pub fn command(view: &dyn View, command: &Command, now: Timestamp) -> Judged<Committed> {
+/// Judges everything but asks, and registrations and chunks, which are judged row by row.
+pub fn command(view: &dyn View, command: &Command) -> Judged<Committed> {
     let done = |event: Event| (Committed::Done(true), vec![event]);
     match command {
         Command::CreateJob(fields) => {
@@ -42,6 +41,7 @@ pub fn command(view: &dyn View, command: &Command, now: Timestamp) -> Judged<Com
         Command::CancelJob { job, reason } => job::cancel(view, *job, reason).map(done),
         Command::RegisterItems { .. }
         | Command::RegisterSubscriptions { .. }
+        | Command::Ask(_)
         | Command::RunChunk(_) => Ok((Committed::Done(false), Vec::new())),
         Command::Blacklist {
             item,
@@ -51,22 +51,6 @@ pub fn command(view: &dyn View, command: &Command, now: Timestamp) -> Judged<Com
             let event = items::blacklist(view, *item, *is_blacklisted, reason)?;
             Ok(event.map_or((Committed::Done(false), Vec::new()), done))
         }
-        Command::Ask(ask) => Ok(match admit(view, ask, now)? {
-            Admission::Repeat(number) => (
-                Committed::Request {
-                    number,
-                    is_repeat: true,
-                },
-                Vec::new(),
-            ),
-            Admission::New { request, events } => (
-                Committed::Request {
-                    number: request,
-                    is_repeat: false,
-                },
-                events,
-            ),
-        }),
         Command::Cancel { request, reason } => operate::cancel(view, *request, reason).map(done),
         Command::Hasten { request } => operate::hasten(view, *request).map(done),
         Command::Resolve {

@@ -7,6 +7,7 @@
 mod chunk;
 mod command;
 mod door;
+mod group;
 mod judge;
 mod notices;
 mod pushes;
@@ -18,10 +19,10 @@ pub use chunk::{
     reason as row_reason,
 };
 pub use command::{
-    Answered, Begin, Command, Committed, DispatchCommand, EndUnsent, RegisteredItem, Reply,
+    Answered, Begin, Command, Committed, DispatchCommand, EndUnsent, Fresh, RegisteredItem, Reply,
     RowResult, SettleAttempt,
 };
 pub use door::{Door, Queues};
 pub use notices::{Mailbox, Notices};
 pub use recover::{rebuild, recover};
-pub use writer::{Responses, Writer, WriterOptions, WriterParts};
+pub use writer::{Responses, Writer, WriterOptions, WriterParts, give};

@@ -2,28 +2,34 @@
 //!
 //! The first I/O error ends the process before any waiter of that group is answered.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Select, Sender};
 
-use super::chunk::{self, Desk};
-use super::command::{Command, Committed, DispatchCommand, Reply};
+use super::command::{Committed, Reply};
 use super::door::{Order, Queues};
-use super::judge;
+use super::group::{CHUNK_COMMANDS, Group, Space};
 use super::notices::{Mailbox, Notices};
 use super::pushes::Pushes;
 use crate::clock::Clock;
-use crate::domain::apply::{Recorded, apply};
-use crate::domain::event::Event;
-use crate::domain::{Outcome, Refusal, Timestamp, View, items};
-use crate::ledger::{GroupMark, Ledger, LedgerError};
-use crate::store::{Changes, Draft, Savepoint, State};
+use crate::domain::Refusal;
+use crate::ledger::{Ledger, LedgerError};
+use crate::store::{Draft, State};
 use crate::telemetry::{Metric, Metrics, Pulse, fatal};
 
 /// Answers of one group, to be given on the responder's thread.
 pub type Responses = Vec<(Reply, Result<Committed, Refusal>)>;
+
+/// Gives one answer; a panic costs nothing but this one.
+pub fn give(reply: Reply, result: Result<Committed, Refusal>, metrics: &Metrics) {
+    if catch_unwind(AssertUnwindSafe(|| reply(result))).is_err() {
+        metrics.count(Metric::HandlerPanics);
+        tracing::error!("answering a client panicked");
+    }
+}
 
 /// What the writer is told at its birth.
 pub struct WriterOptions {
@@ -33,8 +39,6 @@ pub struct WriterOptions {
     pub group_commands_max: u32,
 }
 
-/// A row of a job and the cursor behind it.
-const CHUNK_COMMANDS: u64 = 2;
 /// How often free space is asked for.
 const SPACE_CHECK_EVERY: Duration = Duration::from_secs(1);
 
@@ -202,11 +206,21 @@ impl Writer {
                 mailbox.put(&notices);
             }
         }
+        self.answer(responses);
+        Ok(())
+    }
+
+    /// Answers leave by the responder's thread, so that the next group does not wait for them. A lone one is given here: nobody
+    /// waits behind it, and another thread would have to wake for it. A refusal may call for scripts, which never run here.
+    fn answer(&self, mut responses: Responses) {
+        let is_lone = responses.len() == 1 && self.responses.is_empty() && self.queues.are_empty();
+        if is_lone && let Some((reply, result)) = responses.pop_if(|(_, result)| result.is_ok()) {
+            return give(reply, result, &self.metrics);
+        }
         if !responses.is_empty() {
             // The responder outlives the writer; if it is gone the process is ending.
             let _ = self.responses.send(responses);
         }
-        Ok(())
     }
 
     fn look_at_space(&mut self) -> Result<Space, LedgerError> {
@@ -239,239 +253,5 @@ impl Writer {
             .map(|order| (order.reply, Err(Refusal::Stopping)))
             .collect();
         let _ = self.responses.send(refused);
-    }
-}
-
-#[derive(Clone, Copy, Default)]
-struct Space {
-    checked_at: Option<Duration>,
-    is_low: bool,
-    is_very_low: bool,
-}
-
-/// One group while it is being made.
-struct Group<'a> {
-    draft: Draft<'a>,
-    ledger: &'a mut Ledger,
-    now: Timestamp,
-    space: &'a Space,
-    pushes: &'a mut Pushes,
-    metrics: &'a Metrics,
-    notices: Notices,
-    /// What its events count; told when they are synced.
-    counted: Vec<(Metric, u64)>,
-}
-
-/// What an event counts.
-fn counts(event: &Event) -> Option<(Metric, u64)> {
-    match event {
-        Event::AttemptBegun(_) => Some((Metric::AttemptsBegun, 1)),
-        Event::AttemptSettled(settled) if settled.outcome == Outcome::Unknown => {
-            Some((Metric::AttemptsUnknown, 1))
-        }
-        Event::LateAnswer(_) => Some((Metric::AnswersLate, 1)),
-        Event::AnswersUnknown { count, .. } => Some((Metric::AnswersUnmatched, *count)),
-        _ => None,
-    }
-}
-
-impl Group<'_> {
-    fn is_full(&self) -> bool {
-        self.ledger.group_is_full()
-    }
-
-    fn order(&mut self, order: Order) -> Result<(Reply, Result<Committed, Refusal>), LedgerError> {
-        self.ledger.begin_command();
-        let result = self.judge(&order.command, &order.by)?;
-        Ok((order.reply, result))
-    }
-
-    fn judge(
-        &mut self,
-        command: &Command,
-        by: &str,
-    ) -> Result<Result<Committed, Refusal>, LedgerError> {
-        let grows = matches!(
-            command,
-            Command::Ask(_)
-                | Command::RegisterItems { .. }
-                | Command::RegisterSubscriptions { .. }
-                | Command::CreateJob(_)
-                | Command::RunChunk(_)
-        );
-        if grows && self.space.is_low {
-            return Ok(Err(Refusal::ReserveLow));
-        }
-        match command {
-            Command::RegisterItems { items, may_update } => {
-                let mut rows = Vec::with_capacity(items.len());
-                for item in items {
-                    rows.push(self.row(by, |view| items::register(view, item, *may_update))?);
-                }
-                Ok(Ok(Committed::Items(rows)))
-            }
-            Command::RegisterSubscriptions {
-                subscriptions,
-                may_update,
-            } => {
-                let mut rows = Vec::with_capacity(subscriptions.len());
-                for new in subscriptions {
-                    rows.push(self.row(by, |view| {
-                        items::register_subscription(view, new, *may_update)
-                    })?);
-                }
-                Ok(Ok(Committed::Subscriptions(rows)))
-            }
-            Command::RunChunk(chunk) => {
-                let now = self.now;
-                chunk::judge(&mut RowDesk { group: self, by }, chunk, now)
-            }
-            command => {
-                let now = self.now;
-                self.row(by, |view| judge::command(view, command, now))
-            }
-        }
-    }
-
-    /// Judges one row and records its events, so that the next one sees them.
-    fn row<T>(
-        &mut self,
-        by: &str,
-        judge: impl FnOnce(&dyn View) -> Result<(T, Vec<Event>), Refusal>,
-    ) -> Result<Result<T, Refusal>, LedgerError> {
-        match judge(&self.draft) {
-            Ok((done, events)) => Ok(self.record(by, &events)?.map(|()| done)),
-            Err(refusal) => Ok(Err(refusal)),
-        }
-    }
-
-    fn dispatched(&mut self, command: &DispatchCommand) -> Result<(), LedgerError> {
-        let may_record = match command {
-            DispatchCommand::Begin(_) => {
-                self.notices.is_space_low |= self.space.is_very_low;
-                !self.space.is_very_low
-            }
-            DispatchCommand::PushReceived { provider, .. } => {
-                !self.space.is_low && self.pushes.take(*provider, self.now)
-            }
-            _ => true,
-        };
-        let mut events = Vec::new();
-        if may_record {
-            self.ledger.begin_command();
-            events = judge::dispatched(&self.draft, command, self.now);
-            if self.record("dispatch", &events)?.is_err() {
-                // What dispatch says is about the CAS and is recorded, if need be without its bytes.
-                events = judge::dispatched_in_brief(&self.draft, command, self.now);
-                if self.record("dispatch", &events)?.is_err() {
-                    events.clear();
-                }
-            }
-        }
-        match command {
-            DispatchCommand::Begin(begin) => {
-                let attempt = events.iter().find_map(|event| match event {
-                    Event::AttemptBegun(begun) => Some(begun.attempt),
-                    _ => None,
-                });
-                self.notices.begun.push((begin.handle, attempt));
-            }
-            DispatchCommand::ReserveTransactions {
-                provider,
-                first,
-                last,
-            } => {
-                self.notices.reserved.push((*provider, *first, *last));
-            }
-            DispatchCommand::PushReceived { push, .. } => {
-                if events.is_empty() {
-                    self.metrics.add(Metric::PushesPassedOver, 1);
-                }
-                self.notices.pushes.push((*push, !events.is_empty()));
-            }
-            DispatchCommand::StartRun { .. } => self.notices.runs.push(self.draft.meta().last_run),
-            _ => {}
-        }
-        Ok(())
-    }
-
-    /// Records what was judged as one, all of it or nothing. Events that a command has no room for are a refusal of that
-    /// command; only the files' errors are the ledger's.
-    fn record(&mut self, by: &str, events: &[Event]) -> Result<Result<(), Refusal>, LedgerError> {
-        let positions = match self.ledger.push_all(self.now, by, events) {
-            Ok(positions) => positions,
-            Err(error) if error.is_about_event() => {
-                tracing::error!(by, %error, "a command is not recorded");
-                self.metrics.add(Metric::CommandsTooLarge, 1);
-                return Ok(Err(Refusal::TooLarge));
-            }
-            Err(error) => return Err(error),
-        };
-        self.counted.extend(events.iter().filter_map(counts));
-        for (event, position) in events.iter().zip(positions) {
-            apply(
-                &mut self.draft,
-                Recorded {
-                    position,
-                    at: self.now,
-                    by,
-                },
-                event,
-            );
-        }
-        Ok(Ok(()))
-    }
-
-    fn end(self) -> (Changes, Notices, Vec<(Metric, u64)>) {
-        let mut changes = self.draft.changes;
-        let mut notices = self.notices;
-        notices.touched = changes.touched();
-        notices.providers = changes.touched_providers();
-        (changes, notices, self.counted)
-    }
-}
-
-/// The group as the rows of a chunk see it.
-struct RowDesk<'a, 'b> {
-    group: &'a mut Group<'b>,
-    by: &'a str,
-}
-
-impl Desk for RowDesk<'_, '_> {
-    type Mark = (GroupMark, Savepoint, usize);
-
-    fn view(&self) -> &dyn View {
-        &self.group.draft
-    }
-
-    fn has_room(&self) -> bool {
-        self.group.ledger.has_room_for(CHUNK_COMMANDS)
-    }
-
-    fn begin_row(&mut self) {
-        self.group.ledger.begin_command();
-    }
-
-    fn mark(&mut self) -> Self::Mark {
-        let counted = self.group.counted.len();
-        (
-            self.group.ledger.mark(),
-            self.group.draft.savepoint(),
-            counted,
-        )
-    }
-
-    fn roll_back(&mut self, (ledger, draft, counted): Self::Mark) {
-        self.group.ledger.rewind(ledger);
-        self.group.draft.roll_back(draft);
-        self.group.counted.truncate(counted);
-    }
-
-    fn release(&mut self) {
-        self.group.draft.release();
-    }
-
-    fn record(&mut self, events: &[Event]) -> Result<Result<(), Refusal>, LedgerError> {
-        self.group.record(self.by, events)
     }
 }

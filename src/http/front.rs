@@ -14,6 +14,7 @@ use tiny_http::Server;
 
 use super::api::Api;
 use super::desk::{Desk, Lanes};
+use super::pace::Pace;
 use super::pump::Pump;
 use super::worker::{Job, Worker};
 use crate::config::HttpConfig;
@@ -83,8 +84,8 @@ fn bind(folder: &Path, path: &Path) -> io::Result<UnixListener> {
 }
 
 impl Front {
-    /// The stack that a worker's thread needs: handlers run mapping scripts.
-    pub const WORKER_STACK_BYTES: usize = STACK_BYTES_MIN;
+    /// The stack that the pump's thread and a worker's need: handlers run mapping scripts.
+    pub const STACK_BYTES: usize = STACK_BYTES_MIN;
 
     pub fn new(server: PrivateServer, config: &HttpConfig, api: &Arc<Api>) -> Self {
         let (write, writes) = bounded(config.queue_max);
@@ -92,10 +93,12 @@ impl Front {
         let (read, reads) = bounded(config.queue_max);
         let (control, controls) = bounded(CONTROL_QUEUE_MAX);
         let mut workers = Vec::new();
-        workers.extend(team("http-write", config.workers, &writes, api));
-        workers.extend(team("http-read", READERS, &reads, api));
-        workers.extend(team("http-login", 1, &passwords, api));
-        workers.extend(team("control", CONTROLLERS, &controls, api));
+        let pace = Arc::<Pace>::default();
+        let paced = Some(&pace);
+        workers.extend(team("http-write", config.workers, &writes, api, paced));
+        workers.extend(team("http-read", READERS, &reads, api, None));
+        workers.extend(team("http-login", 1, &passwords, api, None));
+        workers.extend(team("control", CONTROLLERS, &controls, api, None));
         let desk = Arc::new(Desk {
             api: api.clone(),
             lanes: Lanes {
@@ -104,6 +107,7 @@ impl Front {
                 read,
                 control,
             },
+            pace,
         });
         let pump = Pump {
             server: server.server,
@@ -113,12 +117,19 @@ impl Front {
     }
 }
 
-fn team(name: &str, count: usize, jobs: &Receiver<Job>, api: &Arc<Api>) -> Vec<Worker> {
+fn team(
+    name: &str,
+    count: usize,
+    jobs: &Receiver<Job>,
+    api: &Arc<Api>,
+    pace: Option<&Arc<Pace>>,
+) -> Vec<Worker> {
     (1..=count)
         .map(|at| Worker {
             name: format!("{name}-{at}"),
             jobs: jobs.clone(),
             api: api.clone(),
+            pace: pace.cloned(),
         })
         .collect()
 }

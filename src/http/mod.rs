@@ -11,6 +11,7 @@ mod desk;
 mod figures;
 mod front;
 pub mod gate;
+mod pace;
 mod pump;
 mod reply;
 pub mod tls;

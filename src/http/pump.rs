@@ -1,6 +1,7 @@
 //! The pump: takes requests from tiny_http as they come, reads each body to its end, and puts them on the desk.
 //!
-//! It waits for nobody: the gate sends whole requests only, and an unread body would stop what is pipelined behind it.
+//! It waits for nobody: the gate sends whole requests only, and an unread body would stop what is pipelined behind it. Calls
+//! that take microseconds are done on its thread.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,7 +17,7 @@ use super::reply::Reply;
 /// How often the stop flag is looked at.
 const STOP_LOOK_EVERY: Duration = Duration::from_millis(100);
 /// Requests of one round, whose answers at hand leave together.
-const ROUND_MAX: usize = 256;
+const ROUND_MAX: usize = 64;
 
 /// The one reader of tiny_http's queue.
 pub struct Pump {

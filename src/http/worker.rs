@@ -1,6 +1,6 @@
-//! A worker of one lane: authorises a call, reads its parameters, runs its handler.
+//! A call, worked on: authorises it, reads its parameters, runs its handler; and the workers of a lane.
 //!
-//! A handler that must wait for a sync or for the CAS takes the reply along and frees the worker.
+//! A handler that must wait for a sync or for the CAS takes the reply along and frees the thread.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -11,10 +11,11 @@ use super::answer::Answer;
 use super::api::{Api, ControlCall};
 use super::crm::route::{Handler, Routed, Verb};
 use super::crm::{Call, CallError, Parameters, body, envelope, query, token};
+use super::pace::Pace;
 use super::reply::Reply;
 use crate::telemetry::Metric;
 
-/// One call on its way to a worker.
+/// One call on its way to whoever works on it.
 pub(super) struct Job {
     pub work: Work,
     pub reply: Reply,
@@ -42,6 +43,8 @@ pub struct Worker {
     pub(super) name: String,
     pub(super) jobs: Receiver<Job>,
     pub(super) api: Arc<Api>,
+    /// Of the lane whose calls the pump does itself while they are quick.
+    pub(super) pace: Option<Arc<Pace>>,
 }
 
 impl Worker {
@@ -53,14 +56,26 @@ impl Worker {
     /// Works until the pump is gone and its queue is empty.
     pub fn run(self) {
         for job in &self.jobs {
-            self.api.guarded(|| self.work(job));
+            job.work(&self.api, self.pace.as_deref());
+        }
+    }
+}
+
+impl Job {
+    /// Works on it, on a thread with the stack of scripts; a panic ends nothing but this call.
+    pub fn work(self, api: &Arc<Api>, pace: Option<&Pace>) {
+        let begun = pace.map(|_| api.clock().monotonic());
+        api.guarded(|| self.answer(api));
+        if let (Some(pace), Some(begun)) = (pace, begun) {
+            pace.took(api.clock().monotonic().saturating_sub(begun));
         }
     }
 
-    fn work(&self, Job { work, reply }: Job) {
+    fn answer(self, api: &Arc<Api>) {
+        let Self { work, reply } = self;
         match work {
             Work::Control(call) => {
-                let (status, body) = (self.api.verbs)(call);
+                let (status, body) = (api.verbs)(call);
                 reply.send(Answer::new(status, body));
             }
             Work::Method {
@@ -68,49 +83,51 @@ impl Worker {
                 query,
                 body,
                 caller,
-            } => match self.call(&routed, &query, &body, caller) {
-                Ok(call) => self.answer(routed.route.handler, &call, reply),
+            } => match call(api, &routed, &query, &body, caller) {
+                Ok(call) => handle(api, routed.route.handler, &call, reply),
                 Err(error) => reply.error(&error),
             },
         }
     }
+}
 
-    fn answer(&self, handler: Handler, call: &Call, reply: Reply) {
-        match handler {
-            Handler::Now(answer) => match answer(&self.api, call) {
-                Ok(data) => reply.send(envelope::ok(&data)),
-                Err(error) => reply.error(&error),
-            },
-            Handler::Later(begin) => begin(&self.api, call, reply),
-        }
+fn handle(api: &Arc<Api>, handler: Handler, call: &Call, reply: Reply) {
+    match handler {
+        Handler::Now(answer) => match answer(api, call) {
+            Ok(data) => reply.send(envelope::ok(&data)),
+            Err(error) => reply.error(&error),
+        },
+        Handler::Later(begin) => begin(api, call, reply),
     }
+}
 
-    fn call(
-        &self,
-        routed: &Routed,
-        query: &str,
-        body: &[u8],
-        caller: Caller,
-    ) -> Result<Call, CallError> {
-        let route = routed.route;
-        let parameters = match route.verb {
-            Verb::Get => Parameters::new(query::parse(query)?),
-            Verb::Post if body.is_empty() && route.takes_empty_body => Parameters::default(),
-            Verb::Post => Parameters::new(body::parse(body)?),
-        };
-        let identity = token::identify(&self.api, &parameters, caller.address, route)?;
-        let unknown = parameters
-            .names()
-            .filter(|name| *name != "token" && !route.fields.contains(name))
-            .count();
-        self.api.metrics.add(Metric::UnknownFields, unknown as u64);
-        Ok(Call {
-            family: routed.family.clone(),
-            by: identity.as_ref().map(token::by).unwrap_or_default(),
-            parameters,
-            address: caller.address,
-            authorization: caller.authorization,
-            idempotency_keys: caller.idempotency_keys,
-        })
+fn call(
+    api: &Api,
+    routed: &Routed,
+    query: &str,
+    body: &[u8],
+    caller: Caller,
+) -> Result<Call, CallError> {
+    let route = routed.route;
+    let parameters = match route.verb {
+        Verb::Get => Parameters::new(query::parse(query)?),
+        Verb::Post if body.is_empty() && route.takes_empty_body => Parameters::default(),
+        Verb::Post => Parameters::new(body::parse(body)?),
+    };
+    let identity = token::identify(api, &parameters, caller.address, route)?;
+    let unknown = parameters
+        .names()
+        .filter(|name| *name != "token" && !route.fields.contains(name))
+        .count();
+    if unknown > 0 {
+        api.metrics.add(Metric::UnknownFields, unknown as u64);
     }
+    Ok(Call {
+        family: routed.family.clone(),
+        by: identity.as_ref().map(token::by).unwrap_or_default(),
+        parameters,
+        address: caller.address,
+        authorization: caller.authorization,
+        idempotency_keys: caller.idempotency_keys,
+    })
 }

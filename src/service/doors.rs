@@ -80,12 +80,12 @@ impl Doors {
             let name = worker.name().to_owned();
             service
                 .threads
-                .start(&name, Front::WORKER_STACK_BYTES, move || worker.run())?;
+                .start(&name, Front::STACK_BYTES, move || worker.run())?;
             names.push(name);
         }
         let pump_stop = Arc::new(AtomicBool::new(false));
         let halt = pump_stop.clone();
-        service.threads.start(PUMP, 0, move || {
+        service.threads.start(PUMP, Front::STACK_BYTES, move || {
             if let Err(error) = pump.run(&halt) {
                 fatal(&format!("the API cannot be served any more: {error}"));
             }

@@ -61,8 +61,11 @@ impl State {
         self.view().memory.overlay.len()
     }
 
-    /// Waits until the overlay has room for another group.
+    /// Waits until the overlay has room for another group. While there is room it does not wait for rows on their way to disk.
     pub fn wait_for_room(&self) {
+        if self.overlay_rows() <= OVERLAY_ROWS_MAX {
+            return;
+        }
         let mut mover = self.mover.lock().unwrap_or_else(PoisonError::into_inner);
         while self.overlay_rows() > OVERLAY_ROWS_MAX {
             mover = self

@@ -106,7 +106,7 @@ pub fn verbs(
 pub fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> JoinHandle<()> {
     std::thread::Builder::new()
         .name(name.to_owned())
-        .stack_size(Front::WORKER_STACK_BYTES)
+        .stack_size(Front::STACK_BYTES)
         .spawn(run)
         .unwrap()
 }

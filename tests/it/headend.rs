@@ -222,10 +222,20 @@ impl Headend {
     }
 
     /// Starts a server; answers how it ended if it ends before it listens.
-    pub fn try_serve(&self, mut command: Command) -> Result<Served, Ended> {
+    pub fn try_serve(&self, command: Command) -> Result<Served, Ended> {
+        self.try_serve_saying(command, None)
+    }
+
+    /// As `try_serve`, with another standard output.
+    pub fn try_serve_saying(
+        &self,
+        mut command: Command,
+        output: Option<fs::File>,
+    ) -> Result<Served, Ended> {
         let said = self.path().join("said");
+        let heard = fs::File::create(&said).unwrap();
         command
-            .stdout(fs::File::create(&said).unwrap())
+            .stdout(output.unwrap_or(heard))
             .stderr(fs::File::create(self.path().join("log")).unwrap());
         let child = spawned(&mut command);
         // From here on a panic ends the child too.
@@ -237,9 +247,11 @@ impl Headend {
         loop {
             let ended = served.child.try_wait().unwrap();
             let text = fs::read_to_string(&said).unwrap();
-            let address = text.lines().find_map(|line| line.split_once("://"));
-            if let Some((_, address)) = address.filter(|_| text.ends_with('\n')) {
-                served.address = address.trim().trim_end_matches('/').parse().unwrap();
+            let told = text.lines().find_map(|line| line.split_once("://"));
+            let told = told.filter(|_| text.ends_with('\n'));
+            let told = told.map(|(_, address)| address.trim().trim_end_matches('/').to_owned());
+            if let Some(address) = told.or_else(|| unheard_address(&self.log())) {
+                served.address = address.parse().unwrap();
                 return Ok(served);
             }
             if let Some(status) = ended {
@@ -277,6 +289,15 @@ impl Headend {
         let token = token.ok_or_else(|| std::io::Error::other(answer.to_string()));
         token.map(str::to_owned)
     }
+}
+
+/// Where a server listens whose standard output cannot be written.
+fn unheard_address(log: &str) -> Option<String> {
+    let line = log
+        .lines()
+        .find(|line| line.contains("nobody hears where it listens"))?;
+    let line: serde_json::Value = serde_json::from_str(line).ok()?;
+    line["address"].as_str().map(str::to_owned)
 }
 
 /// How a process ended: its exit code (none after a signal) and what it said on stderr.

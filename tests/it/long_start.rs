@@ -1,4 +1,5 @@
-//! A start that replays a ledger which takes a while asks systemd for time, and ends in order when it is told to.
+//! A start that replays a ledger which takes a while asks systemd for time, and ends in order when it is told to; one that nobody
+//! hears serves.
 
 use std::fs;
 use std::os::unix::net::UnixDatagram;
@@ -57,4 +58,16 @@ fn heard(socket: &UnixDatagram) -> String {
     let mut bytes = [0; 4_096];
     let count = socket.recv(&mut bytes).unwrap();
     String::from_utf8_lossy(&bytes[..count]).into_owned()
+}
+
+#[test]
+fn a_server_whose_standard_output_is_full_serves_all_the_same() {
+    let cas = Cas::start("", 2);
+    let made = Headend::new(cas.address, 2);
+    let full = fs::File::options().write(true).open("/dev/full").unwrap();
+    let served = made.try_serve_saying(made.command(&["serve"]), Some(full));
+    let served = served.unwrap_or_else(|ended| panic!("{ended:?}"));
+    let answer = ureq::get(format!("http://{}/healthz", served.address)).call();
+    assert_eq!(answer.unwrap().status(), 200);
+    served.stop();
 }

@@ -6,7 +6,10 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, TimeZone as _};
+use chrono::{
+    DateTime, Datelike as _, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, TimeZone as _,
+    Timelike as _,
+};
 use chrono_tz::Tz;
 
 use super::CallError;
@@ -35,7 +38,21 @@ pub fn parameter(
 
 /// The date as clients read it.
 pub fn show(at: Timestamp, zone: Tz) -> String {
-    at.to_utc().with_timezone(&zone).format(FORMAT).to_string()
+    let local = at.to_utc().with_timezone(&zone).naive_local();
+    let (date, time) = (local.date(), local.time());
+    if !(0..=9999).contains(&date.year()) {
+        return local.format(FORMAT).to_string();
+    }
+    // As `FORMAT` says, without reading it each time.
+    format!(
+        "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}",
+        date.year(),
+        date.month(),
+        date.day(),
+        time.hour(),
+        time.minute(),
+        time.second()
+    )
 }
 
 fn parse(text: &str, zone: Tz) -> Option<Timestamp> {

@@ -46,17 +46,17 @@ fn answer(api: &Arc<Api>, result: Result<PairDone, Refusal>, is_immediate: bool,
         Ok(done) => done,
         Err(refusal) => return reply.error(&CallError::Refused(refusal)),
     };
-    if !is_immediate || done.is_repeat || !may_wait(api, done.number) {
-        return tell(api, done.number, reply);
+    if !is_immediate || done.fresh.is_none() || !may_wait(api, done.number) {
+        return tell(api, done, reply);
     }
     let until = api.clock().monotonic() + api.config().immediate_wait;
-    let shared = api.clone();
+    let (shared, number) = (api.clone(), done.number);
     let reply = reply.park();
     let told = move || {
         let api = shared.clone();
-        shared.guarded(move || tell(&api, done.number, reply));
+        shared.guarded(move || tell(&api, done, reply));
     };
-    api.actions.waiting.park(done.number, until, Box::new(told));
+    api.actions.waiting.park(number, until, Box::new(told));
 }
 
 /// A paused provider, one that is not effective, or an open circuit: the answer is PENDING at once.
@@ -68,9 +68,9 @@ fn may_wait(api: &Api, number: RequestNumber) -> bool {
 }
 
 /// Answers with the request as it is now.
-fn tell(api: &Api, number: RequestNumber, reply: Reply) {
-    let request = api.actions.state.view().request(number);
-    let details = request.and_then(|request| api.actions.details(&request));
+fn tell(api: &Api, done: PairDone, reply: Reply) {
+    let request = api.actions.state.view().request(done.number);
+    let details = request.and_then(|request| api.actions.details_of(request, done.fresh));
     let Some(details) = details else {
         return reply.error(&CallError::Internal);
     };

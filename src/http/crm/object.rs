@@ -213,11 +213,23 @@ impl<'a> Objects<'a> {
     }
 
     fn log(&self, created: (Timestamp, &str), updated: (Timestamp, &str)) -> Value {
+        let (created_at, created_by) = (self.date(created.0), self.user(created.1));
+        // Most are read before anything has happened to them.
+        let updated_at = if updated.0 == created.0 {
+            created_at.clone()
+        } else {
+            self.date(updated.0)
+        };
+        let updated_by = if updated.1 == created.1 {
+            created_by.clone()
+        } else {
+            self.user(updated.1)
+        };
         Value::object([
-            ("created_date", self.date(created.0)),
-            ("updated_date", self.date(updated.0)),
-            ("created_by_user", self.user(created.1)),
-            ("updated_by_user", self.user(updated.1)),
+            ("created_date", created_at),
+            ("updated_date", updated_at),
+            ("created_by_user", created_by),
+            ("updated_by_user", updated_by),
         ])
     }
 

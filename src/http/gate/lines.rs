@@ -80,7 +80,9 @@ impl Gate {
 
     pub(super) fn flush_lines(&mut self, now: Duration) {
         for at in 0..LINES {
-            if let Some(Err(broken)) = self.lines.get_mut(at).map(Upstream::flush) {
+            let registry = self.poll.registry();
+            let line = self.lines.get_mut(at);
+            if let Some(Err(broken)) = line.map(|line| line.flush(registry)) {
                 self.break_line(at, &broken, now);
             }
         }

@@ -199,6 +199,8 @@ impl Gate {
             }
             // First who is in: what a client has sent counts before it may have to make room.
             self.turn_touched(begun);
+            // Whoever works on them begins while answers are given.
+            self.flush_lines(begun);
             self.accept_waiting(self.clock.monotonic());
             self.take_finished(begun);
             self.take_returned(begun);

@@ -21,6 +21,8 @@ const READ_BYTES: usize = 64 * 1024;
 /// Room that a quiet line keeps.
 const KEPT_BYTES: usize = 64 * 1024;
 const HEADERS_MAX: usize = 8;
+const READ: Interest = Interest::READABLE;
+const BOTH: Interest = Interest::READABLE.add(Interest::WRITABLE);
 const HEAD_BYTES_MAX: usize = 1024;
 
 pub struct Upstream {
@@ -31,6 +33,8 @@ pub struct Upstream {
     /// The other side has ended it; that is read last.
     pub has_ended: bool,
     stream: Option<UnixStream>,
+    token: Token,
+    listens_for: Interest,
     state: State,
     output: Vec<u8>,
     written: usize,
@@ -86,6 +90,8 @@ impl Upstream {
             may_write: false,
             has_ended: false,
             stream: None,
+            token: Token(0),
+            listens_for: READ,
             state: State::Closed {
                 again_at: Duration::ZERO,
             },
@@ -127,10 +133,12 @@ impl Upstream {
         now: Duration,
     ) -> io::Result<()> {
         let mut stream = UnixStream::connect(path)?;
-        registry.register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)?;
+        registry.register(&mut stream, token, READ)?;
         self.stream = Some(stream);
+        self.token = token;
         self.state = State::Proving { since: now };
         (self.may_read, self.may_write) = (true, true);
+        self.listens_for = READ;
         self.has_ended = false;
         Ok(())
     }
@@ -142,8 +150,9 @@ impl Upstream {
         self.owed.push_back(id);
     }
 
-    /// Writes all that was added, in as few writes as the socket takes.
-    pub fn flush(&mut self) -> Result<(), Broken> {
+    /// Writes all that was added, in as few writes as the socket takes. Room is waited for only where there is none: otherwise
+    /// everything that tiny_http reads would be an event.
+    pub fn flush(&mut self, registry: &Registry) -> Result<(), Broken> {
         let Some(stream) = &mut self.stream else {
             return Ok(());
         };
@@ -155,6 +164,11 @@ impl Upstream {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.may_write = false,
                 Err(error) => return Err(error.into()),
             }
+        }
+        let wanted = if self.may_write { READ } else { BOTH };
+        if wanted != self.listens_for {
+            registry.reregister(stream, self.token, wanted)?;
+            self.listens_for = wanted;
         }
         self.forget_written();
         Ok(())
@@ -327,7 +341,12 @@ mod tests {
         let (ours, mut theirs) = std::os::unix::net::UnixStream::pair().unwrap();
         ours.set_nonblocking(true).unwrap();
         let mut upstream = Upstream::new();
-        upstream.stream = Some(UnixStream::from_std(ours));
+        let poll = mio::Poll::new().unwrap();
+        let mut ours = UnixStream::from_std(ours);
+        poll.registry()
+            .register(&mut ours, upstream.token, Interest::READABLE)
+            .unwrap();
+        upstream.stream = Some(ours);
         let block = vec![b'x'; 64 * 1024];
         for _ in 0..16 {
             upstream.send(RequestId(1), &[], &block);
@@ -336,7 +355,7 @@ mod tests {
         for _ in 0..500 {
             upstream.send(RequestId(1), &[], &block);
             upstream.may_write = true;
-            upstream.flush().unwrap();
+            upstream.flush(poll.registry()).unwrap();
             theirs.read_exact(&mut taken).unwrap();
             assert!(upstream.pending_bytes() > 0);
             assert!(upstream.output.len() < 4 << 20, "{}", upstream.output.len());

@@ -1,0 +1,153 @@
+"""One box that holds more and more: half of the items are cards, half STBs; each card was paired twice, and the CAS confirmed it."""
+
+import http.client
+import json
+import random
+import shutil
+import statistics
+import sys
+import time
+import urllib.parse
+
+from . import load, place, process, table
+from .box import Box
+from .floor import GATEWAY
+
+COUNTS = (10_000, 1_000_000, 5_000_000)
+SECONDS = 10
+LOOKS = 300
+LIST_PATH = "/crmapi/rest/v2/nagravision/provisioning_requests/list"
+SHOW_PATH = "/crmapi/rest/v2/nagravision/provisioning_requests/show"
+
+
+def main(counts: list[int]) -> None:
+    folder = place.folder("growth-gateway")
+    port = process.free_port()
+    gateway = process.Server([GATEWAY, port], port, folder / "log")
+    found = [measure(count, port) for count in counts]
+    gateway.stop()
+    names = list(found[0])
+    table.show("Growth", ["", *(f"{count:,}" for count in counts)], [[name, *(one[name] for one in found)] for name in names])
+    draw(counts, found)
+
+
+def measure(count: int, gateway: int) -> dict:
+    items = count // 2
+    table.note(f"{count:,}: items")
+    begun = time.monotonic()
+    box = Box(place.folder("growth"), items, gateway)
+    imported = time.monotonic() - begun
+    box.start()
+    table.note(f"{count:,}: requests")
+    begun = time.monotonic()
+    rows = place.row_file(count, items)
+    box.call("run", "pair_from_csv", "--input", rows, "--rate", "0")
+    rows.unlink()
+    rows_took = time.monotonic() - begun
+    table.note(f"{count:,}: sending")
+    begun = time.monotonic()
+    box.call("provider", "resume", "north")
+    while box.unfinished():
+        time.sleep(2)
+    sent = time.monotonic() - begun
+    box.call("provider", "pause", "north", "--reason", "growth")
+    box.stop()
+
+    table.note(f"{count:,}: start")
+    started = start(box)
+    idle = box.server.memory_mib()
+    table.note(f"{count:,}: list and show")
+    lists, shows = looks(box, count)
+    table.note(f"{count:,}: accepts")
+    accepts = load.run(box.port, 64, SECONDS, 0, token=box.token(), items=items)
+    busy = box.server.memory_mib()
+    box.stop()
+
+    table.note(f"{count:,}: rebuild")
+    shutil.rmtree(box.folder / "data" / "state")
+    rebuilt = start(box)
+    events = sum(1 for _ in box.events())
+    after = box.server.memory_mib()
+    box.stop()
+    ledger = sum(path.stat().st_size for path in (box.folder / "data" / "ledger").iterdir()) / 2**20
+    state = sum(path.stat().st_size for path in (box.folder / "data" / "state").rglob("*") if path.is_file()) / 2**20
+    return {
+        "items imported a second": round(count / imported),
+        "rows of a job a second": round(count / rows_took),
+        "sent a second": round(count / sent),
+        "accepts a second, 64 clients": round(accepts.rate),
+        "accepts, p99 us": accepts.p99_us,
+        "start, s": started,
+        "memory after the start, MiB": round(idle),
+        "memory after the accepts, MiB": round(busy),
+        "rebuild, s": rebuilt,
+        "rebuild, events a second": round(events / rebuilt),
+        "memory after the rebuild, MiB": round(after),
+        "list of 100, p50 ms": lists[0],
+        "list of 100, p99 ms": lists[1],
+        "show, p50 ms": shows[0],
+        "show, p99 ms": shows[1],
+        "events": events,
+        "ledger, MiB": round(ledger),
+        "state, MiB": round(state),
+    }
+
+
+def start(box: Box) -> float:
+    """Seconds until it says that it is ready."""
+    begun = time.monotonic()
+    box.start(wait_s=3_600)
+    while True:
+        client = http.client.HTTPConnection("127.0.0.1", box.port, timeout=60)
+        client.request("GET", "/readyz")
+        if client.getresponse().status == 200:
+            return time.monotonic() - begun
+        time.sleep(0.01)
+
+
+def looks(box: Box, count: int) -> tuple:
+    token = box.token()
+    client = http.client.HTTPConnection("127.0.0.1", box.port, timeout=60)
+    chance = random.Random(1)
+    times: dict = {"list": [], "show": []}
+    for _ in range(LOOKS):
+        number = chance.randint(1, count)
+        asked = {
+            "list": (LIST_PATH, {"number_of_results": 100, "cursor": max(0, number - 100)}),
+            "show": (SHOW_PATH, {"provisioning_request_identifier": f"number={number}"}),
+        }
+        for name, (path, query) in asked.items():
+            begun = time.monotonic()
+            client.request("GET", f"{path}?{urllib.parse.urlencode({'token': token, **query}, safe='=')}")
+            answer = json.load(client.getresponse())
+            times[name].append((time.monotonic() - begun) * 1e3)
+            if answer["status"]["code"] != "OK" or not answer["data"]:
+                raise SystemExit(f"{name} answers {answer}")
+    return tuple((statistics.median(seen), sorted(seen)[int(len(seen) * 0.99)]) for seen in times.values())
+
+
+def draw(counts: list[int], found: list[dict]) -> None:
+    import matplotlib
+
+    matplotlib.use("svg")
+    from matplotlib import pyplot
+
+    shown = [
+        "accepts a second, 64 clients",
+        "memory after the start, MiB",
+        "start, s",
+        "rebuild, events a second",
+        "list of 100, p50 ms",
+        "show, p50 ms",
+    ]
+    figure, axes = pyplot.subplots(2, 3, figsize=(11, 6), layout="constrained")
+    for name, axis in zip(shown, axes.flat, strict=True):
+        axis.plot(counts, [one[name] for one in found], marker="o")
+        axis.set(title=name, xscale="log", ylim=(0, None), xlabel="items, and as many requests")
+        axis.grid(alpha=0.3)
+    path = place.DATA / "growth.svg"
+    figure.savefig(path)
+    print(f"\n{path}")
+
+
+main([int(count) for count in sys.argv[1:]] or list(COUNTS))

@@ -1,0 +1,51 @@
+"""Where things are, and the data that all of them begin with."""
+
+import os
+import shutil
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent.parent
+PYTHON_PEERS = HERE / "peers" / "python"
+RUST_PEERS = Path(os.environ["COMPARE_PEERS"])
+PAIRBOX = Path(os.environ["COMPARE_BINARY"]).resolve()
+DATA = Path(os.environ["COMPARE_DIR"]).resolve()
+SECONDS = int(os.environ.get("COMPARE_SECONDS", "20"))
+ITEMS = 100_000
+PAIR_PATH = "/crmapi/rest/v2/nagravision/provisioning_requests/pair_smartcard_decoder"
+
+
+def folder(name: str) -> Path:
+    """An empty folder beside those of the others."""
+    path = DATA / name
+    shutil.rmtree(path, ignore_errors=True)
+    path.mkdir(parents=True)
+    return path
+
+
+def card_serial(at: int) -> str:
+    return f"{19_000_000_000 + at * 1000:012}"
+
+
+def stb_serial(at: int) -> str:
+    return f"{46_100_000 + at * 13:010}"
+
+
+def item_files(count: int) -> tuple[Path, Path]:
+    """Vendors' files of so many cards and STBs: the serial number is the first column."""
+    DATA.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for kind, product, serial in (("cards", "SC-1", card_serial), ("stbs", "STB-1", stb_serial)):
+        path = DATA / f"{kind}-{count}.csv"
+        if not path.exists():
+            rows = (f"{serial(at)},{kind}-{at},{product}\n" for at in range(count))
+            path.write_text("serial_number,alternative_code,product\n" + "".join(rows))
+        paths.append(path)
+    return paths[0], paths[1]
+
+
+def row_file(rows: int, items: int) -> Path:
+    """Rows of a bulk job: each card with its STB, from the first again after the last."""
+    path = DATA / f"rows-{rows}.csv"
+    lines = (f"{card_serial(at % items)},{stb_serial(at % items)}\n" for at in range(rows))
+    path.write_text("smartcard,stb\n" + "".join(lines))
+    return path
