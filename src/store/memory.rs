@@ -109,7 +109,10 @@ impl Memory {
     /// Takes in a row that was read from disk.
     pub fn load(&mut self, key: Key, row: Row) {
         match (key, row) {
-            (Key::Meta, Row::Meta(meta)) => self.meta = *meta,
+            (Key::Meta, Row::Meta(meta)) => {
+                self.meta = *meta;
+                self.reserve_items();
+            }
             (Key::Product(number), Row::Product(row)) => {
                 self.put_product(ProductNumber(number), row);
             }
@@ -146,6 +149,25 @@ impl Memory {
                 self.jobs.insert(JobNumber(number), row);
             }
             _ => {}
+        }
+    }
+
+    /// Makes room for all items at once: an index that grows looks every item up again.
+    fn reserve_items(&mut self) {
+        let count = usize::try_from(self.meta.items).unwrap_or(0);
+        self.items.reserve(count);
+        let Self {
+            items,
+            hasher,
+            serial_numbers,
+            alternative_codes,
+            ..
+        } = self;
+        for (text, table) in [
+            (Text::SerialNumber, serial_numbers),
+            (Text::AlternativeCode, alternative_codes),
+        ] {
+            table.reserve(count, |number| hash_of(items, *hasher, text, *number));
         }
     }
 
@@ -319,14 +341,7 @@ impl Memory {
             Text::AlternativeCode => alternative_codes,
             Text::CaId => ca_ids,
         };
-        table.insert_unique(hash, number, |other| {
-            hasher.hash_one(
-                items
-                    .get(other)
-                    .map(|item| text.of(item))
-                    .unwrap_or_default(),
-            )
-        });
+        table.insert_unique(hash, number, |other| hash_of(items, *hasher, text, *other));
     }
 
     fn table(&mut self, text: Text) -> &mut HashTable<ItemNumber> {
@@ -349,6 +364,17 @@ impl Memory {
             _ => None,
         }
     }
+}
+
+/// The hash of an item's text in its index.
+fn hash_of(
+    items: &HashMap<ItemNumber, Arc<Item>>,
+    hasher: DefaultHashBuilder,
+    text: Text,
+    number: ItemNumber,
+) -> u64 {
+    let value = items.get(&number).map(|item| text.of(item));
+    hasher.hash_one(value.unwrap_or_default())
 }
 
 fn is_indexed(text: Text, item: &Item) -> bool {

@@ -1,4 +1,4 @@
-"""Rows of one CSV file made into durable requests, by the clock on the wall."""
+"""Rows of one CSV file made into durable requests, a card and an STB each, by the clock on the wall."""
 
 import subprocess
 import time
@@ -11,8 +11,8 @@ ROWS = 200_000
 
 
 def run() -> None:
-    rows_path = place.row_file(ROWS, place.ITEMS)
-    box = Box(place.folder("bulk-pairbox"), place.ITEMS)
+    rows_path = place.row_file(ROWS)
+    box = Box(place.folder("bulk-pairbox"), ROWS)
     box.start()
     table.note("bulk: pairbox")
     begun = time.monotonic()
@@ -22,12 +22,12 @@ def run() -> None:
     kept = {"pairbox, a job": box.count(b'"event":{"request_accepted":')}
 
     database = place.folder("bulk-sqlite") / "peer.db"
-    peers.make_sqlite(database)
+    peers.make_sqlite(database, ROWS)
     table.note("bulk: Python + SQLite")
     took["Python + SQLite"] = timed("bulk_sqlite.py", database, rows_path)
     kept["Python + SQLite"] = peers.count_sqlite(database)[0]
 
-    cluster = Cluster(place.folder("bulk-postgresql"), place.ITEMS)
+    cluster = Cluster(place.folder("bulk-postgresql"), ROWS)
     cluster.start()
     table.note("bulk: Python + PostgreSQL COPY")
     took["Python + PostgreSQL COPY"] = timed("bulk_postgresql.py", cluster.dsn, rows_path)

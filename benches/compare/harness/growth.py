@@ -1,4 +1,4 @@
-"""One box that holds more and more: half of the items are cards, half STBs; each card was paired twice, and the CAS confirmed it."""
+"""One box that holds more and more: half of the items are cards, half STBs; each card was paired and unpaired, and the CAS confirmed it."""
 
 import http.client
 import json
@@ -38,19 +38,21 @@ def measure(count: int, gateway: int) -> dict:
     box = Box(place.folder("growth"), items, gateway)
     imported = time.monotonic() - begun
     box.start()
-    table.note(f"{count:,}: requests")
-    begun = time.monotonic()
-    rows = place.row_file(count, items)
-    box.call("run", "pair_from_csv", "--input", rows, "--rate", "0")
+    rows = place.row_file(items)
+    rows_took = sent = 0.0
+    for script in ("pair_from_csv", "unpair_from_csv"):
+        table.note(f"{count:,}: {script}")
+        begun = time.monotonic()
+        box.call("run", script, "--input", rows, "--rate", "0")
+        rows_took += time.monotonic() - begun
+        table.note(f"{count:,}: sending")
+        begun = time.monotonic()
+        box.call("provider", "resume", "north")
+        while box.unfinished():
+            time.sleep(1)
+        sent += time.monotonic() - begun
+        box.call("provider", "pause", "north", "--reason", "growth")
     rows.unlink()
-    rows_took = time.monotonic() - begun
-    table.note(f"{count:,}: sending")
-    begun = time.monotonic()
-    box.call("provider", "resume", "north")
-    while box.unfinished():
-        time.sleep(2)
-    sent = time.monotonic() - begun
-    box.call("provider", "pause", "north", "--reason", "growth")
     box.stop()
 
     table.note(f"{count:,}: start")

@@ -56,10 +56,10 @@ def uvicorn(module: str, port: int) -> list:
     return [PYTHON, "-m", "uvicorn", f"{module}:app", "--port", port, "--workers", WORKERS, "--log-level", "warning", "--no-access-log"]
 
 
-def make_sqlite(path) -> None:
+def make_sqlite(path, count: int = place.ITEMS) -> None:
     with sqlite3.connect(path) as database:
         database.executescript((place.PYTHON_PEERS / "schema_sqlite.sql").read_text())
-        for table, items in zip(("card", "stb"), place.item_files(place.ITEMS), strict=True):
+        for table, items in zip(("card", "stb"), place.item_files(count), strict=True):
             rows = ((line.split(",")[0],) for line in items.read_text().splitlines()[1:])
             database.executemany(f"INSERT INTO {table} (serial_number) VALUES (?)", rows)
     database.close()

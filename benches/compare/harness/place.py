@@ -43,9 +43,8 @@ def item_files(count: int) -> tuple[Path, Path]:
     return paths[0], paths[1]
 
 
-def row_file(rows: int, items: int) -> Path:
-    """Rows of a bulk job: each card with its STB, from the first again after the last."""
+def row_file(rows: int) -> Path:
+    """Rows of a bulk job: each card with its STB."""
     path = DATA / f"rows-{rows}.csv"
-    lines = (f"{card_serial(at % items)},{stb_serial(at % items)}\n" for at in range(rows))
-    path.write_text("smartcard,stb\n" + "".join(lines))
+    path.write_text("smartcard,stb\n" + "".join(f"{card_serial(at)},{stb_serial(at)}\n" for at in range(rows)))
     return path

@@ -13,6 +13,8 @@ from .postgres import Cluster
 
 REQUESTS = 10_000
 WINDOWS = (1, 64)
+# A worker that completes nothing for so long never will.
+STANDSTILL_S = 60
 
 
 def run() -> None:
@@ -38,7 +40,7 @@ def by_pairbox(port: int, window: int) -> float:
     table.note(f"sending: pairbox, window {window}")
     box = Box(place.folder("sending-pairbox"), place.ITEMS, port, f"window = {window}")
     box.start()
-    box.call("run", "pair_from_csv", "--input", place.row_file(REQUESTS, place.ITEMS), "--rate", "0")
+    box.call("run", "pair_from_csv", "--input", place.row_file(REQUESTS), "--rate", "0")
     box.call("provider", "resume", "north")
     # Looking costs the box something, so seldom.
     while box.unfinished():
@@ -59,7 +61,7 @@ def by_pairbox(port: int, window: int) -> float:
 def with_due_requests(name: str) -> Cluster:
     cluster = Cluster(place.folder(name), place.ITEMS)
     cluster.start()
-    rows = place.row_file(REQUESTS, place.ITEMS)
+    rows = place.row_file(REQUESTS)
     command = [peers.PYTHON, place.PYTHON_PEERS / "bulk_postgresql.py", cluster.dsn, str(rows)]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     return cluster
@@ -106,9 +108,14 @@ def by_celery(port: int) -> float:
     with (folder / "worker.log").open("w") as log:
         worker = subprocess.Popen(command, env=environment, stdout=log, stderr=log, cwd=folder)
     try:
-        while cluster.query("SELECT count(*) FROM request WHERE state <> 'COMPLETED'")[0]:
-            if worker.poll() is not None:
-                raise SystemExit(f"the worker ended:\n{(folder / 'worker.log').read_text()[-2000:]}")
+        left, until = REQUESTS, time.monotonic() + STANDSTILL_S
+        while left:
+            before = left
+            left = cluster.query("SELECT count(*) FROM request WHERE state <> 'COMPLETED'")[0]
+            if left < before:
+                until = time.monotonic() + STANDSTILL_S
+            if worker.poll() is not None or time.monotonic() > until:
+                raise SystemExit(f"the worker sends no more:\n{(folder / 'worker.log').read_text()[-2000:]}")
             time.sleep(0.5)
     finally:
         worker.terminate()

@@ -2,7 +2,7 @@
 //!
 //! A line that breaks takes those with it who wait on it, and nobody else; lines are opened one at a time.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use mio::Token;
 
@@ -43,6 +43,7 @@ impl Gate {
             peer,
         };
         line.send(id, &private_head(&head.text, &origin, body.len()), body);
+        self.moved = Instant::now();
     }
 
     pub(super) fn take_finished(&mut self, now: Duration) {
@@ -100,6 +101,7 @@ impl Gate {
             return;
         }
         self.metrics.count(Metric::HttpRequests);
+        self.moved = Instant::now();
         let ends = self.are_doors_closed();
         let date = self.date();
         self.roll

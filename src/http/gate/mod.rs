@@ -21,7 +21,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use mio::event::Event;
 use mio::{Events, Poll, Token};
@@ -34,7 +34,7 @@ use crate::telemetry::{Metric, Metrics};
 use client::{Client, Phase, Turn};
 use entrance::Descriptors;
 pub(super) use options::ONE_ANSWER_BYTES_MAX;
-use options::{HANDSHAKES_MAX, STALL, SWEEP_EVERY};
+use options::{AWAKE_AFTER, AWAKE_FOR_ANSWER, HANDSHAKES_MAX, STALL, SWEEP_EVERY};
 use roll::Roll;
 use upstream::{Returned, Upstream};
 
@@ -86,6 +86,8 @@ pub struct Gate {
     line_count: u64,
     date: (i64, String),
     swept: Duration,
+    /// When a request last went to a line, or its answer to its client; of the machine, for a clock of tests may stand still.
+    moved: Instant,
     /// Clients to be looked at in this round, and those in the next, whatever happens.
     touched: Vec<usize>,
     again: Vec<usize>,
@@ -173,6 +175,7 @@ impl Gate {
             line_count: 0,
             date: (0, date(Timestamp::ZERO)),
             swept: Duration::ZERO,
+            moved: Instant::now(),
             touched: Vec::new(),
             again: Vec::new(),
             block: vec![0; client::READ_BYTES],
@@ -188,9 +191,9 @@ impl Gate {
         self.sweep(self.clock.monotonic(), false);
         while !self.is_over() {
             let patience = self.patience();
-            match self.poll.poll(&mut events, Some(patience)) {
+            match self.listen(&mut events, patience) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                polled => polled?,
+                listened => listened?,
             }
             let begun = self.clock.monotonic();
             self.touched.append(&mut self.again);
@@ -212,6 +215,29 @@ impl Gate {
             }
         }
         Ok(())
+    }
+
+    /// Waits for events. While a lone request is on its way, or was a moment ago, the gate stays awake for them: a core that sleeps
+    /// takes longer to wake than the gate has to work. Others who want the core get it.
+    fn listen(&mut self, events: &mut Events, patience: Duration) -> io::Result<()> {
+        while self.stays_awake() {
+            self.poll.poll(events, Some(Duration::ZERO))?;
+            if !events.is_empty() {
+                return Ok(());
+            }
+            std::thread::yield_now();
+        }
+        self.poll.poll(events, Some(patience))
+    }
+
+    fn stays_awake(&self) -> bool {
+        let awake_for = match self.lines.iter().map(Upstream::owed).sum() {
+            0 => AWAKE_AFTER,
+            1 => AWAKE_FOR_ANSWER,
+            // With more there is always something to do.
+            _ => return false,
+        };
+        self.moved.elapsed() < awake_for
     }
 
     /// How long to wait for events: not at all while somebody is owed a turn that can be given.

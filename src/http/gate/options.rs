@@ -39,6 +39,9 @@ const ACCEPTS_MAX: usize = 256;
 pub const DESCRIPTORS_KEPT: usize = 64;
 /// For so long nobody is asked to make room who has just begun something, while others can be.
 pub const GRACE: Duration = Duration::from_secs(1);
+/// How long the gate stays awake for the answer to a lone request, and after it for the next one.
+pub const AWAKE_FOR_ANSWER: Duration = Duration::from_micros(500);
+pub const AWAKE_AFTER: Duration = Duration::from_micros(100);
 /// How often it is said that descriptors are short.
 pub const SHORTAGE_TOLD_EVERY: Duration = Duration::from_mins(1);
 /// Reads of one client before the others have their turn.

@@ -42,7 +42,7 @@ def frame() -> bytes:
     return gateway.read(int.from_bytes(gateway.read(2), "big"))
 
 
-@app.task
+@app.task(name="send")
 def send(request: int) -> None:
     connect()
     card, stb = database.execute(
