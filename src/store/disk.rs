@@ -13,7 +13,7 @@ use thiserror::Error;
 use super::marks::{
     clear_open, clear_suspicion, mark_open, mark_suspect, suspicion, sync_folder, was_cut,
 };
-use super::row::{Key, Row, SCHEMA};
+use super::row::{FINISHED, Key, Row, SCHEMA};
 use crate::telemetry::fatal;
 
 /// What can go wrong with the state.
@@ -221,7 +221,21 @@ impl Disk {
 
     /// All rows in the order of their keys, as bytes.
     pub fn rows(&self) -> impl Iterator<Item = Result<(Key, sled::IVec), StoreError>> + '_ {
-        self.tree.iter().filter_map(|entry| match entry {
+        self.parsed(self.tree.iter())
+    }
+
+    /// As `rows`, without those that stay on disk: the finished requests.
+    pub fn rows_of_memory(
+        &self,
+    ) -> impl Iterator<Item = Result<(Key, sled::IVec), StoreError>> + '_ {
+        self.parsed(self.tree.range(..[FINISHED]))
+    }
+
+    fn parsed(
+        &self,
+        rows: sled::Iter,
+    ) -> impl Iterator<Item = Result<(Key, sled::IVec), StoreError>> + '_ {
+        rows.filter_map(|entry| match entry {
             Ok((key, value)) => Key::parse(&key).map(|key| Ok((key, value))),
             Err(source) => Some(Err(self.failed(source))),
         })

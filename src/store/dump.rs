@@ -46,7 +46,9 @@ fn write_row(out: &mut dyn Write, key: &Key, row: &Row) -> io::Result<()> {
         (Key::Subscription(number), Row::Subscription(row)) => {
             line(out, "subscription", number, row)
         }
-        (Key::Request(number), Row::Request(row)) => line(out, "request", number, row),
+        (Key::Request(number) | Key::Finished(number), Row::Request(row)) => {
+            line(out, "request", number, row)
+        }
         (Key::Pairing(number), Row::Pairing(row)) => line(out, "pairing", number, row),
         (Key::Remembered(key), Row::Remembered(row)) => line(out, "remembered", key, row),
         (Key::Job(number), Row::Job(row)) => line(out, "job", number, row),

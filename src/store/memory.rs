@@ -48,6 +48,8 @@ pub struct Memory {
     remembered_order: VecDeque<(Timestamp, Box<str>)>,
     pub overlay: Overlay,
     pub moving: Option<Arc<Overlay>>,
+    /// What happened after this event is not on disk, nor on its way.
+    moved_seq: u64,
     hasher: DefaultHashBuilder,
 }
 
@@ -174,6 +176,7 @@ impl Memory {
     /// To be called once everything is loaded.
     pub fn loaded(&mut self) {
         self.remembered_order.make_contiguous().sort();
+        self.moved_seq = self.meta.applied_seq;
     }
 
     /// Makes the writes of a synced group visible, and hands their rows to the overlay.
@@ -215,8 +218,7 @@ impl Memory {
             self.providers.insert(number, row);
         }
         for (number, row) in requests {
-            self.overlay
-                .insert(Key::Request(number.0), Some(Row::Request(row.clone())));
+            self.keep_request(number, &row);
             self.put_request(number, row);
         }
         for (card, row) in pairings {
@@ -272,6 +274,28 @@ impl Memory {
             }
             self.remembered_order.pop_front();
         }
+    }
+
+    /// Hands the row to the overlay. One that is finished goes to the other table, and the row of before goes, if the disk can have it.
+    fn keep_request(&mut self, number: RequestNumber, row: &Arc<Request>) {
+        let unfinished = Key::Request(number.0);
+        let kept = Some(Row::Request(row.clone()));
+        if !row.phase.is_finished() {
+            self.overlay.insert(unfinished, kept);
+            return;
+        }
+        self.overlay.insert(Key::Finished(number.0), kept);
+        if row.accepted.seq > self.moved_seq {
+            self.overlay.remove(&unfinished);
+        } else {
+            self.overlay.insert(unfinished, None);
+        }
+    }
+
+    /// The rows that wait for the disk, to be moved there now.
+    pub fn take_overlay(&mut self) -> Overlay {
+        self.moved_seq = self.meta.applied_seq;
+        std::mem::take(&mut self.overlay)
     }
 
     fn put_request(&mut self, number: RequestNumber, row: Arc<Request>) {
@@ -352,9 +376,9 @@ impl Memory {
         }
     }
 
-    /// A request's row in the overlays; `None` if neither holds it.
-    pub fn request_in_overlay(&self, number: RequestNumber) -> Option<Arc<Request>> {
-        let key = Key::Request(number.0);
+    /// A finished request's row in the overlays; `None` if neither holds it.
+    pub fn finished_in_overlay(&self, number: RequestNumber) -> Option<Arc<Request>> {
+        let key = Key::Finished(number.0);
         let row = self
             .overlay
             .get(&key)

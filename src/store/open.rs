@@ -9,7 +9,7 @@ use super::disk::{Disk, Distrust, StoreError};
 use super::draft::{Changes, Draft};
 use super::marks::{is_epoch_due, mark_epoch_due};
 use super::memory::Memory;
-use super::row::{Key, Row, SCHEMA, is_finished_request};
+use super::row::{Key, Row, SCHEMA};
 use super::state::{OVERLAY_ROWS_MAX, State};
 use crate::domain::apply::{Recorded, apply};
 use crate::domain::{Event, Position, Timestamp, View};
@@ -163,14 +163,11 @@ fn load_guarded(
 
 fn load(disk: &Disk, progress: Progress<'_>) -> Result<Memory, StoreError> {
     let mut memory = Memory::default();
-    for (at, row) in disk.rows().enumerate() {
+    for (at, row) in disk.rows_of_memory().enumerate() {
         if (at + 1).is_multiple_of(LOAD_CHUNK) && progress(0).is_break() {
             return Err(StoreError::Stopped);
         }
         let (key, value) = row?;
-        if matches!(key, Key::Request(_)) && is_finished_request(&value) {
-            continue;
-        }
         let row = Row::parse(&key, &value).ok_or_else(|| StoreError::Row { key: key.clone() })?;
         memory.load(key, row);
     }

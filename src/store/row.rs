@@ -11,7 +11,10 @@ use crate::domain::view::Remembered;
 use crate::domain::{Item, Job, Meta, Pairing, Product, ProviderRow, Request, Subscription};
 
 /// Changes with every change of a row's shape.
-pub const SCHEMA: u32 = 5;
+pub const SCHEMA: u32 = 6;
+
+/// The table of finished requests; the last one.
+pub const FINISHED: u8 = 10;
 
 /// Names one row. The order of the variants is the order on disk.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -22,10 +25,13 @@ pub enum Key {
     Provider(u16),
     Item(u64),
     Subscription(u64),
+    /// An unfinished one.
     Request(u64),
     Pairing(u64),
     Remembered(Box<str>),
     Job(u64),
+    /// A request that is finished: behind everything that a start reads, however many there are.
+    Finished(u64),
 }
 
 /// One row, shared with the indexes in memory.
@@ -55,6 +61,7 @@ impl Key {
             Self::Request(number) => (6, *number),
             Self::Pairing(number) => (7, *number),
             Self::Job(number) => (9, *number),
+            Self::Finished(number) => (FINISHED, *number),
             Self::Remembered(key) => return [&[8], key.as_bytes()].concat(),
         };
         [&[table][..], &number.to_be_bytes()].concat()
@@ -66,7 +73,7 @@ impl Key {
             return Some(Self::Remembered(std::str::from_utf8(rest).ok()?.into()));
         }
         let number = u64::from_be_bytes(rest.try_into().ok()?);
-        Some(match table {
+        Some(match *table {
             0 => Self::Schema,
             1 => Self::Meta,
             2 => Self::Product(u32::try_from(number).ok()?),
@@ -76,13 +83,13 @@ impl Key {
             6 => Self::Request(number),
             7 => Self::Pairing(number),
             9 => Self::Job(number),
+            FINISHED => Self::Finished(number),
             _ => return None,
         })
     }
 }
 
 impl Row {
-    /// The value on disk. A request's first byte says whether it is finished, so that the start's scan can pass over it.
     pub fn to_bytes(&self) -> Vec<u8> {
         match self {
             Self::Schema(row) => encode(row),
@@ -91,7 +98,7 @@ impl Row {
             Self::Provider(row) => encode(row),
             Self::Item(row) => encode(row),
             Self::Subscription(row) => encode(row),
-            Self::Request(row) => [&[u8::from(row.phase.is_finished())][..], &encode(row)].concat(),
+            Self::Request(row) => encode(row),
             Self::Pairing(row) => encode(row),
             Self::Remembered(row) => encode(row),
             Self::Job(row) => encode(row),
@@ -106,17 +113,12 @@ impl Row {
             Key::Provider(_) => Self::Provider(decode(bytes)?),
             Key::Item(_) => Self::Item(decode(bytes)?),
             Key::Subscription(_) => Self::Subscription(decode(bytes)?),
-            Key::Request(_) => Self::Request(decode(bytes.get(1..)?)?),
+            Key::Request(_) | Key::Finished(_) => Self::Request(decode(bytes)?),
             Key::Pairing(_) => Self::Pairing(decode(bytes)?),
             Key::Remembered(_) => Self::Remembered(decode(bytes)?),
             Key::Job(_) => Self::Job(decode(bytes)?),
         })
     }
-}
-
-/// Whether a request's value is of a finished one, without decoding it.
-pub fn is_finished_request(value: &[u8]) -> bool {
-    value.first() == Some(&1)
 }
 
 fn encode(row: &impl Serialize) -> Vec<u8> {

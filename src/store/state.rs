@@ -80,8 +80,7 @@ impl State {
         let mover = self.mover.lock().unwrap_or_else(PoisonError::into_inner);
         let moving = {
             let mut memory = self.write();
-            let overlay = std::mem::take(&mut memory.overlay);
-            let moving = Arc::new(overlay);
+            let moving = Arc::new(memory.take_overlay());
             memory.moving = Some(moving.clone());
             moving
         };
@@ -240,10 +239,10 @@ impl View for StateView<'_> {
         if number.0 == 0 || number.0 > self.memory.meta.last_request {
             return None;
         }
-        if let Some(request) = self.memory.request_in_overlay(number) {
+        if let Some(request) = self.memory.finished_in_overlay(number) {
             return Some(request);
         }
-        match self.disk.get(&Key::Request(number.0)) {
+        match self.disk.get(&Key::Finished(number.0)) {
             Ok(Some(Row::Request(request))) => Some(request),
             Ok(_) => None,
             Err(error) => {

@@ -90,6 +90,38 @@ fn a_deleted_state_comes_back_identical() {
     assert_eq!(before, after);
 }
 
+/// Unfinished requests lie apart from finished ones: one goes over when it ends, whether it had reached the disk or not.
+#[test]
+fn a_request_that_ends_has_one_row_whenever_its_rows_went_to_disk() {
+    let cas = Cas::start("", 8);
+    let mut scene = Scene::start(cas.address, "");
+    scene.items(6);
+    let state = scene.service().actions().state.clone();
+    let moved = |scene: &Scene, at| {
+        let number = scene.pair(at, Some(at)).unwrap().number;
+        state.move_overlay().unwrap();
+        number
+    };
+    let numbers = [moved(&scene, 0), moved(&scene, 1), moved(&scene, 2)];
+    for number in &numbers[..2] {
+        cancel(&scene, *number);
+    }
+    state.move_overlay().unwrap();
+    for at in 3..6 {
+        let number = scene.pair(at, Some(at)).unwrap().number;
+        cancel(&scene, number);
+    }
+    drop(state);
+    scene.service.take().map(Service::stop).unwrap();
+    let (before, _) = dump(&scene.folder);
+    let rows = before
+        .lines()
+        .filter(|line| line.contains("{\"table\":\"request\""));
+    assert_eq!(rows.count(), 6, "{before}");
+    fs::remove_dir_all(scene.folder.join("data/state")).unwrap();
+    assert_eq!(before, dump(&scene.folder).0);
+}
+
 #[test]
 fn a_state_that_is_truncated_or_corrupted_comes_back_identical() {
     let scene = history();
