@@ -205,13 +205,13 @@ impl Disk {
             .transpose()
     }
 
-    /// Writes many rows in one atomic batch; `None` removes.
+    /// Writes many rows in one atomic batch; `None`, and what is empty, removes.
     pub fn write(&self, rows: impl Iterator<Item = (Key, Option<Row>)>) -> Result<(), StoreError> {
         let mut batch = sled::Batch::default();
         for (key, row) in rows {
             match row {
-                Some(row) => batch.insert(key.to_bytes(), row.to_bytes()),
-                None => batch.remove(key.to_bytes()),
+                Some(row) if !row.is_empty() => batch.insert(key.to_bytes(), row.to_bytes()),
+                _ => batch.remove(key.to_bytes()),
             }
         }
         self.tree

@@ -30,32 +30,50 @@ pub fn dump(state: &State, out: &mut dyn Write) -> Result<io::Result<u64>, Store
         if matches!(&row, Row::Remembered(row) if now.since(row.at) >= IDEMPOTENCY_LIFE) {
             continue;
         }
-        if let Err(error) = write_row(out, &key, &row) {
-            return Ok(Err(error));
+        match write_row(out, &key, &row) {
+            Ok(lines) => count += lines,
+            Err(error) => return Ok(Err(error)),
         }
-        count += 1;
     }
     Ok(Ok(count))
 }
 
-fn write_row(out: &mut dyn Write, key: &Key, row: &Row) -> io::Result<()> {
+/// Answers how many lines it made.
+fn write_row(out: &mut dyn Write, key: &Key, row: &Row) -> io::Result<u64> {
     match (key, row) {
+        (Key::Items(page), Row::Items(rows)) => return lines(out, "item", rows.rows(*page)),
+        (Key::Requests(page), Row::Requests(rows)) => {
+            return lines(out, "request", rows.rows(*page));
+        }
+        (Key::Pairings(page), Row::Pairings(rows)) => {
+            return lines(out, "pairing", rows.rows(*page));
+        }
         (Key::Product(number), Row::Product(row)) => line(out, "product", number, row),
         (Key::Provider(number), Row::Provider(row)) => line(out, "provider", number, row),
-        (Key::Item(number), Row::Item(row)) => line(out, "item", number, row),
         (Key::Subscription(number), Row::Subscription(row)) => {
             line(out, "subscription", number, row)
         }
-        (Key::Request(number) | Key::Finished(number), Row::Request(row)) => {
-            line(out, "request", number, row)
-        }
-        (Key::Pairing(number), Row::Pairing(row)) => line(out, "pairing", number, row),
+        (Key::Finished(number), Row::Finished(row)) => line(out, "request", number, row),
         (Key::Remembered(key), Row::Remembered(row)) => line(out, "remembered", key, row),
         (Key::Job(number), Row::Job(row)) => line(out, "job", number, row),
         (Key::Meta, Row::Meta(row)) => line(out, "meta", &"", row),
         (_, Row::Schema(row)) => line(out, "schema", &"", row),
-        _ => Ok(()),
+        _ => return Ok(0),
+    }?;
+    Ok(1)
+}
+
+fn lines<'a, T: Serialize + 'a>(
+    out: &mut dyn Write,
+    table: &'static str,
+    rows: impl Iterator<Item = (u64, &'a T)>,
+) -> io::Result<u64> {
+    let mut count = 0;
+    for (number, row) in rows {
+        line(out, table, &number, row)?;
+        count += 1;
     }
+    Ok(count)
 }
 
 fn line<T: Serialize>(

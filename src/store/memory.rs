@@ -10,6 +10,7 @@ use std::sync::Arc;
 use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
 
 use super::draft::Changes;
+use super::page::{Page, page_of};
 use super::row::{Key, Row};
 use crate::domain::view::{IDEMPOTENCY_LIFE, Remembered};
 use crate::domain::{
@@ -48,8 +49,6 @@ pub struct Memory {
     remembered_order: VecDeque<(Timestamp, Box<str>)>,
     pub overlay: Overlay,
     pub moving: Option<Arc<Overlay>>,
-    /// What happened after this event is not on disk, nor on its way.
-    moved_seq: u64,
     hasher: DefaultHashBuilder,
 }
 
@@ -121,27 +120,27 @@ impl Memory {
             (Key::Provider(number), Row::Provider(row)) => {
                 self.providers.insert(ProviderNumber(number), row);
             }
-            (Key::Item(number), Row::Item(row)) => self.put_item(ItemNumber(number), &row),
+            (Key::Items(page), Row::Items(rows)) => {
+                for (number, row) in rows.rows(page) {
+                    self.put_item(ItemNumber(number), row);
+                }
+            }
             (Key::Subscription(number), Row::Subscription(row)) => {
                 self.put_subscription(SubscriptionNumber(number), row);
             }
-            (Key::Request(_), Row::Request(row)) => {
-                for item in row.queues() {
-                    let queue = self.queues.remove(&item).unwrap_or_default();
-                    let mut queue = queue.into_vec();
-                    if let Err(at) = queue.binary_search(&row.place()) {
-                        queue.insert(at, row.place());
-                    }
-                    self.queues.insert(item, queue.into());
+            (Key::Requests(page), Row::Requests(rows)) => {
+                for (_, row) in rows.rows(page) {
+                    self.load_request(row);
                 }
-                self.put_request(row.number, row);
             }
-            (Key::Pairing(number), Row::Pairing(pairing)) => {
-                let card = ItemNumber(number);
-                for stb in pairing.held() {
-                    self.claims.entry(stb).or_default().push(card);
+            (Key::Pairings(page), Row::Pairings(rows)) => {
+                for (number, pairing) in rows.rows(page) {
+                    let card = ItemNumber(number);
+                    for stb in pairing.held() {
+                        self.claims.entry(stb).or_default().push(card);
+                    }
+                    self.pairings.insert(card, pairing.clone());
                 }
-                self.pairings.insert(card, pairing);
             }
             (Key::Remembered(key), Row::Remembered(row)) => {
                 self.remembered_order.push_back((row.at, key.clone()));
@@ -176,7 +175,6 @@ impl Memory {
     /// To be called once everything is loaded.
     pub fn loaded(&mut self) {
         self.remembered_order.make_contiguous().sort();
-        self.moved_seq = self.meta.applied_seq;
     }
 
     /// Makes the writes of a synced group visible, and hands their rows to the overlay.
@@ -201,9 +199,8 @@ impl Memory {
             self.put_product(number, row);
         }
         for (number, row) in items {
-            self.overlay
-                .insert(Key::Item(number.0), Some(Row::Item(row.clone())));
             self.put_item(number, &row);
+            self.keep_item(number, row);
         }
         for (number, row) in subscriptions {
             self.overlay.insert(
@@ -218,13 +215,12 @@ impl Memory {
             self.providers.insert(number, row);
         }
         for (number, row) in requests {
-            self.keep_request(number, &row);
-            self.put_request(number, row);
+            self.put_request(number, row.clone());
+            self.keep_request(number, row);
         }
         for (card, row) in pairings {
-            self.overlay
-                .insert(Key::Pairing(card.0), Some(Row::Pairing(row.clone())));
-            self.pairings.insert(card, row);
+            self.pairings.insert(card, row.clone());
+            self.keep_pairing(card, row);
         }
         for (stb, cards) in claims {
             if cards.is_empty() {
@@ -276,26 +272,57 @@ impl Memory {
         }
     }
 
-    /// Hands the row to the overlay. One that is finished goes to the other table, and the row of before goes, if the disk can have it.
-    fn keep_request(&mut self, number: RequestNumber, row: &Arc<Request>) {
-        let unfinished = Key::Request(number.0);
-        let kept = Some(Row::Request(row.clone()));
-        if !row.phase.is_finished() {
-            self.overlay.insert(unfinished, kept);
-            return;
+    fn load_request(&mut self, row: &Arc<Request>) {
+        for item in row.queues() {
+            let queue = self.queues.remove(&item).unwrap_or_default();
+            let mut queue = queue.into_vec();
+            if let Err(at) = queue.binary_search(&row.place()) {
+                queue.insert(at, row.place());
+            }
+            self.queues.insert(item, queue.into());
         }
-        self.overlay.insert(Key::Finished(number.0), kept);
-        if row.accepted.seq > self.moved_seq {
-            self.overlay.remove(&unfinished);
+        self.put_request(row.number, row.clone());
+    }
+
+    /// Hands an item to the overlay, on its page.
+    fn keep_item(&mut self, ItemNumber(number): ItemNumber, row: Arc<Item>) {
+        let (page, items) = (page_of(number), &self.items);
+        let kept = self.overlay.entry(Key::Items(page)).or_default();
+        if let Some(Row::Items(rows)) = kept {
+            rows.put(number, Some(row));
         } else {
-            self.overlay.insert(unfinished, None);
+            let rows = Page::filled(page, |at| items.get(&ItemNumber(at)).cloned());
+            *kept = Some(Row::Items(Box::new(rows)));
         }
     }
 
-    /// The rows that wait for the disk, to be moved there now.
-    pub fn take_overlay(&mut self) -> Overlay {
-        self.moved_seq = self.meta.applied_seq;
-        std::mem::take(&mut self.overlay)
+    /// Hands a request to the overlay. One that is finished leaves its page for the other table.
+    fn keep_request(&mut self, RequestNumber(number): RequestNumber, row: Arc<Request>) {
+        let (page, requests) = (page_of(number), &self.requests);
+        let unfinished = (!row.phase.is_finished()).then(|| row.clone());
+        let kept = self.overlay.entry(Key::Requests(page)).or_default();
+        if let Some(Row::Requests(rows)) = kept {
+            rows.put(number, unfinished);
+        } else {
+            let rows = Page::filled(page, |at| requests.get(&RequestNumber(at)).cloned());
+            *kept = Some(Row::Requests(Box::new(rows)));
+        }
+        if row.phase.is_finished() {
+            self.overlay
+                .insert(Key::Finished(number), Some(Row::Finished(row)));
+        }
+    }
+
+    /// Hands a card's pairing to the overlay, on its page.
+    fn keep_pairing(&mut self, ItemNumber(number): ItemNumber, row: Pairing) {
+        let (page, pairings) = (page_of(number), &self.pairings);
+        let kept = self.overlay.entry(Key::Pairings(page)).or_default();
+        if let Some(Row::Pairings(rows)) = kept {
+            rows.put(number, Some(row));
+        } else {
+            let rows = Page::filled(page, |at| pairings.get(&ItemNumber(at)).cloned());
+            *kept = Some(Row::Pairings(Box::new(rows)));
+        }
     }
 
     fn put_request(&mut self, number: RequestNumber, row: Arc<Request>) {
@@ -384,7 +411,7 @@ impl Memory {
             .get(&key)
             .or_else(|| self.moving.as_ref()?.get(&key))?;
         match row {
-            Some(Row::Request(request)) => Some(request.clone()),
+            Some(Row::Finished(request)) => Some(request.clone()),
             _ => None,
         }
     }

@@ -9,6 +9,7 @@ mod dump;
 mod marks;
 mod memory;
 mod open;
+mod page;
 mod row;
 mod state;
 mod undo;

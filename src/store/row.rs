@@ -1,4 +1,4 @@
-//! Keys and rows as sled holds them: `[table byte][big-endian number]`, values in postcard.
+//! Keys and rows as sled holds them: `[table byte][big-endian number]`, values in postcard; what lives in memory lies in pages.
 //!
 //! One schema number for the whole state; another number means rebuild, so rows never migrate.
 
@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::page::Page;
 use crate::domain::view::Remembered;
 use crate::domain::{Item, Job, Meta, Pairing, Product, ProviderRow, Request, Subscription};
 
@@ -23,11 +24,13 @@ pub enum Key {
     Meta,
     Product(u32),
     Provider(u16),
-    Item(u64),
+    /// A page of items.
+    Items(u64),
     Subscription(u64),
-    /// An unfinished one.
-    Request(u64),
-    Pairing(u64),
+    /// A page of unfinished requests.
+    Requests(u64),
+    /// A page of the cards' pairings.
+    Pairings(u64),
     Remembered(Box<str>),
     Job(u64),
     /// A request that is finished: behind everything that a start reads, however many there are.
@@ -41,12 +44,13 @@ pub enum Row {
     Meta(Box<Meta>),
     Product(Arc<Product>),
     Provider(Arc<ProviderRow>),
-    Item(Arc<Item>),
+    Items(Box<Page<Arc<Item>>>),
     Subscription(Arc<Subscription>),
-    Request(Arc<Request>),
-    Pairing(Pairing),
+    Requests(Box<Page<Arc<Request>>>),
+    Pairings(Box<Page<Pairing>>),
     Remembered(Remembered),
     Job(Arc<Job>),
+    Finished(Arc<Request>),
 }
 
 impl Key {
@@ -56,10 +60,10 @@ impl Key {
             Self::Meta => (1, 0),
             Self::Product(number) => (2, u64::from(*number)),
             Self::Provider(number) => (3, u64::from(*number)),
-            Self::Item(number) => (4, *number),
+            Self::Items(page) => (4, *page),
             Self::Subscription(number) => (5, *number),
-            Self::Request(number) => (6, *number),
-            Self::Pairing(number) => (7, *number),
+            Self::Requests(page) => (6, *page),
+            Self::Pairings(page) => (7, *page),
             Self::Job(number) => (9, *number),
             Self::Finished(number) => (FINISHED, *number),
             Self::Remembered(key) => return [&[8], key.as_bytes()].concat(),
@@ -78,10 +82,10 @@ impl Key {
             1 => Self::Meta,
             2 => Self::Product(u32::try_from(number).ok()?),
             3 => Self::Provider(u16::try_from(number).ok()?),
-            4 => Self::Item(number),
+            4 => Self::Items(number),
             5 => Self::Subscription(number),
-            6 => Self::Request(number),
-            7 => Self::Pairing(number),
+            6 => Self::Requests(number),
+            7 => Self::Pairings(number),
             9 => Self::Job(number),
             FINISHED => Self::Finished(number),
             _ => return None,
@@ -96,12 +100,23 @@ impl Row {
             Self::Meta(row) => encode(row),
             Self::Product(row) => encode(row),
             Self::Provider(row) => encode(row),
-            Self::Item(row) => encode(row),
+            Self::Items(page) => encode(page),
             Self::Subscription(row) => encode(row),
-            Self::Request(row) => encode(row),
-            Self::Pairing(row) => encode(row),
+            Self::Requests(page) => encode(page),
+            Self::Finished(row) => encode(row),
+            Self::Pairings(page) => encode(page),
             Self::Remembered(row) => encode(row),
             Self::Job(row) => encode(row),
+        }
+    }
+
+    /// Whether it holds nothing, so that its key goes.
+    pub fn is_empty(&self) -> bool {
+        match self {
+            Self::Items(page) => page.is_empty(),
+            Self::Requests(page) => page.is_empty(),
+            Self::Pairings(page) => page.is_empty(),
+            _ => false,
         }
     }
 
@@ -111,10 +126,11 @@ impl Row {
             Key::Meta => Self::Meta(decode(bytes)?),
             Key::Product(_) => Self::Product(decode(bytes)?),
             Key::Provider(_) => Self::Provider(decode(bytes)?),
-            Key::Item(_) => Self::Item(decode(bytes)?),
+            Key::Items(_) => Self::Items(decode(bytes)?),
             Key::Subscription(_) => Self::Subscription(decode(bytes)?),
-            Key::Request(_) | Key::Finished(_) => Self::Request(decode(bytes)?),
-            Key::Pairing(_) => Self::Pairing(decode(bytes)?),
+            Key::Requests(_) => Self::Requests(decode(bytes)?),
+            Key::Finished(_) => Self::Finished(decode(bytes)?),
+            Key::Pairings(_) => Self::Pairings(decode(bytes)?),
             Key::Remembered(_) => Self::Remembered(decode(bytes)?),
             Key::Job(_) => Self::Job(decode(bytes)?),
         })

@@ -80,7 +80,7 @@ impl State {
         let mover = self.mover.lock().unwrap_or_else(PoisonError::into_inner);
         let moving = {
             let mut memory = self.write();
-            let moving = Arc::new(memory.take_overlay());
+            let moving = Arc::new(std::mem::take(&mut memory.overlay));
             memory.moving = Some(moving.clone());
             moving
         };
@@ -243,7 +243,7 @@ impl View for StateView<'_> {
             return Some(request);
         }
         match self.disk.get(&Key::Finished(number.0)) {
-            Ok(Some(Row::Request(request))) => Some(request),
+            Ok(Some(Row::Finished(request))) => Some(request),
             Ok(_) => None,
             Err(error) => {
                 mark_suspect(self.data, &error.to_string());
