@@ -623,7 +623,22 @@ fn providers(choices: &Choices) -> Providers {
     Providers::new(vec![Arc::new(provider)])
 }
 
+/// A mapping that uses up its budget with every call.
+pub const SLOW: &str = "slow";
+const SLOW_TEXT: &str = r#"
+fn describe() {
+    #{ framing: #{ len: #{ bytes: 2, endian: "big", max: 512 } }, session: #{}, transaction: #{ min: 1, max: 9 },
+       caps: #{ pair: true, unpair: true } }
+}
+fn encode(step, ctx) { #{} }
+fn decode(frame, ctx) { #{} }
+fn validate(request, cfg) { loop { } }
+"#;
+
 fn mapping(choices: &Choices) -> Mapping {
+    if choices.mapping == SLOW {
+        return Mapping::from_text(SLOW, SLOW_TEXT).unwrap();
+    }
     Mapping::load(std::path::Path::new("no-such-folder"), choices.mapping).unwrap()
 }
 

@@ -5,9 +5,10 @@ use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
+use pairbox::access::Role;
 use pairbox::service::Service;
 
-use super::http_scene::{CARD, STB, Scene};
+use super::http_scene::{CARD, Choices, SLOW, STB, Scene};
 use super::http_wire::Client;
 use super::scene;
 
@@ -61,6 +62,46 @@ fn a_client_that_does_not_read_holds_up_nobody() {
     let mut other = scene.client();
     for _ in 0..100 {
         assert_eq!(other.send(PROBE).status(), 200);
+    }
+}
+
+/// The thread that reads all requests does quick calls itself; it must not do slow ones, or everybody waits for each of them.
+#[test]
+fn slow_scripts_hold_up_their_own_calls_only() {
+    const CALLS: usize = 60;
+    let scene = Scene::with(Choices {
+        mapping: SLOW,
+        ..Choices::default()
+    });
+    let members = format!(
+        r#""smartcard_identifier":{{"serial_number":"{CARD}"}},"stb_identifier":{{"serial_number":"{STB}"}}"#
+    );
+    // The first one holds the thread up, for a script's budget.
+    let code = scene.pair(&members).body;
+    assert!(code.contains("SCRIPT"), "{code}");
+    let body = format!(r#"{{"token":"{}",{members}}}"#, scene.token(Role::Crm));
+    let call = format!(
+        "POST {PAIR} HTTP/1.1\r\nHost: box\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let mut slow: Vec<Client> = (0..CALLS).map(|_| scene.client()).collect();
+    for client in &mut slow {
+        client.write(call.as_bytes());
+    }
+    assert_eq!(scene.client().send(PROBE).status(), 200);
+    let is_answered = |client: &Client| {
+        let socket = TcpStream::from(client.twin());
+        socket.set_nonblocking(true).unwrap();
+        let peeked = socket.peek(&mut [0]);
+        socket.set_nonblocking(false).unwrap();
+        peeked.is_ok()
+    };
+    assert!(
+        !slow.iter().all(is_answered),
+        "the probe came after all of them"
+    );
+    for client in &mut slow {
+        assert!(client.receive().body.contains("SCRIPT"));
     }
 }
 
