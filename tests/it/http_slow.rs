@@ -68,9 +68,10 @@ fn a_client_that_does_not_read_holds_up_nobody() {
 /// The thread that reads all requests does quick calls itself; it must not do slow ones, or everybody waits for each of them.
 #[test]
 fn slow_scripts_hold_up_their_own_calls_only() {
-    const CALLS: usize = 60;
+    const CALLS: usize = 200;
     let scene = Scene::with(Choices {
         mapping: SLOW,
+        queue_max: CALLS,
         ..Choices::default()
     });
     let members = format!(
@@ -96,10 +97,8 @@ fn slow_scripts_hold_up_their_own_calls_only() {
         socket.set_nonblocking(false).unwrap();
         peeked.is_ok()
     };
-    assert!(
-        !slow.iter().all(is_answered),
-        "the probe came after all of them"
-    );
+    let answered = slow.iter().filter(|client| is_answered(client)).count();
+    assert!(answered < CALLS / 2, "{answered} came before the probe");
     for client in &mut slow {
         assert!(client.receive().body.contains("SCRIPT"));
     }
