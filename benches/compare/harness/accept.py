@@ -7,6 +7,8 @@ from .floor import FLOOR
 
 SLOW_SYNC_US = 5_000
 CLIENTS = (1, 16, 64)
+# As long as the ledger's line of such a request.
+LINE_BYTES = "450"
 
 
 class Runs:
@@ -46,10 +48,10 @@ class Runs:
 def floors() -> dict:
     """Rates with one client: an append with its sync alone, and behind bare tiny_http."""
     folder = place.folder("floor")
-    rates = {"append": float(subprocess.run([FLOOR, "append", folder, "5", "560"], check=True, capture_output=True, text=True).stdout)}
+    rates = {"append": float(subprocess.run([FLOOR, "append", folder, "5", LINE_BYTES], check=True, capture_output=True, text=True).stdout)}
     for name, words in (("socket", ["socket"]), ("http", ["http"]), ("durable", ["durable"])):
         port = process.free_port()
-        more = [folder, "560"] if name == "durable" else []
+        more = [folder, LINE_BYTES] if name == "durable" else []
         server = process.Server([FLOOR, *words, port, *more], port, folder / "log")
         rates[name] = load.run(port, 1, 5, 0)
         if name == "socket":
@@ -78,7 +80,7 @@ def run(runs: Runs) -> None:
         "Floors of the same run, one client unless said",
         ["", "a second", "p50 us", "pairbox / it"],
         [
-            ["append + fdatasync of 560 bytes", round(floor["append"]), "", one / floor["append"]],
+            [f"append + fdatasync of {LINE_BYTES} bytes", round(floor["append"]), "", one / floor["append"]],
             ["bare socket", round(floor["socket"].rate), floor["socket"].p50_us, one / floor["socket"].rate],
             ["bare socket, 64 clients", round(floor["socket 64"].rate), floor["socket 64"].p50_us, ""],
             ["bare tiny_http", round(floor["http"].rate), floor["http"].p50_us, one / floor["http"].rate],

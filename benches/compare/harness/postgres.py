@@ -19,7 +19,9 @@ class Cluster:
         if self.user:
             shutil.chown(folder, self.user)
         command = ["initdb", "--auth=trust", "--username=postgres", "--encoding=UTF8", "--pgdata", folder / "data"]
-        subprocess.run(command, check=True, capture_output=True, user=self.user, group=self.user, cwd=folder)
+        made = subprocess.run(command, capture_output=True, text=True, user=self.user, group=self.user, cwd=folder)
+        if made.returncode:
+            raise SystemExit(f"initdb failed in {folder}, which its user must be able to enter (COMPARE_DIR names another):\n{made.stderr}")
         self.dsn = f"postgresql://postgres@127.0.0.1:{self.port}/postgres"
         self.start()
         schema = (place.PYTHON_PEERS / "schema_postgresql.sql").read_text()
