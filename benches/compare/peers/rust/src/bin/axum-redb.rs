@@ -36,7 +36,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments.as_slice() {
         [_, "load", database, cards, stbs] => {
-            let write = Database::create(database)?.begin_write()?;
+            let database = Database::create(database)?;
+            let write = database.begin_write()?;
             for (table, file) in [(CARDS, cards), (STBS, stbs)] {
                 let mut table = write.open_table(table)?;
                 for (serial, id) in serials(file).iter().zip(1..) {
@@ -49,7 +50,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             write.commit()?;
         }
         [_, "count", database] => {
-            let read = Database::open(database)?.begin_read()?;
+            let database = Database::open(database)?;
+            let read = database.begin_read()?;
             println!(
                 "{} {} {}",
                 read.open_table(REQUESTS)?.len()?,
