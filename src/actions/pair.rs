@@ -63,7 +63,7 @@ pub struct PairDone {
 const TRIES_MAX: u32 = 8;
 
 impl Actions {
-    /// Hands the call in; `done` hears the answer after the sync, on the responder's thread, or at once on a refusal.
+    /// Hands the call in; `done` hears the answer after the sync, on the responder's or the writer's thread, or at once on a refusal.
     pub fn pair(
         self: &Arc<Self>,
         by: &str,

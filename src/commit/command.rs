@@ -111,7 +111,7 @@ pub struct Fresh {
     pub by: String,
 }
 
-/// Called once, after the sync, on the responder's thread.
+/// Called once, after the sync, on the responder's thread; with a lone fresh acceptance on the writer's.
 pub type Reply = Box<dyn FnOnce(Result<Committed, Refusal>) + Send>;
 
 /// What the CAS did and dispatch decided. Never refused, always taken whole.

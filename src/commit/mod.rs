@@ -1,7 +1,7 @@
 //! The one writer: typed command in, committed result out.
 //!
 //! Takes what is queued, judges each command with the writes of its own group visible, appends the group to the ledger,
-//! syncs once, makes it visible, then answers everyone. Runs no script and does no I/O but the ledger's. Its callers are
+//! syncs once, makes it visible, then answers everyone. Runs no script and does no I/O but the ledger's and a lone answer's. Its callers are
 //! `actions/` and `dispatch/`, nobody else. A site that outgrows one box replaces what lies behind this door.
 
 mod chunk;

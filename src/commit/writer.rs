@@ -210,11 +210,15 @@ impl Writer {
         Ok(())
     }
 
-    /// Answers leave by the responder's thread, so that the next group does not wait for them. A lone one is given here: nobody
-    /// waits behind it, and another thread would have to wake for it. A refusal may call for scripts, which never run here.
+    /// Answers leave by the responder's thread, so that the next group does not wait for them. A lone fresh acceptance is told
+    /// here: nobody waits behind it, another thread would have to wake for it, and nothing is read for it, since nobody but the
+    /// writer can have gone on with it. A refusal may call for scripts and a repeat for the ledger's files: not here.
     fn answer(&self, mut responses: Responses) {
         let is_lone = responses.len() == 1 && self.responses.is_empty() && self.queues.are_empty();
-        if is_lone && let Some((reply, result)) = responses.pop_if(|(_, result)| result.is_ok()) {
+        let is_fresh = |result: &Result<Committed, Refusal>| {
+            matches!(result, Ok(Committed::Request { fresh: Some(_), .. }))
+        };
+        if is_lone && let Some((reply, result)) = responses.pop_if(|(_, result)| is_fresh(result)) {
             return give(reply, result, &self.metrics);
         }
         if !responses.is_empty() {

@@ -63,17 +63,13 @@ impl fmt::Display for PublicId {
     }
 }
 
-/// As `hex` makes it, a digit at a time; every answer has ten of these.
-fn upper_hex(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
-    let mut text = String::with_capacity(bytes.len() * 2);
-    for byte in bytes {
-        for half in [byte >> 4, byte & 15] {
-            let digit = DIGITS.get(usize::from(half)).copied();
-            text.push(char::from(digit.unwrap_or_default()));
-        }
-    }
-    text
+/// `hex::encode_upper` goes digit by digit; every answer has several of these.
+fn upper_hex(bytes: &[u8; 16]) -> String {
+    let mut digits = [0; 32];
+    // Sixteen bytes have as many digits.
+    let _ = hex::encode_to_slice(bytes, &mut digits);
+    digits.make_ascii_uppercase();
+    digits.map(char::from).into_iter().collect()
 }
 
 /// Hex in JSON, the bare bytes in state rows.

@@ -18,7 +18,7 @@ use crate::domain::{
 };
 use crate::telemetry::fatal;
 
-/// Rows that may wait for the disk; beyond it the writer waits.
+/// Keys that may wait for the disk, pages of eight rows among them; beyond it the writer waits.
 pub const OVERLAY_ROWS_MAX: usize = 65_536;
 
 /// The shared state.

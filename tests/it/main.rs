@@ -7,6 +7,7 @@
 )]
 
 mod access;
+mod answers;
 mod attackers;
 mod card_changes;
 mod cardinality;

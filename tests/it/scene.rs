@@ -198,7 +198,14 @@ impl Scene {
         stb: Option<u32>,
         change: impl FnOnce(&mut PairCall),
     ) -> Result<PairDone, Refusal> {
-        let mut call = PairCall {
+        let mut call = Self::call(card, stb);
+        change(&mut call);
+        self.service().actions().pair_and_wait("test", call)
+    }
+
+    /// What `pair` calls for.
+    pub fn call(card: u32, stb: Option<u32>) -> PairCall {
+        PairCall {
             family: Some("nagravision".into()),
             card: ItemIdentifier::SerialNumber(card_serial(card)),
             stb: stb.map(|stb| ItemIdentifier::SerialNumber(stb_serial(stb))),
@@ -212,9 +219,7 @@ impl Scene {
             process_name: ProcessName::WebApi,
             idempotency: None,
             retries: None,
-        };
-        change(&mut call);
-        self.service().actions().pair_and_wait("test", call)
+        }
     }
 
     pub fn phase(&self, number: RequestNumber) -> Phase {

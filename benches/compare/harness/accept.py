@@ -3,7 +3,6 @@
 import subprocess
 
 from . import load, peers, place, process, table
-from .floor import FLOOR
 
 SLOW_SYNC_US = 5_000
 CLIENTS = (1, 16, 64)
@@ -48,11 +47,11 @@ class Runs:
 def floors() -> dict:
     """Rates with one client: an append with its sync alone, and behind bare tiny_http."""
     folder = place.folder("floor")
-    rates = {"append": float(subprocess.run([FLOOR, "append", folder, "5", LINE_BYTES], check=True, capture_output=True, text=True).stdout)}
+    rates = {"append": float(subprocess.run([place.FLOOR, "append", folder, "5", LINE_BYTES], check=True, capture_output=True, text=True).stdout)}
     for name, words in (("socket", ["socket"]), ("http", ["http"]), ("durable", ["durable"])):
         port = process.free_port()
         more = [folder, LINE_BYTES] if name == "durable" else []
-        server = process.Server([FLOOR, *words, port, *more], port, folder / "log")
+        server = process.Server([place.FLOOR, *words, port, *more], port, folder / "log")
         rates[name] = load.run(port, 1, 5, 0)
         if name == "socket":
             rates["socket 64"] = load.run(port, 64, 5, 0)

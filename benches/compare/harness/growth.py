@@ -11,7 +11,6 @@ import urllib.parse
 
 from . import load, place, process, table
 from .box import Box
-from .floor import GATEWAY
 
 COUNTS = (10_000, 1_000_000, 5_000_000)
 SECONDS = 10
@@ -23,7 +22,7 @@ SHOW_PATH = "/crmapi/rest/v2/nagravision/provisioning_requests/show"
 def main(counts: list[int]) -> None:
     folder = place.folder("growth-gateway")
     port = process.free_port()
-    gateway = process.Server([GATEWAY, port], port, folder / "log")
+    gateway = process.Server([place.GATEWAY, port], port, folder / "log")
     found = [measure(count, port) for count in counts]
     gateway.stop()
     names = list(found[0])

@@ -7,6 +7,8 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent.parent
 PYTHON_PEERS = HERE / "peers" / "python"
 RUST_PEERS = Path(os.environ["COMPARE_PEERS"])
+FLOOR = RUST_PEERS / "floor"
+GATEWAY = RUST_PEERS / "gateway"
 PAIRBOX = Path(os.environ["COMPARE_BINARY"]).resolve()
 DATA = Path(os.environ["COMPARE_DIR"]).resolve()
 SECONDS = int(os.environ.get("COMPARE_SECONDS", "20"))

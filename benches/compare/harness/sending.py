@@ -8,7 +8,6 @@ import time
 
 from . import peers, place, process, table
 from .box import Box
-from .floor import GATEWAY
 from .postgres import Cluster
 
 REQUESTS = 10_000
@@ -20,7 +19,7 @@ STANDSTILL_S = 60
 def run() -> None:
     folder = place.folder("sending")
     port = process.free_port()
-    gateway = process.Server([GATEWAY, port], port, folder / "gateway.log")
+    gateway = process.Server([place.GATEWAY, port], port, folder / "gateway.log")
     rows = []
     for window in WINDOWS:
         seen = {

@@ -220,7 +220,7 @@ impl Gate {
     /// Waits for events. While a lone request is on its way, or was a moment ago, the gate stays awake for them: a core that sleeps
     /// takes longer to wake than the gate has to work. Others who want the core get it.
     fn listen(&mut self, events: &mut Events, patience: Duration) -> io::Result<()> {
-        while self.stays_awake() {
+        while !patience.is_zero() && self.stays_awake() {
             self.poll.poll(events, Some(Duration::ZERO))?;
             if !events.is_empty() {
                 return Ok(());
