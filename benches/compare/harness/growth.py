@@ -13,7 +13,9 @@ from . import load, place, process, table
 from .box import Box
 
 COUNTS = (10_000, 1_000_000, 5_000_000)
-SECONDS = 10
+# A card has at most 64 unfinished requests: with fewer items, or for longer, the accepts would be refused.
+SECONDS = 5
+COUNT_MIN = 10_000
 LOOKS = 300
 LIST_PATH = "/crmapi/rest/v2/nagravision/provisioning_requests/list"
 SHOW_PATH = "/crmapi/rest/v2/nagravision/provisioning_requests/show"
@@ -151,4 +153,7 @@ def draw(counts: list[int], found: list[dict]) -> None:
     print(f"\n{path}")
 
 
-main([int(count) for count in sys.argv[1:]] or list(COUNTS))
+asked = [int(count) for count in sys.argv[1:]] or list(COUNTS)
+if min(asked) < COUNT_MIN:
+    raise SystemExit(f"expected counts of {COUNT_MIN} and more, found {min(asked)}")
+main(asked)
