@@ -93,20 +93,27 @@ impl Door {
 
     /// Hands a command in and waits for its end.
     pub fn call(&self, by: &str, command: Command) -> Result<Committed, Refusal> {
-        Self::wait(|reply| self.submit(by, command, reply))
+        let (reply, pending) = Pending::new();
+        self.submit(by, command, reply);
+        pending.wait()
     }
 
-    /// Hands a chunk of bulk work in and waits for its end; waits for room, so that it gives way to the others.
+    /// Hands bulk work in; waits for room, so that it gives way to the others, and not for its end.
+    pub fn submit_bulk(&self, by: &str, command: Command) -> Pending {
+        let (reply, pending) = Pending::new();
+        if let Err(refused) = self.jobs.send(Order {
+            command,
+            by: by.to_owned(),
+            reply,
+        }) {
+            (refused.0.reply)(Err(Refusal::Stopping));
+        }
+        pending
+    }
+
+    /// Hands bulk work in and waits for its end.
     pub fn call_bulk(&self, by: &str, command: Command) -> Result<Committed, Refusal> {
-        Self::wait(|reply| {
-            if let Err(refused) = self.jobs.send(Order {
-                command,
-                by: by.to_owned(),
-                reply,
-            }) {
-                (refused.0.reply)(Err(Refusal::Stopping));
-            }
-        })
+        self.submit_bulk(by, command).wait()
     }
 
     /// Hands in what dispatch did.
@@ -114,13 +121,23 @@ impl Door {
         // A writer that has gone takes the process with it or was stopped after dispatch.
         let _ = self.dispatch.send(command);
     }
+}
 
-    fn wait(submit: impl FnOnce(Reply)) -> Result<Committed, Refusal> {
+/// A command that was handed in and is answered later.
+pub struct Pending(Receiver<Result<Committed, Refusal>>);
+
+impl Pending {
+    fn new() -> (Reply, Self) {
         let (answer, answered) = bounded(1);
-        submit(Box::new(move |result| {
+        let reply = Box::new(move |result| {
             let _ = answer.send(result);
-        }));
-        answered.recv().unwrap_or(Err(Refusal::Stopping))
+        });
+        (reply, Self(answered))
+    }
+
+    /// Waits for its end.
+    pub fn wait(self) -> Result<Committed, Refusal> {
+        self.0.recv().unwrap_or(Err(Refusal::Stopping))
     }
 }
 

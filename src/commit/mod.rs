@@ -22,7 +22,7 @@ pub use command::{
     Answered, Begin, Command, Committed, DispatchCommand, EndUnsent, Fresh, RegisteredItem, Reply,
     RowResult, SettleAttempt,
 };
-pub use door::{Door, Queues};
+pub use door::{Door, Pending, Queues};
 pub use notices::{Mailbox, Notices};
 pub use recover::{rebuild, recover};
 pub use writer::{Responses, Writer, WriterOptions, WriterParts, give};

@@ -144,8 +144,8 @@ impl Writer {
         ready != stopped || !dispatch.is_empty()
     }
 
-    /// One group: takes what is queued, judges, records, syncs, makes visible, answers. After an error nothing may be
-    /// answered any more.
+    /// One group: takes what is queued, judges, records, syncs, makes visible, answers, tells dispatch. After an error nothing
+    /// may be answered any more.
     pub fn turn(&mut self) -> Result<(), LedgerError> {
         let space = self.look_at_space()?;
         let commands = if self.queues.jobs.is_empty() {
@@ -201,12 +201,13 @@ impl Writer {
         if !changes.is_empty() {
             self.state.merge(changes);
         }
+        // Clients first: a thread that wakes for a notice may take the core.
+        self.answer(responses);
         if !notices.is_empty() {
             for mailbox in &self.mailboxes {
                 mailbox.put(&notices);
             }
         }
-        self.answer(responses);
         Ok(())
     }
 

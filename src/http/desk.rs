@@ -11,7 +11,7 @@ use crossbeam_channel::{Sender, TrySendError};
 use super::answer::Answer;
 use super::api::{Api, ControlCall};
 use super::crm::CallError;
-use super::crm::route::{self, Lane};
+use super::crm::route::{self, Handler, Lane};
 use super::figures::figures;
 use super::gate::{DoorKind, Origin, Peer};
 use super::pace::Pace;
@@ -90,7 +90,8 @@ impl Desk {
                 return coming.reply.at_once().error(&error);
             }
         };
-        let is_write = routed.route.lane == Lane::Write;
+        let hands_in =
+            routed.route.lane == Lane::Write && matches!(routed.route.handler, Handler::Later(_));
         let (lane, reply) = match routed.route.lane {
             Lane::Write => (&self.lanes.write, coming.reply),
             Lane::Password => (&self.lanes.password, coming.reply.park()),
@@ -106,7 +107,7 @@ impl Desk {
                 idempotency_keys: coming.idempotency_keys,
             },
         };
-        if is_write && lane.is_empty() && self.pace.is_quick() {
+        if hands_in && lane.is_empty() && self.pace.is_quick() {
             return Job { work, reply }.work(&self.api, Some(&self.pace));
         }
         self.queue(lane, work, reply);

@@ -93,7 +93,7 @@ impl Front {
         let (read, reads) = bounded(config.queue_max);
         let (control, controls) = bounded(CONTROL_QUEUE_MAX);
         let mut workers = Vec::new();
-        let pace = Arc::<Pace>::default();
+        let pace = Arc::new(Pace::new());
         let paced = Some(&pace);
         workers.extend(team("http-write", config.workers, &writes, api, paced));
         workers.extend(team("http-read", READERS, &reads, api, None));

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tiny_http::{Request, Server};
 
@@ -18,6 +18,8 @@ use super::reply::Reply;
 const STOP_LOOK_EVERY: Duration = Duration::from_millis(100);
 /// Requests of one round, whose answers at hand leave together.
 const ROUND_MAX: usize = 64;
+/// How long a round takes in more.
+const ROUND_SPAN: Duration = Duration::from_millis(1);
 
 /// The one reader of tiny_http's queue.
 pub struct Pump {
@@ -32,12 +34,19 @@ impl Pump {
         while !stop.load(Ordering::Relaxed) {
             let first = match self.server.recv_timeout(STOP_LOOK_EVERY) {
                 Ok(Some(request)) => request,
-                Ok(None) => continue,
+                Ok(None) => {
+                    api.turns.carry();
+                    continue;
+                }
                 Err(source) => return Err(FrontError::Accept { source }),
             };
+            let begun = Instant::now();
             let _batch = api.turns.batch();
             api.guarded(|| self.take(first));
             for _ in 1..ROUND_MAX {
+                if begun.elapsed() > ROUND_SPAN {
+                    break;
+                }
                 match self.server.try_recv() {
                     Ok(Some(request)) => api.guarded(|| self.take(request)),
                     Ok(None) => break,

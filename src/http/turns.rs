@@ -18,6 +18,9 @@ pub type OpensWriter = Box<dyn FnOnce() -> Box<dyn Write + Send> + Send>;
 /// Told the line on which answers were lost: whoever waits on it waits for nothing.
 pub type IsLost = Box<dyn Fn(u64) + Send + Sync>;
 
+/// Writes of one thread in a row.
+const CARRIED_MAX: usize = 16;
+
 /// The answers that are owed, by line.
 pub struct Turns {
     lines: Mutex<Lines>,
@@ -112,17 +115,20 @@ impl Turns {
         }
     }
 
-    /// Carries out what is ready.
-    fn carry(&self) {
-        let mut lines = self.lock();
-        while let Some((line, slots)) = lines.next() {
+    /// Carries out what is ready, so much of it: others may put down as fast as one thread carries, and that thread has more to
+    /// do. What is left is carried with the next answer, or by the pump, which comes by often.
+    pub fn carry(&self) {
+        for _ in 0..CARRIED_MAX {
+            let mut lines = self.lock();
+            let Some((line, slots)) = lines.next() else {
+                return;
+            };
             drop(lines);
             if let Err(error) = write(slots) {
                 tracing::warn!(%error, "answers did not reach the gate");
                 (self.is_lost)(line);
             }
-            lines = self.lock();
-            lines.is_written(line);
+            self.lock().is_written(line);
         }
     }
 
@@ -305,6 +311,32 @@ mod tests {
             told.take(),
             ["1 writes ab", "1 falls", "2 falls", "3 writes c", "3 falls"]
         );
+    }
+
+    /// Each write puts the next answer down, as a flood of quick calls does.
+    #[test]
+    fn nobody_carries_for_others_without_end() {
+        const FLOOD: u64 = 100;
+        let told = Told::default();
+        let turns = turns_of(&told, &[]);
+        for id in 0..FLOOD {
+            let (again, inner) = (turns.clone(), told.clone());
+            turns.take(
+                1,
+                RequestId(id),
+                Box::new(move || {
+                    again.deliver(1, RequestId(id + 1), b"x".to_vec());
+                    (inner.opens(id))()
+                }),
+            );
+        }
+        turns.deliver(1, RequestId(0), b"x".to_vec());
+        assert_eq!(told.take().len(), 2 * CARRIED_MAX);
+        for _ in 0..FLOOD {
+            turns.carry();
+        }
+        assert_eq!(told.take().len(), 2 * (FLOOD as usize - CARRIED_MAX));
+        assert!(turns.lock().lines.is_empty());
     }
 
     #[test]

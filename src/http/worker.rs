@@ -4,7 +4,6 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Instant;
 
 use crossbeam_channel::Receiver;
 
@@ -12,7 +11,7 @@ use super::answer::Answer;
 use super::api::{Api, ControlCall};
 use super::crm::route::{Handler, Routed, Verb};
 use super::crm::{Call, CallError, Parameters, body, envelope, query, token};
-use super::pace::Pace;
+use super::pace::{Measured, Pace};
 use super::reply::Reply;
 use crate::telemetry::Metric;
 
@@ -65,11 +64,12 @@ impl Worker {
 impl Job {
     /// Works on it, on a thread with the stack of scripts; a panic ends nothing but this call.
     pub fn work(self, api: &Arc<Api>, pace: Option<&Pace>) {
-        let begun = Instant::now();
+        let Some(pace) = pace else {
+            return api.guarded(|| self.answer(api));
+        };
+        let measured = Measured::begin();
         api.guarded(|| self.answer(api));
-        if let Some(pace) = pace {
-            pace.took(begun.elapsed());
-        }
+        pace.took(&measured);
     }
 
     fn answer(self, api: &Arc<Api>) {

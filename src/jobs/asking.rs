@@ -3,6 +3,7 @@
 //! What the row, or a row before it in the chunk, registers has no number yet; the writer puts it in.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::Value;
 
@@ -33,6 +34,8 @@ pub struct Asking {
     /// What the chunk registers.
     items: Vec<Found>,
     subscriptions: Vec<String>,
+    has_looked: Arc<AtomicBool>,
+    refused: u64,
 }
 
 impl Asking {
@@ -42,9 +45,11 @@ impl Asking {
         job: JobNumber,
         zone: chrono_tz::Tz,
     ) -> Self {
+        let has_looked = Arc::<AtomicBool>::default();
         let finder: Arc<dyn Finder> = Arc::new(Looks {
             actions: actions.clone(),
             world: world.clone(),
+            has_looked: has_looked.clone(),
         });
         Self {
             actions,
@@ -54,7 +59,24 @@ impl Asking {
             zone,
             items: Vec::new(),
             subscriptions: Vec::new(),
+            has_looked,
+            refused: 0,
         }
+    }
+
+    /// How many rows a look at the state has failed.
+    pub fn refused(&self) -> u64 {
+        self.refused
+    }
+
+    /// Whether the script has ever looked something up.
+    pub fn has_looked(&self) -> bool {
+        self.has_looked.load(Ordering::Relaxed)
+    }
+
+    /// Whether the chunk registers something.
+    pub fn registers(&self) -> bool {
+        !self.items.is_empty() || !self.subscriptions.is_empty()
     }
 
     /// What the script's look-ups go through.
@@ -82,6 +104,7 @@ impl Asking {
             Err(why) => {
                 self.items.truncate(items);
                 self.subscriptions.truncate(subscriptions);
+                self.refused += 1;
                 RowAsked::Failed(row_reason(&why))
             }
         }
@@ -273,10 +296,12 @@ fn key(found: &Found) -> ItemKey {
 struct Looks {
     actions: Arc<Actions>,
     world: Arc<dyn World>,
+    has_looked: Arc<AtomicBool>,
 }
 
 impl Finder for Looks {
     fn find(&self, what: Lookup, named: &Named) -> Result<Option<Value>, String> {
+        self.has_looked.store(true, Ordering::Relaxed);
         let providers = self.actions.providers();
         let item = || identifier(named);
         let mut found = Ok(None);

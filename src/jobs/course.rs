@@ -1,6 +1,7 @@
 //! One job from its cursor to its end: read the next rows, ask the script, look up, hand the chunk in, again.
 //!
-//! Whatever ends the process in between, the job goes on from the cursor that was recorded with its rows.
+//! While the writer has a chunk, the next one is made ready behind it (`Gathered::is_ahead`), unless its rows could see what the
+//! chunk before them does. Whatever ends the process in between, the job goes on from the cursor that was recorded with its rows.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -43,7 +44,29 @@ pub struct Course<'a> {
     asking: Asking,
     is_dry_run: bool,
     /// The rows of the latest chunk.
-    gathered: Vec<Row>,
+    handed_in: Vec<Row>,
+    ahead: Option<Gathered>,
+    /// The latest chunk was not done whole.
+    is_cut: bool,
+}
+
+/// The rows of a chunk, ready to be handed in.
+struct Gathered {
+    from_row: u64,
+    asked: Vec<ChunkRow>,
+    rows: Vec<Row>,
+    /// Made ready while the chunk before it was under way.
+    is_ahead: bool,
+    /// Rows that a look at the state failed: behind the chunk before them they may not fail.
+    unfound: Vec<usize>,
+}
+
+impl Gathered {
+    /// The cursor behind its last row.
+    fn end(&self) -> Option<(u64, u64)> {
+        let to_byte = self.asked.last()?.to_byte;
+        Some((self.from_row + self.asked.len() as u64, to_byte))
+    }
 }
 
 /// What one turn brought.
@@ -64,7 +87,7 @@ impl Jobs {
         let reason = match ran {
             Ok(Ok(()) | Err(JobsError::Refused(Refusal::Stopping))) => return,
             Ok(Err(error)) => error.to_string(),
-            // Nothing of the chunk under way was recorded.
+            // A chunk under way is recorded whole, with its cursor, or not at all.
             Err(_) => "its thread panicked; keep script and input, and report this".to_owned(),
         };
         tracing::error!(job = number.0, reason, "a job is paused");
@@ -149,15 +172,18 @@ impl<'a> Course<'a> {
             rate: Rate::new(fields.rate_per_s, Duration::ZERO, now),
             tries: 0,
             is_dry_run,
-            gathered: Vec::new(),
+            handed_in: Vec::new(),
+            ahead: None,
+            is_cut: false,
         })
     }
 
     /// One chunk.
     pub fn step(&mut self, job: &Job) -> Result<Step, JobsError> {
-        let left = usize::try_from(job.fields.rows - job.row).unwrap_or(usize::MAX);
-        let chunk_rows = (job.fields.chunk_rows as usize).clamp(1, CHUNK_ROWS_MAX);
-        let wanted = u32::try_from(left.min(chunk_rows)).unwrap_or(u32::MAX);
+        if let Some(ahead) = self.take_ahead(job) {
+            return self.hand_in(job, ahead);
+        }
+        let wanted = wanted(job, job.row);
         let now = self.jobs.actions.clock.monotonic();
         let granted = if self.is_dry_run {
             wanted
@@ -167,27 +193,40 @@ impl<'a> Course<'a> {
         if granted == 0 {
             return Ok(Step::Wait(self.rate.next_at(now).saturating_sub(now)));
         }
-        let rows = self.gather(job, granted)?;
-        let handed_in = u32::try_from(rows.len()).unwrap_or(u32::MAX);
+        let gathered = self.gather((job.row, job.byte), granted, false)?;
+        self.hand_in(job, gathered)
+    }
+
+    fn hand_in(&mut self, job: &Job, gathered: Gathered) -> Result<Step, JobsError> {
+        let (end, is_ahead) = (gathered.end(), gathered.is_ahead);
+        let count = u32::try_from(gathered.asked.len()).unwrap_or(u32::MAX);
         let chunk = Chunk {
             job: self.number,
-            from_row: job.row,
-            rows,
+            from_row: gathered.from_row,
+            rows: gathered.asked,
         };
-        match self.world.submit(&job.by, chunk) {
+        self.handed_in = gathered.rows;
+        let submitted = self.world.submit(&job.by, chunk);
+        if let Some(end) = end {
+            self.gather_ahead(job, end);
+        }
+        match submitted.wait() {
             Ok(endings) => {
                 self.tries = 0;
                 let done = u32::try_from(endings.len()).unwrap_or(u32::MAX);
-                self.rate.give_back(handed_in.saturating_sub(done));
+                self.is_cut = done < count;
+                self.rate.give_back(count.saturating_sub(done));
                 Ok(Step::Done(endings))
             }
             Err(Refusal::Changed) => {
-                self.tries += 1;
-                self.rate.give_back(handed_in);
+                // What was looked up before the chunk before it was done is looked up again, and was no try.
+                self.tries += u32::from(!is_ahead);
+                self.is_cut = true;
+                self.rate.give_back(count);
                 Ok(Step::Wait(Duration::ZERO))
             }
             Err(Refusal::ReserveLow) => {
-                self.rate.give_back(handed_in);
+                self.rate.give_back(count);
                 Ok(Step::WaitForSpace)
             }
             Err(Refusal::JobState { .. }) => Ok(Step::Over),
@@ -197,30 +236,70 @@ impl<'a> Course<'a> {
 
     /// Goes through the rows of the latest chunk that were done.
     pub fn each_done(&self, endings: &[RowEnding], mut told: impl FnMut(&Rows, &Row, &RowEnding)) {
-        for (row, ending) in self.gathered.iter().zip(endings) {
+        for (row, ending) in self.handed_in.iter().zip(endings) {
             told(&self.rows, row, ending);
         }
     }
 
-    fn gather(&mut self, job: &Job, count: u32) -> Result<Vec<ChunkRow>, JobsError> {
-        self.rows.seek(job.byte)?;
-        self.gathered.clear();
-        self.asking.begin_chunk();
-        let mut asked = Vec::with_capacity(count as usize);
-        for at in 0..count {
-            let row = self.rows.need(job.row + u64::from(at))?;
-            let is_given_up = at == 0 && self.tries > TRIES_MAX;
-            asked.push(ChunkRow {
-                asked: if is_given_up {
-                    RowAsked::Failed(Refusal::Changed.to_string())
-                } else {
-                    self.ask(&row)
-                },
-                to_byte: row.to_byte,
-            });
-            self.gathered.push(row);
+    /// Makes the next chunk ready while the writer has this one. Not for a job with a rate, which has the time; not behind a
+    /// chunk that registers something, not for a script that looks things up, and not while rows are about what rows before
+    /// them changed.
+    fn gather_ahead(&mut self, job: &Job, cursor: (u64, u64)) {
+        let wanted = wanted(job, cursor.0);
+        let can_see = self.asking.registers() || self.asking.has_looked();
+        let has_time = job.fields.rate_per_s > 0 || self.is_dry_run;
+        if wanted == 0 || has_time || can_see || self.is_cut {
+            return;
         }
-        Ok(asked)
+        // What is wrong with the input is found again, and told, in its turn.
+        self.ahead = self.gather(cursor, wanted, true).ok();
+    }
+
+    /// The chunk that was made ready, if the one before it was done whole.
+    fn take_ahead(&mut self, job: &Job) -> Option<Gathered> {
+        let mut ahead = self.ahead.take()?;
+        if ahead.from_row != job.row || self.asking.has_looked() {
+            return None;
+        }
+        for at in std::mem::take(&mut ahead.unfound) {
+            let (row, asked) = (ahead.rows.get(at)?, ahead.asked.get_mut(at)?);
+            asked.asked = self.ask(row);
+        }
+        Some(ahead)
+    }
+
+    fn gather(
+        &mut self,
+        (from_row, from_byte): (u64, u64),
+        count: u32,
+        is_ahead: bool,
+    ) -> Result<Gathered, JobsError> {
+        self.rows.seek(from_byte)?;
+        self.asking.begin_chunk();
+        let mut gathered = Gathered {
+            from_row,
+            asked: Vec::with_capacity(count as usize),
+            rows: Vec::with_capacity(count as usize),
+            is_ahead,
+            unfound: Vec::new(),
+        };
+        for at in 0..count {
+            let row = self.rows.need(from_row + u64::from(at))?;
+            let is_given_up = at == 0 && self.tries > TRIES_MAX;
+            let refused = self.asking.refused();
+            let asked = if is_given_up {
+                RowAsked::Failed(Refusal::Changed.to_string())
+            } else {
+                self.ask(&row)
+            };
+            if is_ahead && self.asking.refused() != refused {
+                gathered.unfound.push(gathered.rows.len());
+            }
+            let to_byte = row.to_byte;
+            gathered.asked.push(ChunkRow { asked, to_byte });
+            gathered.rows.push(row);
+        }
+        Ok(gathered)
     }
 
     /// What the script asks for a row. Its error is that row's failure, and nobody else's.
@@ -244,6 +323,13 @@ impl<'a> Course<'a> {
             }
         }
     }
+}
+
+/// How many rows the next chunk from this one on may have.
+fn wanted(job: &Job, from_row: u64) -> u32 {
+    let left = usize::try_from(job.fields.rows.saturating_sub(from_row)).unwrap_or(usize::MAX);
+    let chunk_rows = (job.fields.chunk_rows as usize).clamp(1, CHUNK_ROWS_MAX);
+    u32::try_from(left.min(chunk_rows)).unwrap_or(u32::MAX)
 }
 
 /// The arguments as the script gets them.

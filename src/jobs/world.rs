@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::actions::Actions;
-use crate::commit::{Chunk, Command, Committed, Desk, judge_chunk};
+use crate::commit::{Chunk, Command, Committed, Desk, Pending, judge_chunk};
 use crate::domain::apply::{Recorded, apply};
 use crate::domain::event::{Event, JobFields};
 use crate::domain::job::{self, RowEnding};
@@ -15,8 +15,28 @@ use crate::store::{Changes, Draft, Savepoint};
 pub trait World: Send + Sync {
     /// Lets `look` see the state; it must not take long.
     fn look(&self, look: &mut dyn FnMut(&dyn View));
-    /// Hands a chunk in and waits for its end; answers the endings of the rows that were done.
-    fn submit(&self, by: &str, chunk: Chunk) -> Result<Vec<RowEnding>, Refusal>;
+    /// Hands a chunk in.
+    fn submit(&self, by: &str, chunk: Chunk) -> Submitted;
+}
+
+/// A chunk that was handed in.
+pub enum Submitted {
+    Judged(Result<Committed, Refusal>),
+    Pending(Pending),
+}
+
+impl Submitted {
+    /// Waits for its end; answers the endings of the rows that were done.
+    pub fn wait(self) -> Result<Vec<RowEnding>, Refusal> {
+        let committed = match self {
+            Self::Judged(committed) => committed,
+            Self::Pending(pending) => pending.wait(),
+        };
+        match committed? {
+            Committed::Chunk(endings) => Ok(endings),
+            _ => Err(Refusal::Changed),
+        }
+    }
 }
 
 /// The job's row as it is now.
@@ -34,11 +54,8 @@ impl World for Live {
         look(&self.0.state.view());
     }
 
-    fn submit(&self, by: &str, chunk: Chunk) -> Result<Vec<RowEnding>, Refusal> {
-        match self.0.door.call_bulk(by, Command::RunChunk(chunk))? {
-            Committed::Chunk(endings) => Ok(endings),
-            _ => Err(Refusal::Changed),
-        }
+    fn submit(&self, by: &str, chunk: Chunk) -> Submitted {
+        Submitted::Pending(self.0.door.submit_bulk(by, Command::RunChunk(chunk)))
     }
 }
 
@@ -89,20 +106,17 @@ impl World for Overlay {
         self.draft(|draft| look(draft));
     }
 
-    fn submit(&self, _by: &str, chunk: Chunk) -> Result<Vec<RowEnding>, Refusal> {
+    fn submit(&self, _by: &str, chunk: Chunk) -> Submitted {
         let now = self.actions.clock.now();
-        self.draft(|draft| {
+        let judged = self.draft(|draft| {
             let mut desk = OverlayDesk {
                 draft,
                 now,
                 by: &self.by,
             };
-            match judge_chunk(&mut desk, &chunk, now) {
-                Ok(Ok(Committed::Chunk(endings))) => Ok(endings),
-                Ok(Err(refusal)) => Err(refusal),
-                Ok(Ok(_)) | Err(_) => Err(Refusal::Changed),
-            }
-        })
+            judge_chunk(&mut desk, &chunk, now)
+        });
+        Submitted::Judged(judged.unwrap_or(Err(Refusal::Changed)))
     }
 }
 

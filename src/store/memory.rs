@@ -19,6 +19,9 @@ use crate::domain::{
     SubscriptionNumber, Timestamp,
 };
 
+/// Items for which room is made at once, whatever a damaged row says of their number.
+const RESERVED_MAX: usize = 16 << 20;
+
 /// Rows on their way to disk.
 pub type Overlay = HashMap<Key, Option<Row>>;
 
@@ -156,6 +159,7 @@ impl Memory {
     /// Makes room for all items at once: an index that grows looks every item up again.
     fn reserve_items(&mut self) {
         let count = usize::try_from(self.meta.items).unwrap_or(0);
+        let count = count.min(RESERVED_MAX);
         self.items.reserve(count);
         let Self {
             items,

@@ -49,6 +49,7 @@ mod job_scene;
 mod job_scripts;
 mod job_sets;
 mod jobs;
+mod jobs_ahead;
 mod jobs_bulk;
 mod jobs_review;
 mod lane;
