@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
 
+use super::dense::Dense;
 use super::draft::Changes;
 use super::page::{Page, page_of};
 use super::row::{Key, Row};
@@ -28,7 +29,7 @@ pub type Overlay = HashMap<Key, Option<Row>>;
 #[derive(Default)]
 pub struct Memory {
     pub meta: Meta,
-    pub items: HashMap<ItemNumber, Arc<Item>>,
+    pub items: Dense<Arc<Item>>,
     serial_numbers: HashTable<ItemNumber>,
     alternative_codes: HashTable<ItemNumber>,
     /// Only those whose CA ID is not their serial number.
@@ -83,7 +84,7 @@ impl Memory {
                     .into_iter()
                     .filter(|number| {
                         self.items
-                            .get(number)
+                            .get(number.0)
                             .is_some_and(|item| item.identifiers.ca_id() == value)
                     }),
             );
@@ -100,7 +101,7 @@ impl Memory {
         };
         let has_it = |number: &&ItemNumber| {
             self.items
-                .get(*number)
+                .get(number.0)
                 .is_some_and(|item| text.of(item) == value)
         };
         table
@@ -295,7 +296,7 @@ impl Memory {
         if let Some(Row::Items(rows)) = kept {
             rows.put(number, Some(row));
         } else {
-            let rows = Page::filled(page, |at| items.get(&ItemNumber(at)).cloned());
+            let rows = Page::filled(page, |at| items.get(at).cloned());
             *kept = Some(Row::Items(Box::new(rows)));
         }
     }
@@ -357,7 +358,7 @@ impl Memory {
         if let Some(id) = row.imported_id {
             self.imported_items.insert(id, number);
         }
-        let before = self.items.insert(number, row.clone());
+        let before = self.items.insert(number.0, row.clone());
         for text in [Text::SerialNumber, Text::AlternativeCode, Text::CaId] {
             let old = before
                 .as_deref()
@@ -423,12 +424,12 @@ impl Memory {
 
 /// The hash of an item's text in its index.
 fn hash_of(
-    items: &HashMap<ItemNumber, Arc<Item>>,
+    items: &Dense<Arc<Item>>,
     hasher: DefaultHashBuilder,
     text: Text,
     number: ItemNumber,
 ) -> u64 {
-    let value = items.get(&number).map(|item| text.of(item));
+    let value = items.get(number.0).map(|item| text.of(item));
     hasher.hash_one(value.unwrap_or_default())
 }
 

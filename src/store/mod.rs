@@ -3,6 +3,7 @@
 //! The only room that names sled. The ledger is the record; this can be deleted at any time and is rebuilt from it. `Draft`
 //! holds the writes of one group until they are synced; `State::merge` makes them visible to readers.
 
+mod dense;
 mod disk;
 mod draft;
 mod dump;

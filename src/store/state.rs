@@ -180,7 +180,7 @@ impl View for StateView<'_> {
     }
 
     fn item(&self, number: ItemNumber) -> Option<Arc<Item>> {
-        self.memory.items.get(&number).cloned()
+        self.memory.items.get(number.0).cloned()
     }
 
     fn items_by_serial_number(&self, serial_number: &str) -> Vec<ItemNumber> {

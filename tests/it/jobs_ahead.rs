@@ -1,5 +1,7 @@
 //! The next chunk is made ready while the writer has the one before it: nothing of that may be seen in what comes out.
 
+use std::fmt::Write as _;
+
 use super::headend::Served;
 use super::job_scene::{Bulk, ends};
 use super::scene::{card_serial, stb_serial, wait_until};
@@ -38,17 +40,19 @@ fn a_row_that_needs_the_chunk_before_it_is_done_behind_it() {
     let mut text = String::from("what,card,stb\n");
     for at in 0..ROUNDS {
         let (card, stb) = (format!("0190099{at:05}"), stb_serial(at));
-        text += &format!("card,{card},\npair,{card},{stb}\n");
-        text += &format!("subscription,{card},\nsubscribe,{card},{stb}\n");
-        text += &format!(
-            "leave,{card},{stb}\nleave,{card},{}\n",
+        writeln!(text, "card,{card},\npair,{card},{stb}").unwrap();
+        writeln!(text, "subscription,{card},\nsubscribe,{card},{stb}").unwrap();
+        writeln!(
+            text,
+            "leave,{card},{stb}\nleave,{card},{}",
             stb_serial(at + ROUNDS)
-        );
+        )
+        .unwrap();
     }
     for at in 0..ROUNDS {
         let (card, stb) = (card_serial(at), stb_serial(at));
         // The mapping takes the card as it was, and not as it is now.
-        text += &format!("recode,{card},\npair,{card},{stb}\n");
+        writeln!(text, "recode,{card},\npair,{card},{stb}").unwrap();
     }
     bulk.write("steps.csv", &text);
     let dry = bulk.job("steps.rhai", "steps.csv", &["--dry-run"]);
@@ -79,10 +83,10 @@ fn rows_that_undo_each_other_come_out_as_they_stand_in_the_file() {
     // Two boxes change places between two cards, again and again; what is asked for last is what holds.
     for at in 0..ROUNDS {
         for card in 0..2 {
-            text += &format!("pair,{},{}\n", card_serial(card), stb_serial(card));
-            text += &format!("leave,{},{}\n", card_serial(card), stb_serial(card));
+            writeln!(text, "pair,{},{}", card_serial(card), stb_serial(card)).unwrap();
+            writeln!(text, "leave,{},{}", card_serial(card), stb_serial(card)).unwrap();
         }
-        text += &format!("pair,{},{}\n", card_serial(2), stb_serial(at % 2 + 2));
+        writeln!(text, "pair,{},{}", card_serial(2), stb_serial(at % 2 + 2)).unwrap();
     }
     bulk.write("steps.csv", &text);
     let dry = bulk.job("steps.rhai", "steps.csv", &["--dry-run"]);
