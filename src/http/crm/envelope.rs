@@ -6,6 +6,9 @@ use super::codes;
 use super::value::Value;
 use crate::config::ErrorStatus;
 
+/// As long as most answers are.
+const BODY_BYTES: usize = 1536;
+
 /// Success is exactly `"OK"`.
 pub fn ok(data: &Value) -> Answer {
     Answer::new(200, wrap("OK", "", "", data))
@@ -37,7 +40,8 @@ fn wrap(code: &str, description: &str, message: &str, data: &Value) -> Vec<u8> {
         ("description", description.into()),
         ("message", message.into()),
     ]);
-    let mut body = br#"{"status":"#.to_vec();
+    let mut body = Vec::with_capacity(BODY_BYTES);
+    body.extend_from_slice(br#"{"status":"#);
     // Writing values of ours to memory cannot fail.
     let _ = serde_json::to_writer(&mut body, &status);
     body.extend_from_slice(br#","data":"#);

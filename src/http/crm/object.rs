@@ -46,7 +46,10 @@ impl<'a> Objects<'a> {
         members([
             ("id", self.id(Kind::Request, number)),
             ("number", number.to_string().into()),
-            ("type", Method::of(request.action()).request_type.into()),
+            (
+                "type",
+                Value::Word(Method::of(request.action()).request_type),
+            ),
             (
                 "sequence_number",
                 was_sent.then(|| request.sequence_number.to_string()).into(),
@@ -56,11 +59,11 @@ impl<'a> Objects<'a> {
                 "executed_date",
                 request.executed.map(|at| self.date(at)).into(),
             ),
-            ("priority", request.priority.word().into()),
+            ("priority", Value::Word(request.priority.word())),
             ("process_immediately", request.is_immediate.into()),
             (
                 "life_cycle_state",
-                request.phase.life_cycle_state().word().into(),
+                Value::Word(request.phase.life_cycle_state().word()),
             ),
             (
                 "request",
@@ -87,7 +90,7 @@ impl<'a> Objects<'a> {
                 "provider_error_description",
                 error.provider_description.into(),
             ),
-            ("process_name", request.process_name.word().into()),
+            ("process_name", Value::Word(request.process_name.word())),
             (
                 "process_id",
                 (request.run > 0)
@@ -129,7 +132,7 @@ impl<'a> Objects<'a> {
                 "alternative_code",
                 item.identifiers.alternative_code().into(),
             ),
-            ("state", state_word(item.is_effective).into()),
+            ("state", Value::Word(state_word(item.is_effective))),
             (
                 "product",
                 Value::object([

@@ -15,6 +15,8 @@ pub enum Value {
     Flag(bool),
     Number(serde_json::Number),
     Text(String),
+    /// A text of ours.
+    Word(&'static str),
     List(Vec<Value>),
     Object(Members),
 }
@@ -30,7 +32,7 @@ impl Value {
             Self::Flag(_) => "a boolean",
             Self::Number(_) => "a number",
             Self::Text(text) if text.is_empty() => "an empty string",
-            Self::Text(_) => "a string",
+            Self::Text(_) | Self::Word(_) => "a string",
             Self::List(_) => "a list",
             Self::Object(members) if members.is_empty() => "an empty object",
             Self::Object(_) => "an object",
@@ -79,6 +81,7 @@ impl Serialize for Value {
             Self::Flag(flag) => serializer.serialize_bool(*flag),
             Self::Number(number) => number.serialize(serializer),
             Self::Text(text) => serializer.serialize_str(text),
+            Self::Word(text) => serializer.serialize_str(text),
             Self::List(values) => serializer.collect_seq(values),
             Self::Object(members) => {
                 let mut map = serializer.serialize_map(Some(members.len()))?;
