@@ -103,7 +103,7 @@ fn a_changed_script_takes_effect_and_a_wrong_one_changes_nothing() {
     is_paired(&made, 0);
     assert_eq!(reloaded(&made), "generation 2: nothing changed\n");
 
-    let first = "if !request.card.is_digits()";
+    let first = "if !card.is_digits()";
     let wary = format!(
         "if request.card == \"{}\" {{ return \"not this one\"; }}\n    {first}",
         card_serial(1)
