@@ -3,11 +3,10 @@
 import json
 import os
 import re
-import subprocess
 import urllib.request
 from pathlib import Path
 
-from . import place, process
+from . import children, place, process
 
 CONFIG = """\
 data_dir = "data"
@@ -53,11 +52,7 @@ class Box:
         self.server.stop()
 
     def call(self, *words) -> str:
-        command = [str(place.PAIRBOX), *(str(word) for word in words), "--config", str(self.folder / "pairbox.toml")]
-        done = subprocess.run(command, capture_output=True, text=True)
-        if done.returncode != 0:
-            raise SystemExit(f"{' '.join(command)} failed:\n{done.stdout}{done.stderr}")
-        return done.stdout
+        return children.run([place.PAIRBOX, *words, "--config", self.folder / "pairbox.toml"])
 
     def token(self) -> str:
         body = {"username": "crm", "password": "compare only", "organisation": "compare"}
