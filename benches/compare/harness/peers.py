@@ -77,6 +77,8 @@ def count_sqlite(path):
 
 
 class FastApiSqlite(Peer):
+    # One worker: writers of two processes cannot queue behind a lock, they sleep and try again, which was no faster and had a p99 four
+    # times as long.
     name = "FastAPI + SQLite"
 
     def __init__(self):

@@ -5,6 +5,7 @@ usage: workers.py MODULE PORT WORKERS
 """
 
 import multiprocessing
+import signal
 import socket
 import sys
 
@@ -23,6 +24,8 @@ def main(module: str, port: str, workers: str) -> None:
     every = [multiprocessing.Process(target=serve, args=(module, int(port)), daemon=True) for _ in range(int(workers))]
     for worker in every:
         worker.start()
+    # On the way out the workers are ended and waited for.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     for worker in every:
         worker.join()
 
