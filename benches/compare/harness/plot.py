@@ -7,7 +7,7 @@ import matplotlib
 from . import place
 
 matplotlib.use("svg")
-from matplotlib import pyplot  # noqa: E402
+from matplotlib import pyplot, ticker  # noqa: E402
 
 SHOWN = (
     "accepts a second, 64 clients",
@@ -26,6 +26,11 @@ def draw(counts: list[int], found: list[dict]) -> Path:
     for name, axis in zip(SHOWN, axes.flat, strict=True):
         axis.plot(counts, [one[name] for one in found], marker="o")
         axis.set(title=name, xscale="log", ylim=(0, None), xlabel="items, and as many requests")
+        axis.set_xticks(counts)
+        axis.minorticks_off()
+        axis.xaxis.set_major_formatter(ticker.EngFormatter())
+        axis.yaxis.set_major_locator(ticker.MaxNLocator(4))
+        axis.yaxis.set_major_formatter("{x:,.6g}")
         axis.grid(alpha=0.3)
     path = place.DATA / "growth.svg"
     figure.savefig(path, metadata={"Date": None, "Creator": None})
