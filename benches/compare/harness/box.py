@@ -6,7 +6,7 @@ import re
 import urllib.request
 from pathlib import Path
 
-from . import children, place, process
+from . import children, place, process, standstill
 
 CONFIG = """\
 data_dir = "data"
@@ -63,6 +63,10 @@ class Box:
     def unfinished(self) -> int:
         requests = json.loads(self.call("status", "--output", "json"))["requests"]
         return requests["total"] - requests["completed"] - requests["rejected"]
+
+    def wait_for_sent(self) -> None:
+        # Looking costs the box something, so seldom.
+        standstill.wait_for_none(self.unfinished, 0.5, self.folder / "log")
 
     def events(self):
         """Every line of the ledger's files, as they lie on the disk."""

@@ -62,8 +62,7 @@ def measure(count: int, gateway: int) -> dict:
         table.note(f"{count:,}: sending")
         begun = time.monotonic()
         box.call("provider", "resume", "north")
-        while box.unfinished():
-            time.sleep(1)
+        box.wait_for_sent()
         sent += time.monotonic() - begun
         box.call("provider", "pause", "north", "--reason", "growth")
     rows.unlink()

@@ -77,7 +77,7 @@ def count_sqlite(path):
 
 
 class FastApiSqlite(Peer):
-    # One worker: writers of two processes cannot queue behind a lock, they sleep and try again, which was no faster and had a p99 four
+    # One worker: writers of two processes cannot queue behind a lock, they sleep and try again, which was no faster and had a p99 many
     # times as long.
     name = "FastAPI + SQLite"
 

@@ -1,6 +1,7 @@
 """Servers: begun, waited for, weighed and ended."""
 
 import os
+import random
 import signal
 import socket
 import time
@@ -9,10 +10,19 @@ from pathlib import Path
 from . import children, kernel
 
 
+# Below those that the kernel gives to clients, of whom one could take it before its server does.
+PORTS = range(20_000, 30_000)
+
+
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    while True:
+        port = random.choice(PORTS)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
 
 
 class Server:

@@ -2,7 +2,6 @@
 
 import datetime
 import json
-import time
 
 from . import celery, children, peers, place, process, table
 from .box import Box
@@ -24,6 +23,7 @@ def run() -> None:
         }
         own = seen["pairbox"]
         rows += [[window, name, round(rate), own / rate] for name, rate in seen.items()]
+    # Beside the widest window of pairbox.
     for pool, in_flight in celery.POOLS:
         rate = by_celery(port, pool, in_flight)
         rows.append([in_flight, f"Celery + Redis + PostgreSQL, {pool}", round(rate), own / rate])
@@ -37,9 +37,7 @@ def by_pairbox(port: int, window: int) -> float:
     box.start()
     box.call("run", "pair_from_csv", "--input", place.row_file(REQUESTS), "--rate", "0")
     box.call("provider", "resume", "north")
-    # Looking costs the box something, so seldom.
-    while box.unfinished():
-        time.sleep(0.5)
+    box.wait_for_sent()
     box.stop()
     begun, settled = [], []
     for line in box.events():
