@@ -4,6 +4,7 @@ import sys
 import time
 
 from . import accept, bulk, sending, table
+from .runs import Runs
 
 JOBS = ("accept", "slow", "bulk", "sending")
 
@@ -15,7 +16,7 @@ def main(wanted: list[str]) -> None:
     wanted = wanted or list(JOBS)
     begun = time.monotonic()
     if "accept" in wanted or "slow" in wanted:
-        runs = accept.Runs()
+        runs = Runs()
         if "accept" in wanted:
             accept.run(runs)
         if "slow" in wanted:

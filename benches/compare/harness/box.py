@@ -3,11 +3,10 @@
 import json
 import os
 import re
-import subprocess
 import urllib.request
 from pathlib import Path
 
-from . import place, process
+from . import children, place, process, standstill
 
 CONFIG = """\
 data_dir = "data"
@@ -53,11 +52,7 @@ class Box:
         self.server.stop()
 
     def call(self, *words) -> str:
-        command = [str(place.PAIRBOX), *(str(word) for word in words), "--config", str(self.folder / "pairbox.toml")]
-        done = subprocess.run(command, capture_output=True, text=True)
-        if done.returncode != 0:
-            raise SystemExit(f"{' '.join(command)} failed:\n{done.stdout}{done.stderr}")
-        return done.stdout
+        return children.run([place.PAIRBOX, *words, "--config", self.folder / "pairbox.toml"])
 
     def token(self) -> str:
         body = {"username": "crm", "password": "compare only", "organisation": "compare"}
@@ -68,6 +63,10 @@ class Box:
     def unfinished(self) -> int:
         requests = json.loads(self.call("status", "--output", "json"))["requests"]
         return requests["total"] - requests["completed"] - requests["rejected"]
+
+    def wait_for_sent(self) -> None:
+        # Looking costs the box something, so seldom.
+        standstill.wait_for_none(self.unfinished, 0.5, self.folder / "log")
 
     def events(self):
         """Every line of the ledger's files, as they lie on the disk."""

@@ -1,9 +1,8 @@
 """Rows of one CSV file made into durable requests, a card and an STB each, by the clock on the wall."""
 
-import subprocess
 import time
 
-from . import peers, place, table
+from . import children, peers, place, table
 from .box import Box
 from .postgres import Cluster
 
@@ -47,6 +46,5 @@ def run() -> None:
 
 def timed(script: str, *words) -> float:
     begun = time.monotonic()
-    command = [peers.PYTHON, place.PYTHON_PEERS / script, *words]
-    subprocess.run([str(word) for word in command], check=True, stdout=subprocess.DEVNULL)
+    children.run([peers.PYTHON, place.PYTHON_PEERS / script, *words])
     return time.monotonic() - begun

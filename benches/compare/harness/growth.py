@@ -9,19 +9,26 @@ import sys
 import time
 import urllib.parse
 
-from . import load, place, process, table
+from . import load, place, plot, process, table
 from .box import Box
 
 COUNTS = (10_000, 1_000_000, 5_000_000)
 # A card has at most 64 unfinished requests: with fewer items, or for longer, the accepts would be refused.
-SECONDS = 5
+SECONDS = 1
+ROUNDS = 3
+CLIENTS = 64
 COUNT_MIN = 10_000
+# 13 GiB for 5 million.
+BYTES_EACH = 2_800
+START_S = 600
 LOOKS = 300
 LIST_PATH = "/crmapi/rest/v2/nagravision/provisioning_requests/list"
 SHOW_PATH = "/crmapi/rest/v2/nagravision/provisioning_requests/show"
 
 
 def main(counts: list[int]) -> None:
+    place.folder("growth")
+    require_space(max(counts))
     folder = place.folder("growth-gateway")
     port = process.free_port()
     gateway = process.Server([place.GATEWAY, port], port, folder / "log")
@@ -29,7 +36,13 @@ def main(counts: list[int]) -> None:
     gateway.stop()
     names = list(found[0])
     table.show("Growth", ["", *(f"{count:,}" for count in counts)], [[name, *(one[name] for one in found)] for name in names])
-    draw(counts, found)
+    print(f"\n{plot.draw(counts, found)}")
+
+
+def require_space(count: int) -> None:
+    needed, free = count * BYTES_EACH / 2**30, shutil.disk_usage(place.DATA).free / 2**30
+    if free < needed:
+        raise SystemExit(f"{count:,} items and requests need {needed:.1f} GiB in {place.DATA}, which has {free:.1f} GiB; COMPARE_DIR names another folder")
 
 
 def measure(count: int, gateway: int) -> dict:
@@ -49,8 +62,7 @@ def measure(count: int, gateway: int) -> dict:
         table.note(f"{count:,}: sending")
         begun = time.monotonic()
         box.call("provider", "resume", "north")
-        while box.unfinished():
-            time.sleep(1)
+        box.wait_for_sent()
         sent += time.monotonic() - begun
         box.call("provider", "pause", "north", "--reason", "growth")
     rows.unlink()
@@ -62,7 +74,7 @@ def measure(count: int, gateway: int) -> dict:
     table.note(f"{count:,}: list and show")
     lists, shows = looks(box, count)
     table.note(f"{count:,}: accepts")
-    accepts = load.run(box.port, 64, SECONDS, 0, token=box.token(), items=items)
+    accepts = accept(box, items)
     busy = box.server.memory_mib()
     box.stop()
 
@@ -78,8 +90,9 @@ def measure(count: int, gateway: int) -> dict:
         "items imported a second": round(count / imported),
         "rows of a job a second": round(count / rows_took),
         "sent a second": round(count / sent),
-        "accepts a second, 64 clients": round(accepts.rate),
-        "accepts, p99 us": accepts.p99_us,
+        "accepts a second, 64 clients": round(statistics.median(load.rate for load in accepts)),
+        "accepts, p99 us": statistics.median(load.p99_us for load in accepts),
+        "unfinished requests a card after them": sum(load.requests for load in accepts) / items,
         "start, s": started,
         "memory after the start, MiB": round(idle),
         "memory after the accepts, MiB": round(busy),
@@ -99,13 +112,26 @@ def measure(count: int, gateway: int) -> dict:
 def start(box: Box) -> float:
     """Seconds until it says that it is ready."""
     begun = time.monotonic()
-    box.start(wait_s=3_600)
-    while True:
+    box.start(wait_s=START_S)
+    while time.monotonic() - begun < START_S:
         client = http.client.HTTPConnection("127.0.0.1", box.port, timeout=60)
         client.request("GET", "/readyz")
-        if client.getresponse().status == 200:
+        answer = client.getresponse()
+        if answer.status == 200:
             return time.monotonic() - begun
+        said = answer.read()
+        client.close()
         time.sleep(0.01)
+    box.server.fail(f"is not ready after {START_S} s: /readyz answers {answer.status} {said}")
+
+
+def accept(box: Box, items: int) -> list[load.Load]:
+    """Short ones, so that no size of the box has many more unfinished requests on a card than another."""
+    token, first, loads = box.token(), 0, []
+    for _ in range(ROUNDS):
+        loads.append(load.run(box.port, CLIENTS, SECONDS, first, token, items))
+        first = loads[-1].next
+    return loads
 
 
 def looks(box: Box, count: int) -> tuple:
@@ -127,30 +153,6 @@ def looks(box: Box, count: int) -> tuple:
             if answer["status"]["code"] != "OK" or not answer["data"]:
                 raise SystemExit(f"{name} answers {answer}")
     return tuple((statistics.median(seen), sorted(seen)[int(len(seen) * 0.99)]) for seen in times.values())
-
-
-def draw(counts: list[int], found: list[dict]) -> None:
-    import matplotlib
-
-    matplotlib.use("svg")
-    from matplotlib import pyplot
-
-    shown = [
-        "accepts a second, 64 clients",
-        "memory after the start, MiB",
-        "start, s",
-        "rebuild, events a second",
-        "list of 100, p50 ms",
-        "show, p50 ms",
-    ]
-    figure, axes = pyplot.subplots(2, 3, figsize=(11, 6), layout="constrained")
-    for name, axis in zip(shown, axes.flat, strict=True):
-        axis.plot(counts, [one[name] for one in found], marker="o")
-        axis.set(title=name, xscale="log", ylim=(0, None), xlabel="items, and as many requests")
-        axis.grid(alpha=0.3)
-    path = place.DATA / "growth.svg"
-    figure.savefig(path)
-    print(f"\n{path}")
 
 
 asked = [int(count) for count in sys.argv[1:]] or list(COUNTS)

@@ -1,20 +1,21 @@
-"""What is measured: each can be started and stopped, says its memory, and counts afterwards what lies on its disk."""
+"""What is measured: each can be started and stopped, says its memory, and counts afterwards what lies on its disk: requests, those
+of them that are pending, and entries of the audit."""
 
 import sqlite3
-import subprocess
 import sys
 
-from . import place, process
+from . import children, place, process
 from .box import Box
 from .postgres import Cluster
 
 PYTHON = sys.executable
-# Both cores, as a user would start it.
-WORKERS = 2
+TOKEN_BYTES = 32
+COUNT = "SELECT (SELECT count(*) FROM request), (SELECT count(*) FROM request WHERE state = 'PENDING'), (SELECT count(*) FROM audit)"
 
 
 class Pairbox:
     name = "pairbox"
+    workers = 1
 
     def __init__(self):
         self.box = Box(place.folder("pairbox"), place.ITEMS)
@@ -30,17 +31,26 @@ class Pairbox:
         return self.box.server.memory_mib()
 
     def count(self):
-        """Requests and entries of the audit: in the ledger each is both."""
+        """In the ledger each line is the request and its entry of the audit."""
         kept = self.box.count(b'"event":{"request_accepted":')
-        return kept, kept
+        self.box.start()
+        try:
+            return kept, self.box.unfinished(), kept
+        finally:
+            self.box.stop()
 
 
 class Peer:
-    token = ""
+    # It asks for none, and gets a body as long as pairbox does.
+    token = "0" * TOKEN_BYTES
+    workers = 1
 
     def start(self, environment=None):
         self.port = process.free_port()
-        self.server = process.Server(self.command(), self.port, self.folder / "log", {**self.environment(), **(environment or {})}, place.PYTHON_PEERS)
+        environment = {**self.environment(), **(environment or {})}
+        self.server = process.Server(
+            self.command(), self.port, self.folder / "log", environment, place.PYTHON_PEERS, listeners=self.workers
+        )
 
     def environment(self):
         return {}
@@ -50,10 +60,6 @@ class Peer:
 
     def memory_mib(self):
         return self.server.memory_mib()
-
-
-def uvicorn(module: str, port: int) -> list:
-    return [PYTHON, "-m", "uvicorn", f"{module}:app", "--port", port, "--workers", WORKERS, "--log-level", "warning", "--no-access-log"]
 
 
 def make_sqlite(path, count: int = place.ITEMS) -> None:
@@ -67,10 +73,12 @@ def make_sqlite(path, count: int = place.ITEMS) -> None:
 
 def count_sqlite(path):
     with sqlite3.connect(path) as database:
-        return database.execute("SELECT (SELECT count(*) FROM request WHERE state = 'PENDING'), (SELECT count(*) FROM audit)").fetchone()
+        return database.execute(COUNT).fetchone()
 
 
 class FastApiSqlite(Peer):
+    # One worker: writers of two processes cannot queue behind a lock, they sleep and try again, which was no faster and had a p99 many
+    # times as long.
     name = "FastAPI + SQLite"
 
     def __init__(self):
@@ -79,7 +87,7 @@ class FastApiSqlite(Peer):
         make_sqlite(self.database)
 
     def command(self):
-        return uvicorn("fastapi_sqlite", self.port)
+        return [PYTHON, "workers.py", "fastapi_sqlite", self.port, self.workers]
 
     def environment(self):
         return {"PEER_DATABASE": str(self.database)}
@@ -90,6 +98,7 @@ class FastApiSqlite(Peer):
 
 class FastApiPostgresql(Peer):
     name = "FastAPI + PostgreSQL"
+    workers = 2
 
     def __init__(self):
         self.folder = place.folder("fastapi-postgresql")
@@ -100,7 +109,7 @@ class FastApiPostgresql(Peer):
         super().start()
 
     def command(self):
-        return uvicorn("fastapi_postgresql", self.port)
+        return [PYTHON, "workers.py", "fastapi_postgresql", self.port, self.workers]
 
     def environment(self):
         return {"PEER_DSN": self.cluster.dsn}
@@ -115,7 +124,7 @@ class FastApiPostgresql(Peer):
     def count(self):
         self.cluster.start()
         try:
-            return self.cluster.query("SELECT (SELECT count(*) FROM request WHERE state = 'PENDING'), (SELECT count(*) FROM audit)")
+            return self.cluster.query(COUNT)
         finally:
             self.cluster.stop()
 
@@ -144,14 +153,13 @@ class AxumRedb(Peer):
         self._run("load", self.database, *place.item_files(place.ITEMS))
 
     def _run(self, *words):
-        return subprocess.run([place.RUST_PEERS / "axum-redb", *words], check=True, capture_output=True, text=True).stdout
+        return children.run([place.RUST_PEERS / "axum-redb", *words])
 
     def command(self):
         return [place.RUST_PEERS / "axum-redb", "serve", self.port, self.database]
 
     def count(self):
-        requests, pending, audit = self._run("count", self.database).split()
-        return min(int(requests), int(pending)), int(audit)
+        return tuple(int(word) for word in self._run("count", self.database).split())
 
 
 ALL = (Pairbox, FastApiSqlite, FastApiPostgresql, AxumSqlite, AxumRedb)

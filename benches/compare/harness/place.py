@@ -19,7 +19,11 @@ PAIR_PATH = "/crmapi/rest/v2/nagravision/provisioning_requests/pair_smartcard_de
 def folder(name: str) -> Path:
     """An empty folder beside those of the others."""
     path = DATA / name
-    shutil.rmtree(path, ignore_errors=True)
+    try:
+        if path.exists():
+            shutil.rmtree(path)
+    except OSError as error:
+        raise SystemExit(f"{path} of an earlier run cannot be removed: {error}\nRemove it, or name another folder by COMPARE_DIR.") from error
     path.mkdir(parents=True)
     return path
 
@@ -40,7 +44,7 @@ def item_files(count: int) -> tuple[Path, Path]:
         path = DATA / f"{kind}-{count}.csv"
         if not path.exists():
             rows = (f"{serial(at)},{kind}-{at},{product}\n" for at in range(count))
-            path.write_text("serial_number,alternative_code,product\n" + "".join(rows))
+            write(path, "serial_number,alternative_code,product\n" + "".join(rows))
         paths.append(path)
     return paths[0], paths[1]
 
@@ -48,5 +52,12 @@ def item_files(count: int) -> tuple[Path, Path]:
 def row_file(rows: int) -> Path:
     """Rows of a bulk job: each card with its STB."""
     path = DATA / f"rows-{rows}.csv"
-    path.write_text("smartcard,stb\n" + "".join(f"{card_serial(at)},{stb_serial(at)}\n" for at in range(rows)))
+    write(path, "smartcard,stb\n" + "".join(f"{card_serial(at)},{stb_serial(at)}\n" for at in range(rows)))
     return path
+
+
+def write(path: Path, text: str) -> None:
+    """All of it or nothing: a run that is stopped leaves no half of a file."""
+    part = path.with_suffix(".part")
+    part.write_text(text)
+    part.rename(path)

@@ -2,13 +2,16 @@
 
 import os
 import shutil
-import subprocess
+import signal
 import time
 from pathlib import Path
 
 import psycopg
 
-from . import place, process
+from . import children, place, process
+
+
+FAST_SHUTDOWN = signal.SIGINT
 
 
 class Cluster:
@@ -18,10 +21,9 @@ class Cluster:
         self.user = "postgres" if os.geteuid() == 0 else None
         if self.user:
             shutil.chown(folder, self.user)
-        command = ["initdb", "--auth=trust", "--username=postgres", "--encoding=UTF8", "--pgdata", folder / "data"]
-        made = subprocess.run(command, capture_output=True, text=True, user=self.user, group=self.user, cwd=folder)
-        if made.returncode:
-            raise SystemExit(f"initdb failed in {folder}, which its user must be able to enter (COMPARE_DIR names another):\n{made.stderr}")
+        command = ["initdb", "--auth=trust", "--username=postgres", "--locale=C.UTF-8", "--encoding=UTF8", "--pgdata", folder / "data"]
+        hint = f"its user must be able to enter {folder} (COMPARE_DIR names another)"
+        children.run(command, hint, user=self.user, group=self.user, cwd=folder)
         self.dsn = f"postgresql://postgres@127.0.0.1:{self.port}/postgres"
         self.start()
         schema = (place.PYTHON_PEERS / "schema_postgresql.sql").read_text()
@@ -37,7 +39,7 @@ class Cluster:
 
     def start(self, environment: dict | None = None) -> None:
         command = ["postgres", "-D", self.folder / "data", "-p", self.port, "-k", self.folder]
-        self.server = process.Server(command, self.port, self.folder / "log", environment, self.folder, self.user)
+        self.server = process.Server(command, self.port, self.folder / "log", environment, self.folder, self.user, end_signal=FAST_SHUTDOWN)
         until = time.monotonic() + 60
         while True:
             # It listens before it has recovered.
@@ -50,8 +52,7 @@ class Cluster:
                 time.sleep(0.05)
 
     def stop(self) -> None:
-        # SIGINT is its fast shutdown.
-        self.server.stop(2)
+        self.server.stop()
 
     def query(self, sql: str) -> tuple:
         with psycopg.connect(self.dsn) as database:

@@ -1,17 +1,28 @@
-"""Processes: begun, waited for, weighed and ended."""
+"""Servers: begun, waited for, weighed and ended."""
 
 import os
+import random
 import signal
 import socket
-import subprocess
 import time
 from pathlib import Path
 
+from . import children, kernel
+
+
+# Below those that the kernel gives to clients, of whom one could take it before its server does.
+PORTS = range(20_000, 30_000)
+
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    while True:
+        port = random.choice(PORTS)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
 
 
 class Server:
@@ -26,56 +37,49 @@ class Server:
         cwd: Path | None = None,
         user: str | None = None,
         wait_s: float = 60,
+        listeners: int = 1,
+        end_signal: int = signal.SIGTERM,
     ):
         self.port, self.log = port, log
         with log.open("a") as output:
-            self.process = subprocess.Popen(
-                [str(word) for word in command],
+            self.process = children.begin(
+                command,
+                end_signal,
                 stdout=output,
                 stderr=output,
                 env={**os.environ, **(environment or {})},
                 cwd=cwd,
                 user=user,
                 group=user,
-                start_new_session=True,
             )
-        self._wait_for_port(time.monotonic() + wait_s)
+        self._wait_for_port(listeners, time.monotonic() + wait_s)
+        preloaded = (environment or {}).get("LD_PRELOAD")
+        if preloaded:
+            self._require(Path(preloaded))
 
-    def _wait_for_port(self, until: float) -> None:
-        while time.monotonic() < until:
-            if self.process.poll() is not None:
-                break
-            try:
-                socket.create_connection(("127.0.0.1", self.port), 1).close()
-                return
-            except OSError:
-                time.sleep(0.02)
-        tail = self.log.read_text()[-2000:]
-        raise SystemExit(f"{self.process.args[0]} does not listen on port {self.port}; it said:\n{tail}")
+    def _wait_for_port(self, listeners: int, until: float) -> None:
+        while kernel.listeners(self.port) < listeners:
+            if self.process.poll() is not None or time.monotonic() > until:
+                self.fail(f"does not listen on port {self.port}")
+            time.sleep(0.02)
+
+    def _require(self, library: Path) -> None:
+        for pid in kernel.family(self.process.pid):
+            if kernel.lacks(pid, library):
+                self.fail(f"has not loaded {library} in its process {pid}")
+
+    def fail(self, why: str) -> None:
+        children.end(self.process)
+        raise SystemExit(f"{self.process.args[0]} {why}; it said:\n{self.log.read_text()[-2000:]}")
+
+    def shares(self) -> list[int]:
+        """How many clients each of its processes serves, those that serve none left out."""
+        counts = (kernel.connections(pid, self.port) for pid in kernel.family(self.process.pid))
+        return [count for count in counts if count]
 
     def memory_mib(self) -> float:
         """What it and its children hold; pages that several of them share count once."""
-        return sum(_pss_kib(pid) for pid in _with_children(self.process.pid)) / 1024
+        return sum(kernel.pss_kib(pid) for pid in kernel.family(self.process.pid)) / 1024
 
-    def stop(self, with_signal: int = signal.SIGTERM) -> None:
-        self.process.send_signal(with_signal)
-        try:
-            self.process.wait(30)
-        except subprocess.TimeoutExpired:
-            os.killpg(self.process.pid, signal.SIGKILL)
-            self.process.wait()
-
-
-def _with_children(pid: int) -> list[int]:
-    every = [pid]
-    for parent in every:
-        for task in Path(f"/proc/{parent}/task").glob("*/children"):
-            every += [int(child) for child in task.read_text().split()]
-    return every
-
-
-def _pss_kib(pid: int) -> int:
-    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-        if line.startswith("Pss:"):
-            return int(line.split()[1])
-    return 0
+    def stop(self) -> None:
+        children.end(self.process)

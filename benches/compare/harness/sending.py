@@ -2,18 +2,13 @@
 
 import datetime
 import json
-import os
-import subprocess
-import time
 
-from . import peers, place, process, table
+from . import celery, children, peers, place, process, table
 from .box import Box
 from .postgres import Cluster
 
 REQUESTS = 10_000
 WINDOWS = (1, 64)
-# A worker that completes nothing for so long never will.
-STANDSTILL_S = 60
 
 
 def run() -> None:
@@ -28,9 +23,10 @@ def run() -> None:
         }
         own = seen["pairbox"]
         rows += [[window, name, round(rate), own / rate] for name, rate in seen.items()]
-        if window == max(WINDOWS):
-            rate = by_celery(port)
-            rows.append([f"{peers.WORKERS} processes", "Celery + Redis + PostgreSQL", round(rate), own / rate])
+    # Beside the widest window of pairbox.
+    for pool, in_flight in celery.POOLS:
+        rate = by_celery(port, pool, in_flight)
+        rows.append([in_flight, f"Celery + Redis + PostgreSQL, {pool}", round(rate), own / rate])
     gateway.stop()
     table.show(f"Sending: {REQUESTS:,} due requests", ["window", "", "a second", "pairbox / it"], rows)
 
@@ -41,9 +37,7 @@ def by_pairbox(port: int, window: int) -> float:
     box.start()
     box.call("run", "pair_from_csv", "--input", place.row_file(REQUESTS), "--rate", "0")
     box.call("provider", "resume", "north")
-    # Looking costs the box something, so seldom.
-    while box.unfinished():
-        time.sleep(0.5)
+    box.wait_for_sent()
     box.stop()
     begun, settled = [], []
     for line in box.events():
@@ -61,8 +55,7 @@ def with_due_requests(name: str) -> Cluster:
     cluster = Cluster(place.folder(name), place.ITEMS)
     cluster.start()
     rows = place.row_file(REQUESTS)
-    command = [peers.PYTHON, place.PYTHON_PEERS / "bulk_postgresql.py", cluster.dsn, str(rows)]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    children.run([peers.PYTHON, place.PYTHON_PEERS / "bulk_postgresql.py", cluster.dsn, rows])
     return cluster
 
 
@@ -79,47 +72,16 @@ def rate_of(cluster: Cluster) -> float:
 def by_asyncio(port: int, window: int) -> float:
     table.note(f"sending: asyncio + PostgreSQL, window {window}")
     cluster = with_due_requests("sending-asyncio")
-    command = [peers.PYTHON, place.PYTHON_PEERS / "worker_asyncio.py", cluster.dsn, str(port), str(window)]
-    subprocess.run(command, check=True)
+    children.run([peers.PYTHON, place.PYTHON_PEERS / "worker_asyncio.py", cluster.dsn, port, window])
     rate = rate_of(cluster)
     cluster.stop()
     return rate
 
 
-def by_celery(port: int) -> float:
-    table.note("sending: Celery + Redis + PostgreSQL")
+def by_celery(port: int, pool: str, in_flight: int) -> float:
+    table.note(f"sending: Celery + Redis + PostgreSQL, {pool}, {in_flight} in flight")
     cluster = with_due_requests("sending-celery")
-    folder = place.folder("redis")
-    redis_port = process.free_port()
-    # A queue that a power cut does not empty, as the others'.
-    redis = process.Server(
-        ["redis-server", "--port", redis_port, "--dir", folder, "--appendonly", "yes", "--appendfsync", "everysec"], redis_port, folder / "log"
-    )
-    environment = {
-        **os.environ,
-        "PEER_BROKER": f"redis://127.0.0.1:{redis_port}/0",
-        "PEER_DSN": cluster.dsn,
-        "PEER_GATEWAY_PORT": str(port),
-        "PYTHONPATH": str(place.PYTHON_PEERS),
-    }
-    subprocess.run([peers.PYTHON, place.PYTHON_PEERS / "worker_celery.py"], check=True, env=environment)
-    command = [peers.PYTHON, "-m", "celery", "-A", "worker_celery", "worker", "--concurrency", str(peers.WORKERS), "--loglevel", "WARNING"]
-    with (folder / "worker.log").open("w") as log:
-        worker = subprocess.Popen(command, env=environment, stdout=log, stderr=log, cwd=folder)
-    try:
-        left, until = REQUESTS, time.monotonic() + STANDSTILL_S
-        while left:
-            before = left
-            left = cluster.query("SELECT count(*) FROM request WHERE state <> 'COMPLETED'")[0]
-            if left < before:
-                until = time.monotonic() + STANDSTILL_S
-            if worker.poll() is not None or time.monotonic() > until:
-                raise SystemExit(f"the worker sends no more:\n{(folder / 'worker.log').read_text()[-2000:]}")
-            time.sleep(0.5)
-    finally:
-        worker.terminate()
-        worker.wait()
-        redis.stop()
+    celery.send_all(cluster, port, pool, in_flight)
     rate = rate_of(cluster)
     cluster.stop()
     return rate

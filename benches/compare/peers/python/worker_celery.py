@@ -1,4 +1,5 @@
-"""A Celery task a request: its intent committed, one frame and its answer on the worker process's own connection, its outcome committed.
+"""A Celery task a request: its intent committed, one frame and its answer, its outcome committed. Each process, or thread of the
+pool, has its own connections.
 
 The broker is PEER_BROKER, the database PEER_DSN, the gateway PEER_GATEWAY_PORT. `worker_celery.py` itself puts a task on the
 queue for each due request.
@@ -6,6 +7,7 @@ queue for each due request.
 
 import os
 import socket
+import threading
 
 import psycopg
 from celery import Celery
@@ -17,35 +19,33 @@ app.conf.task_ignore_result = True
 # A worker that dies loses no task.
 app.conf.task_acks_late = True
 
-database = None
-gateway = None
+own = threading.local()
 
 
 def connect() -> None:
-    global database, gateway
-    if database is None:
-        database = psycopg.connect(os.environ["PEER_DSN"])
+    if not hasattr(own, "database"):
+        own.database = psycopg.connect(os.environ["PEER_DSN"])
         connection = socket.create_connection(("127.0.0.1", int(os.environ["PEER_GATEWAY_PORT"])))
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        gateway = connection.makefile("rwb")
+        own.gateway = connection.makefile("rwb")
         exchange(smsgw.hello())
         frame()
 
 
 def exchange(sent: bytes) -> bytes:
-    gateway.write(sent)
-    gateway.flush()
+    own.gateway.write(sent)
+    own.gateway.flush()
     return frame()
 
 
 def frame() -> bytes:
-    return gateway.read(int.from_bytes(gateway.read(2), "big"))
+    return own.gateway.read(int.from_bytes(own.gateway.read(2), "big"))
 
 
 @app.task(name="send")
 def send(request: int) -> None:
     connect()
-    card, stb = database.execute(
+    card, stb = own.database.execute(
         """
         WITH taken AS (
             UPDATE request SET state = 'SENDING', transaction = id WHERE id = %(id)s AND state = 'PENDING' RETURNING card_id, stb_id
@@ -56,11 +56,11 @@ def send(request: int) -> None:
         """,
         {"id": request},
     ).fetchone()
-    database.commit()
+    own.database.commit()
     smsgw.transaction_of(exchange(smsgw.pair_command(request, card, stb)))
-    database.execute("UPDATE request SET state = 'COMPLETED' WHERE id = %s", (request,))
-    database.execute("INSERT INTO audit (who, what, request_id, detail) VALUES ('worker', 'outcome', %s, 'ok')", (request,))
-    database.commit()
+    own.database.execute("UPDATE request SET state = 'COMPLETED' WHERE id = %s", (request,))
+    own.database.execute("INSERT INTO audit (who, what, request_id, detail) VALUES ('worker', 'outcome', %s, 'ok')", (request,))
+    own.database.commit()
 
 
 def enqueue() -> None:
