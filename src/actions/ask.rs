@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::pair::PairCall;
 use super::{Actions, PairingPolicy, find};
-use crate::domain::admission::{Ask, Replaced, not_paired_with};
+use crate::domain::admission::{Ask, Replaced};
 use crate::domain::foresight::{GIVES_UP_MAX, GivesUp, Wanted, foresee};
 use crate::domain::{
     ItemKind, ItemNumber, Method, Move, ProviderNumber, Refusal, SubscriptionNumber, View,
@@ -38,6 +38,7 @@ pub struct LookedUp {
     stb: Option<find::Found>,
     subscription: Option<SubscriptionNumber>,
     from: Option<ItemNumber>,
+    must_hold: Option<ItemNumber>,
     /// Around the request at its place.
     looked: Looked,
     /// What must make room for it.
@@ -115,12 +116,10 @@ impl Actions {
         let now = self.clock.now();
         let mut foreseen = foresee(view, &wanted, now);
         let caps = &provider.mapping.description().caps;
-        if let Some(stb) = from.filter(|_| !caps.lets_cards_have_several()) {
-            // There an unpair frees the card, whatever it names; it must name what the card has.
-            if !foreseen.held.contains(stb) {
-                return Err(not_paired_with(view, card.number, stb, &foreseen.held));
-            }
-            (from, wanted.moves) = (None, Move::OutOfAll);
+        let mut must_hold = None;
+        if from.is_some() && !caps.lets_cards_have_several() {
+            // There an unpair frees the card, whatever it names; the writer sees to it that it names what the card has.
+            (from, must_hold, wanted.moves) = (None, from, Move::OutOfAll);
             foreseen = foresee(view, &wanted, now);
         }
         let looked = Looked::up(view, provider, card.number, wanted.stb, &foreseen.leaves);
@@ -140,6 +139,7 @@ impl Actions {
             stb,
             subscription,
             from,
+            must_hold,
             looked,
             gives_up,
             providers,
@@ -157,6 +157,7 @@ impl LookedUp {
             stb,
             subscription,
             from,
+            must_hold,
             looked,
             gives_up,
         } = self;
@@ -196,6 +197,7 @@ impl LookedUp {
             stb: stb.map(|stb| stb.number),
             stb_ca,
             from,
+            must_hold,
             moves: call.moves,
             cardinality: provider.cardinality,
             card_change: call.card_change.clone(),

@@ -154,6 +154,7 @@ fn repeated(view: &dyn View, call: &PairCall, now: Timestamp) -> Result<Option<A
         stb: request.stb,
         stb_ca: request.stb_ca.as_deref().map(str::to_owned),
         from: request.from,
+        must_hold: None,
         moves: false,
         cardinality: Cardinality::ONE_TO_ONE,
         card_change: request.card_change.as_deref().cloned(),

@@ -144,7 +144,7 @@ impl Writer {
         ready != stopped || !dispatch.is_empty()
     }
 
-    /// One group: takes what is queued, judges, records, syncs, makes visible, answers, tells dispatch. After an error nothing
+    /// One group: takes what is queued, judges, records, syncs, makes visible, tells dispatch, answers. After an error nothing
     /// may be answered any more.
     pub fn turn(&mut self) -> Result<(), LedgerError> {
         let space = self.look_at_space()?;
@@ -201,12 +201,17 @@ impl Writer {
         if !changes.is_empty() {
             self.state.merge(changes);
         }
-        // Clients first: a thread that wakes for a notice may take the core.
-        self.answer(responses);
+        // Before the notices, whose reader would take the core from it. All others after them: who waits for an answer relies
+        // on what was noticed before it.
+        self.answer_lone(&mut responses);
         if !notices.is_empty() {
             for mailbox in &self.mailboxes {
                 mailbox.put(&notices);
             }
+        }
+        if !responses.is_empty() {
+            // The responder outlives the writer; if it is gone the process is ending.
+            let _ = self.responses.send(responses);
         }
         Ok(())
     }
@@ -214,17 +219,13 @@ impl Writer {
     /// Answers leave by the responder's thread, so that the next group does not wait for them. A lone fresh acceptance is told
     /// here: nobody waits behind it, another thread would have to wake for it, and nothing is read for it, since nobody but the
     /// writer can have gone on with it. A refusal may call for scripts and a repeat for the ledger's files: not here.
-    fn answer(&self, mut responses: Responses) {
+    fn answer_lone(&self, responses: &mut Responses) {
         let is_lone = responses.len() == 1 && self.responses.is_empty() && self.queues.are_empty();
         let is_fresh = |result: &Result<Committed, Refusal>| {
             matches!(result, Ok(Committed::Request { fresh: Some(_), .. }))
         };
         if is_lone && let Some((reply, result)) = responses.pop_if(|(_, result)| is_fresh(result)) {
-            return give(reply, result, &self.metrics);
-        }
-        if !responses.is_empty() {
-            // The responder outlives the writer; if it is gone the process is ending.
-            let _ = self.responses.send(responses);
+            give(reply, result, &self.metrics);
         }
     }
 

@@ -25,6 +25,8 @@ pub struct Ask {
     pub stb_ca: Option<String>,
     /// Of an unpair: the only STB that is left.
     pub from: Option<ItemNumber>,
+    /// Of an unpair that frees its card: the STB that it names and the card must have.
+    pub must_hold: Option<ItemNumber>,
     /// Of a pair: the card moves, whatever it has and may have.
     pub moves: bool,
     /// What is asked for beside a pairing.
@@ -104,6 +106,7 @@ pub fn admit(view: &dyn View, ask: &Ask, now: Timestamp) -> Result<Admission, Re
     }
     let wanted = wanted(ask);
     let foreseen = foresee(view, &wanted, now);
+    check_held(view, ask, &foreseen.held)?;
     if ask.action() == Action::Unpair && !ask.sends_unknown {
         check_unpair(view, ask, &foreseen)?;
     }
@@ -174,8 +177,15 @@ fn check_unpair(view: &dyn View, ask: &Ask, foreseen: &Foreseen) -> Result<(), R
     }
 }
 
+fn check_held(view: &dyn View, ask: &Ask, held: &Stbs) -> Result<(), Refusal> {
+    match ask.must_hold {
+        Some(stb) if !held.contains(stb) => Err(not_paired_with(view, ask.card, stb, held)),
+        _ => Ok(()),
+    }
+}
+
 /// The refusal of an unpair from an STB that the card, which has `held`, does not have.
-pub fn not_paired_with(view: &dyn View, card: ItemNumber, stb: ItemNumber, held: &Stbs) -> Refusal {
+fn not_paired_with(view: &dyn View, card: ItemNumber, stb: ItemNumber, held: &Stbs) -> Refusal {
     let serial_number = serial(view, card);
     if held.is_empty() {
         return Refusal::NotPaired { serial_number };
@@ -236,6 +246,7 @@ pub fn is_so_already(view: &dyn View, ask: &Ask, now: Timestamp) -> Result<bool,
         .pairing(ask.card)
         .is_some_and(|pairing| pairing.is_in_doubt());
     let Foreseen { held, leaves, .. } = foresee(view, &wanted(ask), now);
+    check_held(view, ask, &held)?;
     let has_it = ask.stb.is_none_or(|stb| held.contains(stb));
     let leaves_none = !leaves.iter().any(|stb| held.contains(stb));
     Ok(!is_in_doubt && has_it && leaves_none)
@@ -356,6 +367,7 @@ fn make_room(
         stb: None,
         stb_ca: None,
         from: replaced.cardinality.adds().then_some(replaced.gives_up.stb),
+        must_hold: None,
         cardinality: replaced.cardinality,
         card_change: None,
         subscription: None,

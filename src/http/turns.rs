@@ -31,7 +31,7 @@ pub struct Turns {
 struct Lines {
     lines: HashMap<u64, Line>,
     /// Lines with an answer that may leave.
-    ready: Vec<u64>,
+    ready: VecDeque<u64>,
 }
 
 #[derive(Default)]
@@ -89,10 +89,11 @@ impl Turns {
         if let Some(slot) = owing.slots.get_mut(at) {
             slot.bytes = Some(bytes);
         }
-        if at > 0 || owing.is_being_written {
+        let may_leave = owing.slots.front().is_some_and(|slot| slot.bytes.is_some());
+        if owing.is_being_written || !may_leave {
             return;
         }
-        lines.ready.push(line);
+        lines.ready.push_back(line);
         drop(lines);
         if BATCHES.get() == 0 {
             self.carry();
@@ -149,7 +150,7 @@ impl Drop for Batch {
 impl Lines {
     /// The answers of one line that may leave now, in order.
     fn next(&mut self) -> Option<(u64, Vec<Slot>)> {
-        while let Some(number) = self.ready.pop() {
+        while let Some(number) = self.ready.pop_front() {
             let Some(line) = self.lines.get_mut(&number) else {
                 continue;
             };
@@ -175,7 +176,7 @@ impl Lines {
             None => {
                 self.lines.remove(&number);
             }
-            Some(slot) if slot.bytes.is_some() => self.ready.push(number),
+            Some(slot) if slot.bytes.is_some() => self.ready.push_back(number),
             Some(_) => {}
         }
     }
@@ -332,10 +333,15 @@ mod tests {
         }
         turns.deliver(1, RequestId(0), b"x".to_vec());
         assert_eq!(told.take().len(), 2 * CARRIED_MAX);
+        // The next answer takes on what was left, though its own turn is far.
+        turns.deliver(1, RequestId(FLOOD - 1), b"x".to_vec());
+        assert_eq!(told.take().len(), 2 * CARRIED_MAX);
         for _ in 0..FLOOD {
             turns.carry();
         }
-        assert_eq!(told.take().len(), 2 * (FLOOD as usize - CARRIED_MAX));
+        let left = told.take();
+        let fallen = left.iter().filter(|said| said.ends_with("falls")).count();
+        assert_eq!(fallen, FLOOD as usize - 2 * CARRIED_MAX);
         assert!(turns.lock().lines.is_empty());
     }
 

@@ -35,7 +35,6 @@ pub struct Asking {
     items: Vec<Found>,
     subscriptions: Vec<String>,
     has_looked: Arc<AtomicBool>,
-    refused: u64,
 }
 
 impl Asking {
@@ -60,23 +59,12 @@ impl Asking {
             items: Vec::new(),
             subscriptions: Vec::new(),
             has_looked,
-            refused: 0,
         }
-    }
-
-    /// How many rows a look at the state has failed.
-    pub fn refused(&self) -> u64 {
-        self.refused
     }
 
     /// Whether the script has ever looked something up.
     pub fn has_looked(&self) -> bool {
         self.has_looked.load(Ordering::Relaxed)
-    }
-
-    /// Whether the chunk registers something.
-    pub fn registers(&self) -> bool {
-        !self.items.is_empty() || !self.subscriptions.is_empty()
     }
 
     /// What the script's look-ups go through.
@@ -104,7 +92,6 @@ impl Asking {
             Err(why) => {
                 self.items.truncate(items);
                 self.subscriptions.truncate(subscriptions);
-                self.refused += 1;
                 RowAsked::Failed(row_reason(&why))
             }
         }

@@ -1,8 +1,10 @@
 //! One job from its cursor to its end: read the next rows, ask the script, look up, hand the chunk in, again.
 //!
-//! While the writer has a chunk, the next one is made ready behind it (`Gathered::is_ahead`), unless its rows could see what the
-//! chunk before them does. Whatever ends the process in between, the job goes on from the cursor that was recorded with its rows.
+//! While the writer has a chunk, the script is asked for the rows of the next one: it knows nothing of the state unless it looks.
+//! Looking up waits for the chunk before. Whatever ends the process in between, the job goes on from the cursor that was recorded
+//! with its rows.
 
+use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,11 +23,13 @@ use crate::domain::job::{CHUNK_ROWS_MAX, RowEnding};
 use crate::domain::length::{REASON_BYTES_MAX, cut};
 use crate::domain::{Job, JobNumber, JobPhase, Refusal};
 use crate::provider::Rate;
-use crate::script::{JobFacts, JobScript};
+use crate::script::{JobFacts, JobScript, RowActs};
 use crate::telemetry::Metric;
 
 /// Times that a row is looked up again because the pairings moved under it.
 const TRIES_MAX: u32 = 8;
+/// Texts of rows that the script was asked for ahead; a chunk's own are let go of as far as they may not be asked for.
+const AHEAD_BYTES_MAX: usize = 1 << 20;
 /// How long a job waits for space on the disk before it asks again.
 const SPACE_AGAIN: Duration = Duration::from_secs(1);
 
@@ -44,29 +48,25 @@ pub struct Course<'a> {
     asking: Asking,
     is_dry_run: bool,
     /// The rows of the latest chunk.
-    handed_in: Vec<Row>,
-    ahead: Option<Gathered>,
+    gathered: Vec<Row>,
+    ahead: Option<Ahead>,
     /// The latest chunk was not done whole.
     is_cut: bool,
 }
 
-/// The rows of a chunk, ready to be handed in.
-struct Gathered {
+/// What the script said of the rows of the next chunk, before their turn.
+struct Ahead {
     from_row: u64,
-    asked: Vec<ChunkRow>,
-    rows: Vec<Row>,
-    /// Made ready while the chunk before it was under way.
-    is_ahead: bool,
-    /// Rows that a look at the state failed: behind the chunk before them they may not fail.
-    unfound: Vec<usize>,
+    rows: VecDeque<(Row, Scripted)>,
 }
 
-impl Gathered {
-    /// The cursor behind its last row.
-    fn end(&self) -> Option<(u64, u64)> {
-        let to_byte = self.asked.last()?.to_byte;
-        Some((self.from_row + self.asked.len() as u64, to_byte))
-    }
+/// What the script said of a row.
+enum Scripted {
+    Acts(RowActs),
+    /// The row itself is wrong.
+    Faulty(String),
+    /// The script failed.
+    Broken(String),
 }
 
 /// What one turn brought.
@@ -172,7 +172,7 @@ impl<'a> Course<'a> {
             rate: Rate::new(fields.rate_per_s, Duration::ZERO, now),
             tries: 0,
             is_dry_run,
-            handed_in: Vec::new(),
+            gathered: Vec::new(),
             ahead: None,
             is_cut: false,
         })
@@ -180,9 +180,6 @@ impl<'a> Course<'a> {
 
     /// One chunk.
     pub fn step(&mut self, job: &Job) -> Result<Step, JobsError> {
-        if let Some(ahead) = self.take_ahead(job) {
-            return self.hand_in(job, ahead);
-        }
         let wanted = wanted(job, job.row);
         let now = self.jobs.actions.clock.monotonic();
         let granted = if self.is_dry_run {
@@ -193,40 +190,33 @@ impl<'a> Course<'a> {
         if granted == 0 {
             return Ok(Step::Wait(self.rate.next_at(now).saturating_sub(now)));
         }
-        let gathered = self.gather((job.row, job.byte), granted, false)?;
-        self.hand_in(job, gathered)
-    }
-
-    fn hand_in(&mut self, job: &Job, gathered: Gathered) -> Result<Step, JobsError> {
-        let (end, is_ahead) = (gathered.end(), gathered.is_ahead);
-        let count = u32::try_from(gathered.asked.len()).unwrap_or(u32::MAX);
-        let chunk = Chunk {
-            job: self.number,
-            from_row: gathered.from_row,
-            rows: gathered.asked,
-        };
-        self.handed_in = gathered.rows;
-        let submitted = self.world.submit(&job.by, chunk);
-        if let Some(end) = end {
-            self.gather_ahead(job, end);
-        }
+        let rows = self.gather(job, granted)?;
+        let submitted = self.world.submit(
+            &job.by,
+            Chunk {
+                job: self.number,
+                from_row: job.row,
+                rows,
+            },
+        );
+        self.script_ahead(job, granted);
         match submitted.wait() {
             Ok(endings) => {
                 self.tries = 0;
                 let done = u32::try_from(endings.len()).unwrap_or(u32::MAX);
-                self.is_cut = done < count;
-                self.rate.give_back(count.saturating_sub(done));
+                self.is_cut = done < granted;
+                self.rate.give_back(granted.saturating_sub(done));
                 Ok(Step::Done(endings))
             }
             Err(Refusal::Changed) => {
-                // What was looked up before the chunk before it was done is looked up again, and was no try.
-                self.tries += u32::from(!is_ahead);
+                self.tries += 1;
                 self.is_cut = true;
-                self.rate.give_back(count);
+                self.rate.give_back(granted);
                 Ok(Step::Wait(Duration::ZERO))
             }
             Err(Refusal::ReserveLow) => {
-                self.rate.give_back(count);
+                self.is_cut = true;
+                self.rate.give_back(granted);
                 Ok(Step::WaitForSpace)
             }
             Err(Refusal::JobState { .. }) => Ok(Step::Over),
@@ -236,76 +226,83 @@ impl<'a> Course<'a> {
 
     /// Goes through the rows of the latest chunk that were done.
     pub fn each_done(&self, endings: &[RowEnding], mut told: impl FnMut(&Rows, &Row, &RowEnding)) {
-        for (row, ending) in self.handed_in.iter().zip(endings) {
+        for (row, ending) in self.gathered.iter().zip(endings) {
             told(&self.rows, row, ending);
         }
     }
 
-    /// Makes the next chunk ready while the writer has this one. Not for a job with a rate, which has the time; not behind a
-    /// chunk that registers something, not for a script that looks things up, and not while rows are about what rows before
-    /// them changed.
-    fn gather_ahead(&mut self, job: &Job, cursor: (u64, u64)) {
-        let wanted = wanted(job, cursor.0);
-        let can_see = self.asking.registers() || self.asking.has_looked();
+    /// Asks the script for the next rows while the writer has `count` of them. Not for a job with a rate, which has the time, nor
+    /// behind a chunk that was cut short, whose rows may come again.
+    fn script_ahead(&mut self, job: &Job, count: u32) {
+        let from_row = job.row + u64::from(count);
         let has_time = job.fields.rate_per_s > 0 || self.is_dry_run;
-        if wanted == 0 || has_time || can_see || self.is_cut {
+        if has_time || self.is_cut {
             return;
         }
-        // What is wrong with the input is found again, and told, in its turn.
-        self.ahead = self.gather(cursor, wanted, true).ok();
-    }
-
-    /// The chunk that was made ready, if the one before it was done whole.
-    fn take_ahead(&mut self, job: &Job) -> Option<Gathered> {
-        let mut ahead = self.ahead.take()?;
-        if ahead.from_row != job.row || self.asking.has_looked() {
-            return None;
-        }
-        for at in std::mem::take(&mut ahead.unfound) {
-            let (row, asked) = (ahead.rows.get(at)?, ahead.asked.get_mut(at)?);
-            asked.asked = self.ask(row);
-        }
-        Some(ahead)
-    }
-
-    fn gather(
-        &mut self,
-        (from_row, from_byte): (u64, u64),
-        count: u32,
-        is_ahead: bool,
-    ) -> Result<Gathered, JobsError> {
-        self.rows.seek(from_byte)?;
-        self.asking.begin_chunk();
-        let mut gathered = Gathered {
+        let mut ahead = Ahead {
             from_row,
-            asked: Vec::with_capacity(count as usize),
-            rows: Vec::with_capacity(count as usize),
-            is_ahead,
-            unfound: Vec::new(),
+            rows: VecDeque::new(),
         };
-        for at in 0..count {
-            let row = self.rows.need(from_row + u64::from(at))?;
-            let is_given_up = at == 0 && self.tries > TRIES_MAX;
-            let refused = self.asking.refused();
-            let asked = if is_given_up {
-                RowAsked::Failed(Refusal::Changed.to_string())
-            } else {
-                self.ask(&row)
-            };
-            if is_ahead && self.asking.refused() != refused {
-                gathered.unfound.push(gathered.rows.len());
+        let mut bytes = 0;
+        for at in 0..u64::from(wanted(job, from_row)) {
+            if self.asking.has_looked() || bytes > AHEAD_BYTES_MAX {
+                break;
             }
-            let to_byte = row.to_byte;
-            gathered.asked.push(ChunkRow { asked, to_byte });
-            gathered.rows.push(row);
+            // What is wrong with the input is found again, and told, in its turn.
+            let Ok(row) = self.rows.need(from_row + at) else {
+                break;
+            };
+            let scripted = self.script(&row);
+            if let Scripted::Acts(acts) = &scripted {
+                bytes += acts.text_bytes();
+            }
+            ahead.rows.push_back((row, scripted));
         }
-        Ok(gathered)
+        self.ahead = Some(ahead);
     }
 
-    /// What the script asks for a row. Its error is that row's failure, and nobody else's.
-    fn ask(&mut self, row: &Row) -> RowAsked {
+    /// What was asked ahead, if the chunk before it was done whole and the script saw nothing of the state.
+    fn take_ahead(&mut self, job: &Job) -> VecDeque<(Row, Scripted)> {
+        let ahead = self.ahead.take();
+        ahead
+            .filter(|ahead| ahead.from_row == job.row && !self.asking.has_looked())
+            .map(|ahead| ahead.rows)
+            .unwrap_or_default()
+    }
+
+    fn gather(&mut self, job: &Job, count: u32) -> Result<Vec<ChunkRow>, JobsError> {
+        let mut ahead = self.take_ahead(job);
+        let read_to = ahead.back().map_or(job.byte, |(row, _)| row.to_byte);
+        self.rows.seek(read_to)?;
+        self.gathered.clear();
+        self.asking.begin_chunk();
+        let mut asked = Vec::with_capacity(count as usize);
+        for at in 0..count {
+            let (row, scripted) = if let Some(ready) = ahead.pop_front() {
+                ready
+            } else {
+                let row = self.rows.need(job.row + u64::from(at))?;
+                let scripted = self.script(&row);
+                (row, scripted)
+            };
+            let is_given_up = at == 0 && self.tries > TRIES_MAX;
+            asked.push(ChunkRow {
+                asked: if is_given_up {
+                    RowAsked::Failed(Refusal::Changed.to_string())
+                } else {
+                    self.ask(scripted)
+                },
+                to_byte: row.to_byte,
+            });
+            self.gathered.push(row);
+        }
+        Ok(asked)
+    }
+
+    /// What the script asks for a row.
+    fn script(&self, row: &Row) -> Scripted {
         if let Some(fault) = &row.fault {
-            return RowAsked::Failed(fault.clone());
+            return Scripted::Faulty(fault.clone());
         }
         let absent = self.absent.iter().map(|column| (column.as_str(), ""));
         let cells: Vec<(&str, &str)> = self.rows.cells(row).chain(absent).collect();
@@ -316,10 +313,19 @@ impl<'a> Course<'a> {
             is_dry_run: self.is_dry_run,
         };
         match self.script.row(&cells, &facts, self.asking.finder()) {
-            Ok(acts) => self.asking.asked(acts),
-            Err(error) => {
+            Ok(acts) => Scripted::Acts(acts),
+            Err(error) => Scripted::Broken(row_reason(&error.to_string())),
+        }
+    }
+
+    /// Looks up what the script asks for. Its error is that row's failure, and nobody else's.
+    fn ask(&mut self, scripted: Scripted) -> RowAsked {
+        match scripted {
+            Scripted::Acts(acts) => self.asking.asked(acts),
+            Scripted::Faulty(fault) => RowAsked::Failed(fault),
+            Scripted::Broken(why) => {
                 self.jobs.actions.metrics.count(Metric::ScriptErrors);
-                RowAsked::Failed(row_reason(&error.to_string()))
+                RowAsked::Failed(why)
             }
         }
     }

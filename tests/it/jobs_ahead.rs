@@ -75,6 +75,43 @@ fn a_script_that_looks_sees_the_chunk_before_it() {
     }
 }
 
+/// An unpair that names an STB is about what the card has when its turn comes, in one chunk as in several.
+#[test]
+fn a_card_leaves_no_other_stb_than_the_row_names() {
+    let bulk = Bulk::new("", 2);
+    let _served = paused(&bulk);
+    let whole = SCRIPT.replace("chunk: 1", "chunk: 256");
+    bulk.write("whole.rhai", &whole);
+    let card = card_serial(0);
+    let [one, other] = [stb_serial(0), stb_serial(1)];
+    let rows = format!(
+        "pair,{card},{other}\nleave,{card},{one}\nleave,{card},{other}\nleave,{card},{other}\n"
+    );
+    bulk.write("steps.csv", &format!("what,card,stb\n{rows}"));
+    for script in ["whole.rhai", "steps.rhai", "whole.rhai"] {
+        bulk.write("first.csv", &format!("what,card,stb\npair,{card},{one}\n"));
+        let first = bulk.job("steps.rhai", "first.csv", &[]);
+        assert_eq!(ends(&first), [1, 0, 0, 0], "{first}");
+        let report = bulk.job(script, "steps.csv", &[]);
+        assert_eq!(ends(&report), [2, 0, 0, 2], "{script}: {report}");
+    }
+}
+
+/// Each second row must be looked up again behind the first: chunks are cut short, and the next one begins in their middle.
+#[test]
+fn no_row_is_left_out_or_done_twice_behind_a_chunk_that_was_cut_short() {
+    let bulk = Bulk::with("", ROUNDS, "[pairing]\nstb_taken = \"replace\"");
+    let _served = paused(&bulk);
+    bulk.write("steps.rhai", &SCRIPT.replace("chunk: 1", "chunk: 3"));
+    let rows = (0..ROUNDS).map(|at| format!("pair,{},{}\n", card_serial(at), stb_serial(0)));
+    let rows = rows.collect::<Vec<_>>().concat();
+    bulk.write("steps.csv", &format!("what,card,stb\n{rows}"));
+    let report = bulk.job("steps.rhai", "steps.csv", &[]);
+    assert_eq!(ends(&report), [u64::from(ROUNDS), 0, 0, 0], "{report}");
+    // Each but the last is freed again to make room for the next.
+    assert_eq!(bulk.requests(), 2 * ROUNDS as usize - 1);
+}
+
 #[test]
 fn rows_that_undo_each_other_come_out_as_they_stand_in_the_file() {
     let bulk = Bulk::new("", 4);

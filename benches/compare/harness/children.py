@@ -12,6 +12,8 @@ from . import kernel
 
 # A server has so long to end by itself.
 STOP_S = 30
+# Nothing that is waited for takes so long.
+RUN_S = 1800
 # When the whole run ends early, all of them together have so long.
 END_S = 5
 
@@ -41,7 +43,10 @@ def run(command: list, hint: str = "", meanwhile: Callable | None = None, **how)
     child = begin(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **how)
     if meanwhile:
         meanwhile()
-    said, complaint = child.communicate()
+    try:
+        said, complaint = child.communicate(timeout=RUN_S)
+    except subprocess.TimeoutExpired:
+        raise SystemExit(f"{' '.join(child.args)} has not ended after {RUN_S} s") from None
     _kill_group(child)
     del _begun[child.pid]
     if child.returncode != 0:

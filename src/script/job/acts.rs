@@ -18,6 +18,47 @@ pub enum RowActs {
     Failed(String),
 }
 
+impl RowActs {
+    /// How long its texts are together.
+    pub fn text_bytes(&self) -> usize {
+        match self {
+            Self::Acts(acts) => acts.iter().map(RowAct::text_bytes).sum(),
+            Self::Skipped(why) | Self::Failed(why) => why.len(),
+        }
+    }
+}
+
+impl RowAct {
+    fn text_bytes(&self) -> usize {
+        let length = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+        match self {
+            Self::Pair(act) => {
+                let named = [Some(&act.card), act.stb.as_ref(), act.options.from.as_ref()];
+                let named = named.into_iter().flatten().map(|named| named.value.len());
+                let options = &act.options;
+                let options = [
+                    &options.subscription,
+                    &options.scheduled_date,
+                    &options.expects,
+                ];
+                named.chain(options.map(length)).sum()
+            }
+            Self::RegisterItem { item, .. } => {
+                let texts = [
+                    &item.product,
+                    &item.serial_number,
+                    &item.alternative_code,
+                    &item.notes,
+                ];
+                texts.map(String::len).into_iter().sum::<usize>() + length(&item.ca_id)
+            }
+            Self::RegisterSubscription { subscription, .. } => {
+                subscription.number.len() + subscription.life_cycle_state.len()
+            }
+        }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RowAct {
     Pair(PairAct),
