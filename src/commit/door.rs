@@ -135,6 +135,11 @@ impl Pending {
         (reply, Self(answered))
     }
 
+    /// Whether its answer is not there yet.
+    pub fn is_open(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Waits for its end.
     pub fn wait(self) -> Result<Committed, Refusal> {
         self.0.recv().unwrap_or(Err(Refusal::Stopping))

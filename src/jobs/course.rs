@@ -16,7 +16,7 @@ use super::asking::Asking;
 use super::error::JobsError;
 use super::folder::JobFile;
 use super::rows::{Row, Rows};
-use super::world::{Live, World, job};
+use super::world::{Live, Submitted, World, job};
 use crate::commit::{Chunk, ChunkRow, RowAsked, row_reason};
 use crate::domain::event::JobFields;
 use crate::domain::job::{CHUNK_ROWS_MAX, RowEnding};
@@ -199,7 +199,7 @@ impl<'a> Course<'a> {
                 rows,
             },
         );
-        self.script_ahead(job, granted);
+        self.script_ahead(job, granted, &submitted);
         match submitted.wait() {
             Ok(endings) => {
                 self.tries = 0;
@@ -231,12 +231,11 @@ impl<'a> Course<'a> {
         }
     }
 
-    /// Asks the script for the next rows while the writer has `count` of them. Not for a job with a rate, which has the time, nor
-    /// behind a chunk that was cut short, whose rows may come again.
-    fn script_ahead(&mut self, job: &Job, count: u32) {
+    /// Asks the script for the next rows as long as the writer has `count` of them; a slow script delays nothing by more than a
+    /// row. Not for a job with a rate, which has the time, nor behind a chunk that was cut short, whose rows may come again.
+    fn script_ahead(&mut self, job: &Job, count: u32, submitted: &Submitted) {
         let from_row = job.row + u64::from(count);
-        let has_time = job.fields.rate_per_s > 0 || self.is_dry_run;
-        if has_time || self.is_cut {
+        if job.fields.rate_per_s > 0 || self.is_cut {
             return;
         }
         let mut ahead = Ahead {
@@ -245,7 +244,7 @@ impl<'a> Course<'a> {
         };
         let mut bytes = 0;
         for at in 0..u64::from(wanted(job, from_row)) {
-            if self.asking.has_looked() || bytes > AHEAD_BYTES_MAX {
+            if !submitted.is_open() || self.asking.has_looked() || bytes > AHEAD_BYTES_MAX {
                 break;
             }
             // What is wrong with the input is found again, and told, in its turn.

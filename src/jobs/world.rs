@@ -26,6 +26,14 @@ pub enum Submitted {
 }
 
 impl Submitted {
+    /// Whether the writer still has it.
+    pub fn is_open(&self) -> bool {
+        match self {
+            Self::Judged(_) => false,
+            Self::Pending(pending) => pending.is_open(),
+        }
+    }
+
     /// Waits for its end; answers the endings of the rows that were done.
     pub fn wait(self) -> Result<Vec<RowEnding>, Refusal> {
         let committed = match self {

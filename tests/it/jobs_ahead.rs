@@ -1,4 +1,4 @@
-//! The next chunk is made ready while the writer has the one before it: nothing of that may be seen in what comes out.
+//! The script is asked for the next chunk while the writer has the one before it: nothing of that may be seen in what comes out.
 
 use std::fmt::Write as _;
 
@@ -8,7 +8,7 @@ use super::scene::{card_serial, stb_serial, wait_until};
 
 const ROUNDS: u32 = 12;
 
-/// One row a chunk, so that each is made ready before the one that it needs is done.
+/// One row a chunk, so that the script is asked for each before the one that it needs is done.
 const SCRIPT: &str = r#"
 fn options() { #{ columns: ["what", "card", "stb"], chunk: 1 } }
 
@@ -51,7 +51,7 @@ fn a_row_that_needs_the_chunk_before_it_is_done_behind_it() {
     }
     for at in 0..ROUNDS {
         let (card, stb) = (card_serial(at), stb_serial(at));
-        // The mapping takes the card as it was, and not as it is now.
+        // The mapping would take the card as it was, and does not as it is now.
         writeln!(text, "recode,{card},\npair,{card},{stb}").unwrap();
     }
     bulk.write("steps.csv", &text);
